@@ -1,0 +1,164 @@
+/**
+ * THE CONTRACT between nets and engines.
+ *
+ * An engine is a set of kernels over one arena. `js` is the definition, a loop a reader checks
+ * against the paper; `wasm` and `native` are checked against it by engines.contract.test.ts.
+ *
+ * Conventions
+ * - Matrices are row-major and dense; a kernel works on rows [row, row + rows) of each.
+ * - Products ADD to `out`; whoever owns a buffer clears it. Kernels named set... overwrite.
+ * - Shapes are (rows, columns). T time, B batch, H hidden, G gates, I inputs, V vocabulary.
+ * - Kernels never allocate. What they need is planned before the arena is allocated.
+ * - The same call on the same bits gives the same bits.
+ */
+import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import type { Pattern } from "../sparse/pattern.ts";
+import type { DropRule } from "../sparse/rule.ts";
+import type { Site } from "../sparse/site.ts";
+import type { SiteStatistics } from "../sparse/statistics.ts";
+
+export type EngineName = "js" | "wasm" | "native";
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Instruction set in use, for example "simd128"; "scalar" for js. */
+  readonly isa: string;
+  /** Binds to an arena before it is allocated. */
+  attach(arena: Arena): Kernels;
+}
+
+/** How a weight (N, K) is used; engines plan packed copies accordingly. */
+export interface WeightUses {
+  /** Largest number of rows of any product with this weight. */
+  readonly rows: number;
+  /** out (rows, N) += a (rows, K) w^T: the forward product. */
+  readonly nt?: boolean;
+  /** out (rows, K) += g (rows, N) w: dh and dx, dense and sparse. */
+  readonly nn?: boolean;
+  /** out (rows, N) += column index[r] of w: the product with a one-hot input. */
+  readonly lookup?: boolean;
+}
+
+/** A weight together with an engine's packed copies of it. */
+export interface Weight {
+  /** (N, K), PyTorch's layout. */
+  readonly tensor: Tensor;
+  readonly uses: WeightUses;
+}
+
+/** One time step of a cell, mutated in place by the time loop. Row blocks are B rows. */
+export interface CellStep {
+  /** First row of time t in (T*B, ...) buffers: t*B. */
+  row: number;
+  /** B. */
+  rows: number;
+  readonly hidden: number;
+  /** (T*B, G*H): pre-activations in, activations out; backward: activations in, gate gradients out. */
+  readonly gates: Tensor;
+  /** ((T+1)*B, H): h of t-1 at `row`, h of t at `row + rows`. */
+  readonly h: Tensor;
+  /** Further states, each ((T+1)*B, H), laid out like h. LSTM: c. */
+  readonly states: readonly Tensor[];
+  /** What forward keeps for backward, each (T*B, H). LSTM: tanh(c). */
+  readonly keeps: readonly Tensor[];
+  /** (B, H), backward: dLoss/dh of t, complete. */
+  readonly dh: Tensor;
+  /** (B, H) each, backward: dLoss/dstate flowing from t+1 into t; overwritten with what flows into t-1. */
+  readonly dStates: readonly Tensor[];
+}
+
+/** A cell's pointwise part. The reference stands in nn/cells; an engine may bring a faster one. */
+export interface CellKernel {
+  forward(step: CellStep): void;
+  backward(step: CellStep): void;
+}
+
+/** Hyper-parameters of one optimizer update, mutated in place. */
+export interface UpdateSettings {
+  learningRate: number;
+  /** Multiplies every gradient first (gradient clipping). */
+  gradientScale: number;
+  /** 1-based number of this update. */
+  step: number;
+  weightDecay: number;
+  momentum: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** RMSprop's smoothing constant. */
+  alpha: number;
+}
+
+export interface Kernels {
+  readonly engine: Engine;
+
+  // ---- planning, before the arena is allocated
+  planWeight(tensor: Tensor, uses: WeightUses): Weight;
+  planPattern(site: Site, dense: Tensor): Pattern;
+  /** Tells the engine of a gemmTN/spmmTN it will meet, so that it can plan its scratch memory. */
+  planTN(rows: number, outRows: number, outCols: number): void;
+
+  // ---- weights
+  /** Refreshes the packed copies after the weight has changed: once at the start of a step. */
+  pack(weight: Weight): void;
+
+  // ---- dense products
+  /** out (rows, N) += a (rows, K) w^T, w (N, K). */
+  gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void;
+  /** out (rows, K) += g (rows, N) w, w (N, K). */
+  gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void;
+  /** out (N, K) += g^T (N, rows) x (rows, K): dW and dU. */
+  gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void;
+
+  // ---- products with one-hot rows: look-ups, no multiplications
+  /** out (rows, N) += column index[indexRow + r] of w (N, K). */
+  lookup(out: Tensor, outRow: number, index: IntTensor, indexRow: number, w: Weight, rows: number): void;
+  /** Column index[indexRow + r] of out (N, K) += row r of g (rows, N). */
+  lookupGradient(out: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void;
+  /** out (rows, E) += row index[indexRow + r] of table (V, E). */
+  gather(out: Tensor, outRow: number, table: Tensor, index: IntTensor, indexRow: number, rows: number): void;
+  /** Row index[indexRow + r] of table (V, E) += row r of g (rows, E). */
+  scatterAdd(table: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, rows: number): void;
+
+  // ---- the seam: gate gradients
+  /** Applies `rule` to pattern.dense in place, indexes what is left, adds to `statistics`. One sweep. */
+  compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void;
+  /**
+   * out (rows, K) += pruned g (rows, N) w. Returns the multiply-accumulates executed
+   * (more than the pattern's where the engine found it too full and went dense).
+   */
+  spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number;
+  /** out (N, K) += pruned g^T x. Returns the multiply-accumulates executed. */
+  spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number;
+
+  // ---- pointwise and reductions
+  /** out rows = bias (+ bias2). */
+  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void;
+  /** out (cols) += column sums of g (rows, cols). */
+  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void;
+  /** out[outRow...] += a[aRow...], rows of equal length. */
+  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void;
+  /** Pointwise parts of cells, by cell name; missing ones run the cell's own reference. */
+  readonly cells: Readonly<Record<string, CellKernel | undefined>>;
+  /**
+   * out = a * mask / (1 - p), the mask drawn from counterHash(key, element): kept where hash >= p 2^32.
+   * With out = a it works in place; backward calls it again with the same key.
+   */
+  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void;
+  /**
+   * Softmax cross-entropy of logits (rows, V) against targets: returns the summed loss in nats.
+   * If scale is not 0, overwrites the logits with (p - onehot) * scale.
+   */
+  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number;
+  /** Sum of (y - target)^2; if scale is not 0, overwrites y with 2 (y - target) * scale. */
+  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number;
+
+  // ---- the update, over flat ranges
+  sumSquares(x: Tensor): number;
+  /** m, v: optimizer state like `value`. Formulas are PyTorch's; see train/optimizers.ts. */
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, settings: UpdateSettings): void;
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, settings: UpdateSettings): void;
+  /** Adam; `decoupled` weight decay makes it AdamW. */
+  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, settings: UpdateSettings, decoupled: boolean): void;
+}
+

@@ -1,0 +1,43 @@
+/** Dropout between layers: elements are zeroed with probability p, the rest scaled by 1/(1-p). */
+import { streamKey } from "../core/random.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { type Input, type Module, OneHot, type Pass, type Planner, Rows } from "./module.ts";
+
+export class Dropout implements Module {
+  readonly name: string;
+  readonly parameters = [];
+  readonly weights = [];
+  readonly sites = [];
+  readonly macs = [];
+  readonly output: Rows;
+  readonly #p: number;
+  readonly #kernels: Kernels;
+  readonly #dx: Rows;
+
+  constructor({ arena, kernels, T, B }: Planner, name: string, width: number, p: number) {
+    this.name = name;
+    this.#p = p;
+    this.#kernels = kernels;
+    this.output = new Rows(arena.tensor(`${name}.y`, [T * B, width], "activations"));
+    this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace"));
+  }
+
+  initialize(): void {}
+
+  forward(x: Input, pass: Pass): Rows {
+    if (x instanceof OneHot) throw new Error("dropout: the input must be real rows");
+    if (!pass.training) return x;
+    this.#mask(this.output, x, pass);
+    return this.output;
+  }
+
+  backward(dy: Rows, pass: Pass): Rows {
+    this.#mask(this.#dx, dy, pass);
+    return this.#dx;
+  }
+
+  /** The mask is a function of (seed, module, step, element): forward and backward draw the same one. */
+  #mask(out: Rows, x: Rows, { T, B, seed, step }: Pass): void {
+    this.#kernels.dropout(out.tensor, 0, x.tensor, x.row, T * B, this.#p, streamKey(seed, this.name, step));
+  }
+}

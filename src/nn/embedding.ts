@@ -1,0 +1,43 @@
+/** Embedding: row index[r] of a table (V, E) for each token. */
+import type { Tensor } from "../core/arena.ts";
+import type { RandomStream } from "../core/random.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { clearRows, type Input, type Module, OneHot, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
+
+export class Embedding implements Module {
+  readonly name = "embedding";
+  readonly parameters: readonly Parameter[];
+  readonly weights = [];
+  readonly sites = [];
+  readonly macs = [];
+  readonly output: Rows; // (T*B, E)
+  readonly #table: Parameter;
+  readonly #kernels: Kernels;
+  readonly #tokens: OneHot;
+
+  constructor({ arena, kernels, T, B }: Planner, tokens: OneHot, embeddingSize: number) {
+    this.#kernels = kernels;
+    this.#tokens = tokens;
+    this.#table = planParameter(arena, "embedding.weight", [tokens.size, embeddingSize]);
+    this.parameters = [this.#table];
+    const y: Tensor = arena.tensor("embedding.y", [T * B, embeddingSize], "activations");
+    this.output = new Rows(y);
+  }
+
+  /** PyTorch's: standard normal. */
+  initialize(random: RandomStream): void {
+    const table = this.#table.value;
+    for (let i = 0; i < table.length; i++) table.data[i] = random.normal();
+  }
+
+  forward(x: Input, { T, B }: Pass): Rows {
+    if (!(x instanceof OneHot)) throw new Error("embedding: the input must be tokens");
+    clearRows(this.output.tensor, T * B);
+    this.#kernels.gather(this.output.tensor, 0, this.#table.value, x.index, 0, T * B);
+    return this.output;
+  }
+
+  backward(dy: Rows, { T, B }: Pass): undefined {
+    this.#kernels.scatterAdd(this.#table.gradient, this.#tokens.index, 0, dy.tensor, dy.row, T * B);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The head: a linear layer with its loss, in chunks of rows, so that there is no (T*B, V) buffer.
+ * Loss, dW, db and dx of a chunk are made while its logits are in cache.
+ *
+ * classes: softmax cross-entropy in nats. values: mean squared error. The loss is averaged over
+ * counted positions: T*B, or B where only the last position counts (values: and over outputs).
+ */
+import type { IntTensor, Tensor } from "../core/arena.ts";
+import type { RandomStream } from "../core/random.ts";
+import type { Kernels, Weight } from "../kernels/kernels.ts";
+import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
+import type { OutputSpec } from "../tasks/task.ts";
+import { clearRows, fillUniform, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
+
+/** Logits of one chunk: about this many numbers, to stay in a second-level cache. */
+const CHUNK_ELEMENTS = 32768;
+
+export class Head {
+  readonly name = "head";
+  readonly parameters: readonly Parameter[];
+  readonly weights: readonly Weight[];
+  readonly macs: readonly ProductMacs[];
+  /** (T*B) or (B) class numbers, or (T*B or B, size) values. */
+  readonly targets: IntTensor | Tensor;
+  readonly dx: Rows; // (T*B, H)
+  /** Milliseconds of the last `lossAndGradient` that were backward work. */
+  backwardMs = 0;
+
+  readonly #spec: OutputSpec;
+  readonly #kernels: Kernels;
+  readonly #weight: Parameter; // (V, H)
+  readonly #bias: Parameter; // (V)
+  readonly #W: Weight;
+  readonly #chunk: number;
+  readonly #logits: Tensor; // (chunk, V)
+  readonly #count: Record<"xW" | "dx" | "dW", ProductMacs>;
+
+  constructor({ arena, kernels, T, B }: Planner, hiddenSize: number, spec: OutputSpec) {
+    this.#spec = spec;
+    this.#kernels = kernels;
+    this.#weight = planParameter(arena, "head.weight", [spec.size, hiddenSize]);
+    this.#bias = planParameter(arena, "head.bias", [spec.size]);
+    this.parameters = [this.#weight, this.#bias];
+    const positions = spec.positions === "all" ? T * B : B;
+    this.#chunk = Math.min(positions, Math.max(12, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
+    this.#logits = arena.tensor("head.logits", [this.#chunk, spec.size], "workspace");
+    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt: true, nn: true });
+    this.weights = [this.#W];
+    kernels.planTN(this.#chunk, spec.size, hiddenSize);
+    this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace"));
+    this.targets =
+      spec.kind === "classes"
+        ? arena.ints("targets", [positions], "batch")
+        : arena.tensor("targets", [positions, spec.size], "batch");
+    this.#count = {
+      xW: productMacs("head", "xW", "forward", false),
+      dx: productMacs("head", "dx", "backward", false),
+      dW: productMacs("head", "dW", "backward", false),
+    };
+    this.macs = Object.values(this.#count);
+  }
+
+  /** PyTorch's nn.Linear: uniform in +-1/sqrt(H). */
+  initialize(random: RandomStream): void {
+    for (const { value } of this.parameters) fillUniform(value, 1 / Math.sqrt(this.#weight.value.rowLength), random);
+  }
+
+  /** Mean loss; adds dW and db and fills `dx`. */
+  lossAndGradient(x: Rows, pass: Pass): number {
+    const { first, positions } = this.#positions(pass);
+    const kernels = this.#kernels;
+    const logits = this.#logits;
+    const scale = 1 / this.#averaged(positions);
+    clearRows(this.dx.tensor, pass.T * pass.B);
+    let sum = 0;
+    this.backwardMs = 0;
+    for (let start = 0; start < positions; start += this.#chunk) {
+      const rows = Math.min(this.#chunk, positions - start);
+      const row = first + start;
+      this.#chunkLogits(x, row, rows);
+      sum += this.#loss(start, rows, scale);
+      const began = performance.now();
+      kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
+      kernels.sumRows(this.#bias.gradient, logits, 0, rows);
+      kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
+      this.backwardMs += performance.now() - began;
+    }
+    const macs = positions * this.#weight.value.length;
+    for (const product of this.macs) setMacs(product, macs, 0, macs);
+    return sum * scale;
+  }
+
+  /** Summed loss and, for classes, how many positions have their largest logit at the target. */
+  evaluate(x: Rows, pass: Pass): { lossSum: number; correct: number; positions: number } {
+    const { first, positions } = this.#positions(pass);
+    let lossSum = 0;
+    let correct = 0;
+    for (let start = 0; start < positions; start += this.#chunk) {
+      const rows = Math.min(this.#chunk, positions - start);
+      this.#chunkLogits(x, first + start, rows);
+      if (this.#spec.kind === "classes")
+        for (let r = 0; r < rows; r++)
+          if (largest(this.#logits.data, r * this.#spec.size, this.#spec.size) === this.targets.data[start + r]) correct++;
+      lossSum += this.#loss(start, rows, 0);
+    }
+    return { lossSum, correct, positions: this.#averaged(positions) };
+  }
+
+  /** Copies the outputs (logits or values) of all counted positions into `out` (positions, size). */
+  outputs(x: Rows, pass: Pass, out: Float32Array | Float64Array): void {
+    const { first, positions } = this.#positions(pass);
+    for (let start = 0; start < positions; start += this.#chunk) {
+      const rows = Math.min(this.#chunk, positions - start);
+      this.#chunkLogits(x, first + start, rows);
+      out.set(this.#logits.data.subarray(0, rows * this.#spec.size), start * this.#spec.size);
+    }
+  }
+
+  #positions({ T, B }: Pass): { first: number; positions: number } {
+    return this.#spec.positions === "all" ? { first: 0, positions: T * B } : { first: (T - 1) * B, positions: B };
+  }
+
+  /** What the loss is averaged over. */
+  #averaged(positions: number): number {
+    return this.#spec.kind === "classes" ? positions : positions * this.#spec.size;
+  }
+
+  #chunkLogits(x: Rows, row: number, rows: number): void {
+    this.#kernels.setBias(this.#logits, 0, rows, this.#bias.value);
+    this.#kernels.gemmNT(this.#logits, 0, x.tensor, x.row + row, this.#W, rows);
+  }
+
+  /** Summed loss of the chunk in `#logits`; with a scale, turns them into their gradient. */
+  #loss(start: number, rows: number, scale: number): number {
+    return this.#spec.kind === "classes"
+      ? this.#kernels.softmaxCrossEntropy(this.#logits, this.targets as IntTensor, start, rows, scale)
+      : this.#kernels.squaredError(this.#logits, this.targets as Tensor, start, rows, scale);
+  }
+}
+
+function largest(data: Float32Array | Float64Array, start: number, length: number): number {
+  let best = 0;
+  for (let i = 1; i < length; i++) if ((data[start + i] as number) > (data[start + best] as number)) best = i;
+  return best;
+}

@@ -1,0 +1,186 @@
+/**
+ * A model: input, recurrent layers, head. One object, one memory, one largest shape (T, B).
+ *
+ *   const model = new Model(await loadEngine(), spec, { T: 50, B: 50 });
+ *   model.initialize(1);            // allocates the arena and draws the weights
+ *   model.tokens.data.set(...); model.head.targets.data.set(...);
+ *   const loss = model.lossAndGradient(model.pass);
+ */
+import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
+import { RandomStream } from "../core/random.ts";
+import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
+import type { ProductMacs } from "../sparse/macs.ts";
+import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
+import { cells } from "./cells.ts";
+import { Dropout } from "./dropout.ts";
+import { Embedding } from "./embedding.ts";
+import { Head } from "./head.ts";
+import { type DropSite, type Input, type Module, OneHot, type Parameter, type Pass, Rows } from "./module.ts";
+import { RecurrentLayer } from "./recurrent.ts";
+
+export interface ModelSpec {
+  readonly input: InputSpec;
+  readonly cell: keyof typeof cells & string;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  /** Between recurrent layers and before the head. */
+  readonly dropout?: number;
+  /** Initial input bias of the forget gate. */
+  readonly forgetBias?: number;
+  readonly output: OutputSpec;
+}
+
+export interface ModelShape {
+  /** Largest number of time steps of a pass. */
+  readonly T: number;
+  /** Largest number of lanes of a pass. */
+  readonly B: number;
+  /** f64 only on engine js. */
+  readonly real?: "f32" | "f64";
+}
+
+export class Model {
+  readonly spec: ModelSpec;
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly layers: readonly Module[];
+  readonly recurrent: readonly RecurrentLayer[];
+  readonly head: Head;
+  /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
+  readonly input: Input;
+  readonly parameters: readonly Parameter[];
+  readonly sites: readonly DropSite[];
+  /** Carried states of all layers. */
+  readonly carried: readonly Tensor[];
+  readonly macs: readonly ProductMacs[];
+  /** The pass at the model's largest shape, in training. */
+  readonly pass: Pass;
+  /** Milliseconds of the last `lossAndGradient`. */
+  readonly timing = { forwardMs: 0, backwardMs: 0 };
+  readonly #weights: readonly Weight[];
+
+  constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32" }: ModelShape) {
+    for (const [name, value] of Object.entries({
+      numLayers: spec.numLayers,
+      hiddenSize: spec.hiddenSize,
+      "sequence length T": T,
+      "batch size B": B,
+    }))
+      check(Number.isInteger(value) && value > 0, `${name} is ${value}; give a whole number of at least 1.`);
+    this.spec = spec;
+    this.arena = new Arena(real);
+    this.kernels = engine.attach(this.arena);
+    const planner = { arena: this.arena, kernels: this.kernels, T, B };
+    const cell = cells[spec.cell];
+    const dropout = spec.dropout ?? 0;
+
+    this.input =
+      spec.input.kind === "tokens"
+        ? new OneHot(this.arena.ints("tokens", [T * B], "batch"), spec.input.vocabulary)
+        : new Rows(this.arena.tensor("features", [T * B, spec.input.size], "batch"));
+    const layers: Module[] = [];
+    let x: Input = this.input;
+    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
+      const embedding = new Embedding(planner, x, spec.input.embedding);
+      layers.push(embedding);
+      x = embedding.output;
+    }
+    const recurrent: RecurrentLayer[] = [];
+    for (let index = 0; index < spec.numLayers; index++) {
+      const layer: RecurrentLayer = new RecurrentLayer(planner, cell, {
+        name: cell.name,
+        index,
+        input: x,
+        hiddenSize: spec.hiddenSize,
+        forgetBias: spec.forgetBias ?? 1,
+        needsInputGradient: layers.length > 0,
+      });
+      layers.push(layer);
+      recurrent.push(layer);
+      x = layer.output;
+      if (dropout > 0) {
+        const mask = new Dropout(planner, `dropout.l${index}`, spec.hiddenSize, dropout);
+        layers.push(mask);
+        x = mask.output;
+      }
+    }
+    this.layers = layers;
+    this.recurrent = recurrent;
+    this.head = new Head(planner, spec.hiddenSize, spec.output);
+    this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
+    this.sites = layers.flatMap((layer) => layer.sites);
+    this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
+    this.carried = recurrent.flatMap((layer) => layer.carried);
+    this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
+    this.pass = { T, B, training: true, step: 0, seed: 0 };
+  }
+
+  /** Allocates the arena and draws every parameter from the stream "init" of `seed`. */
+  initialize(seed: number): void {
+    this.arena.allocate();
+    const random = new RandomStream(seed, "init");
+    for (const layer of this.layers) layer.initialize(random);
+    this.head.initialize(random);
+    this.pass.seed = seed;
+    this.pack();
+  }
+
+  /** The buffers a batch cursor fills. */
+  buffers(): BatchBuffers {
+    const oneHot = this.input instanceof OneHot;
+    return {
+      tokens: oneHot ? this.tokens.data : undefined,
+      features: oneHot ? undefined : this.features.data,
+      targets: this.head.targets.data,
+    };
+  }
+
+  get tokens(): IntTensor {
+    if (!(this.input instanceof OneHot)) throw new Error("this model reads features, not tokens");
+    return this.input.index;
+  }
+
+  get features(): Tensor {
+    if (this.input instanceof OneHot) throw new Error("this model reads tokens, not features");
+    return this.input.tensor;
+  }
+
+  /** Number of trained numbers. */
+  get size(): number {
+    return this.parameters.reduce((sum, { value }) => sum + value.length, 0);
+  }
+
+  /** Refreshes engines' packed weights: after any change of parameter values. */
+  pack(): void {
+    for (const weight of this.#weights) this.kernels.pack(weight);
+  }
+
+  /** Carried states to zero: the start of a text. */
+  resetCarried(): void {
+    for (const state of this.carried) state.data.fill(0);
+  }
+
+  clearGradients(): void {
+    for (const { gradient } of this.parameters) gradient.data.fill(0);
+  }
+
+  forward(pass: Pass): Rows {
+    let x: Input = this.input;
+    for (const layer of this.layers) x = layer.forward(x, pass);
+    return x as Rows;
+  }
+
+  /** Mean loss of the batch in `input` and `head.targets`; adds every parameter's gradient. */
+  lossAndGradient(pass: Pass): number {
+    const began = performance.now();
+    const y = this.forward(pass);
+    const loss = this.head.lossAndGradient(y, pass);
+    const middle = performance.now();
+    let dy: Rows | undefined = this.head.dx;
+    for (let i = this.layers.length - 1; i >= 0 && dy; i--) dy = (this.layers[i] as Module).backward(dy, pass);
+    this.timing.forwardMs = middle - began - this.head.backwardMs;
+    this.timing.backwardMs = performance.now() - middle + this.head.backwardMs;
+    return loss;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * THE CONTRACT of a module. Modules declare every tensor in their constructor, so that the arena
+ * can be allocated once; forward and backward are explicit and only fill.
+ */
+import type { Arena, IntTensor, Purpose, Tensor } from "../core/arena.ts";
+import type { RandomStream } from "../core/random.ts";
+import type { Kernels, Weight } from "../kernels/kernels.ts";
+import type { ProductMacs } from "../sparse/macs.ts";
+import type { Pattern } from "../sparse/pattern.ts";
+import type { DropRule } from "../sparse/rule.ts";
+import type { Site } from "../sparse/site.ts";
+import type { SiteStatistics } from "../sparse/statistics.ts";
+
+/** Where modules declare their tensors; T and B are the largest a pass may have. */
+export interface Planner {
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly T: number;
+  readonly B: number;
+}
+
+/** One pass over T positions of B lanes; T and B are at most the planned ones. */
+export interface Pass {
+  T: number;
+  B: number;
+  /** Dropout draws and MACs are counted only in training. */
+  training: boolean;
+  /** With `seed`, keys the dropout masks of this pass. */
+  step: number;
+  seed: number;
+}
+
+export interface Parameter {
+  /** PyTorch's name, for example "lstm.weight_hh_l0". */
+  readonly name: string;
+  readonly value: Tensor;
+  readonly gradient: Tensor;
+}
+
+/** Rows [row, row + T*B) of a time-major buffer. `row` may move with the pass. */
+export class Rows {
+  readonly tensor: Tensor;
+  row = 0;
+
+  constructor(tensor: Tensor) {
+    this.tensor = tensor;
+  }
+}
+
+/** T*B token numbers standing for one-hot rows. */
+export class OneHot {
+  readonly index: IntTensor;
+  readonly size: number;
+
+  constructor(index: IntTensor, size: number) {
+    this.index = index;
+    this.size = size;
+  }
+}
+
+export type Input = Rows | OneHot;
+
+/** A site with all that belongs to it in one backward pass. */
+export interface DropSite {
+  readonly site: Site;
+  readonly pattern: Pattern;
+  readonly statistics: SiteStatistics;
+  /** Filled by the site's policy before each backward pass. */
+  readonly rule: DropRule;
+  /** Off only to measure what watching costs: without it a `keep` rule counts nothing. */
+  watched: boolean;
+}
+
+export interface Module {
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+  /** Weights with packed copies to refresh at the start of each step. */
+  readonly weights: readonly Weight[];
+  readonly sites: readonly DropSite[];
+  /** Products of the last training pass, counted. */
+  readonly macs: readonly ProductMacs[];
+  /** Draws initial values, once, after the arena is allocated. */
+  initialize(random: RandomStream): void;
+  forward(x: Input, pass: Pass): Rows;
+  /** Adds to parameter gradients; returns dLoss/dx where x needs one. */
+  backward(dy: Rows, pass: Pass): Rows | undefined;
+}
+
+export function planParameter(arena: Arena, name: string, shape: readonly number[]): Parameter {
+  const real = (suffix: string, purpose: Purpose) => arena.tensor(name + suffix, shape, purpose);
+  return { name, value: real("", "weights"), gradient: real(".gradient", "gradients") };
+}
+
+/** Uniform in [-bound, bound]. */
+export function fillUniform(tensor: Tensor, bound: number, random: RandomStream): void {
+  for (let i = 0; i < tensor.length; i++) tensor.data[i] = (2 * random.uniform() - 1) * bound;
+}
+
+/** Zeroes rows [0, rows) of a buffer. */
+export function clearRows(tensor: Tensor, rows: number): void {
+  tensor.data.fill(0, 0, rows * tensor.rowLength);
+}

@@ -1,0 +1,61 @@
+/**
+ * Multiply-accumulates, counted per product.
+ *
+ * dense     the textbook count of products a dense trainer must do: look-ups 0, dh at t = 0 and dx
+ *           below the first layer not counted
+ * skipped   those the pattern made redundant (natural zeros included), whatever the engine did
+ * executed  what the engine did
+ */
+export interface ProductMacs {
+  /** The module, for example "lstm.l0" or "head". */
+  readonly layer: string;
+  /** "xW", "hU" forward; "dh", "dx", "dW", "dU" backward; the head has "xW", "dx", "dW". */
+  readonly product: string;
+  readonly direction: "forward" | "backward";
+  /** Belongs to a recurrent layer: the paper's figure is a share of these. */
+  readonly recurrent: boolean;
+  dense: number;
+  skipped: number;
+  executed: number;
+}
+
+export function productMacs(
+  layer: string,
+  product: string,
+  direction: "forward" | "backward",
+  recurrent: boolean,
+): ProductMacs {
+  return { layer, product, direction, recurrent, dense: 0, skipped: 0, executed: 0 };
+}
+
+export function setMacs(macs: ProductMacs, dense: number, skipped: number, executed: number): void {
+  macs.dense = dense;
+  macs.skipped = skipped;
+  macs.executed = executed;
+}
+
+/** Shares of `skipped` in `dense`: of recurrent layers' products, and of all training. */
+export interface MacShares {
+  dense: number;
+  skipped: number;
+  executed: number;
+  macsSkippedRecurrent: number;
+  macsSkippedAll: number;
+}
+
+export function macShares(products: readonly ProductMacs[]): MacShares {
+  const shares: MacShares = { dense: 0, skipped: 0, executed: 0, macsSkippedRecurrent: 0, macsSkippedAll: 0 };
+  let recurrentDense = 0;
+  let recurrentSkipped = 0;
+  for (const { recurrent, dense, skipped, executed } of products) {
+    shares.dense += dense;
+    shares.skipped += skipped;
+    shares.executed += executed;
+    if (!recurrent) continue;
+    recurrentDense += dense;
+    recurrentSkipped += skipped;
+  }
+  shares.macsSkippedAll = shares.dense ? shares.skipped / shares.dense : 0;
+  shares.macsSkippedRecurrent = recurrentDense ? recurrentSkipped / recurrentDense : 0;
+  return shares;
+}

@@ -1,0 +1,36 @@
+/**
+ * Where the nonzeros lie after a rule was applied: a canonical bitmap and counts, the same for
+ * every engine, plus whatever an engine keeps for itself (compressed values, indices, columns).
+ */
+import type { Arena, BitTensor, IntTensor, Tensor } from "../core/arena.ts";
+import type { Site } from "./site.ts";
+
+export interface Pattern {
+  readonly site: Site;
+  /** The gate gradients themselves, pruned in place. (rows, cols) */
+  readonly dense: Tensor;
+  /** Bit c%32 of word c>>5 of a row is set where the gradient is not exactly zero. (rows, wordsPerRow) */
+  readonly bitmap: BitTensor;
+  /** Nonzeros of each row. (rows) */
+  readonly rowCounts: IntTensor;
+  readonly wordsPerRow: number;
+}
+
+export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
+  const wordsPerRow = Math.ceil(site.cols / 32);
+  return {
+    site,
+    dense,
+    bitmap: arena.bits(`${site.name}.bitmap`, [site.rows, wordsPerRow], "pattern"),
+    rowCounts: arena.ints(`${site.name}.rowCounts`, [site.rows], "pattern"),
+    wordsPerRow,
+  };
+}
+
+/** Nonzeros in rows [row, row + rows). */
+export function countRows(pattern: Pattern, row: number, rows: number): number {
+  const counts = pattern.rowCounts.data;
+  let sum = 0;
+  for (let r = row; r < row + rows; r++) sum += counts[r] as number;
+  return sum;
+}

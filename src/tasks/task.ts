@@ -1,0 +1,74 @@
+/**
+ * THE CONTRACT of a task: what goes in, what comes out, where batches come from, how they score.
+ * Tasks know nothing of nets.
+ */
+import type { RealArray } from "../core/arena.ts";
+
+export type InputSpec =
+  | { readonly kind: "tokens"; readonly vocabulary: number; readonly embedding?: number | undefined }
+  | { readonly kind: "features"; readonly size: number };
+
+export interface OutputSpec {
+  /** classes: softmax cross-entropy in nats. values: mean squared error. */
+  readonly kind: "classes" | "values";
+  readonly size: number;
+  /** Which positions count: every t, or the last alone. */
+  readonly positions: "all" | "last";
+}
+
+export type Split = "train" | "valid" | "test";
+
+/** A model's batch buffers; a cursor fills them in place, time-major: element (t, b) at t*B + b. */
+export interface BatchBuffers {
+  /** (T*B) token numbers, or undefined for features. */
+  readonly tokens: Int32Array | undefined;
+  /** (T*B, size), or undefined for tokens. */
+  readonly features: RealArray | undefined;
+  /** (positions) class numbers or (positions, size) values. */
+  readonly targets: Int32Array | RealArray;
+}
+
+export interface BatchShape {
+  readonly T: number;
+  readonly B: number;
+  readonly seed: number;
+}
+
+/** A position in the stream of a split's batches. Endless for training: epochs follow each other. */
+export interface BatchCursor {
+  /** Shape of its batches: T as asked for; B at most as asked for (a short split has fewer lanes). */
+  readonly T: number;
+  readonly B: number;
+  readonly batchesPerEpoch: number;
+  /** Batches given so far. */
+  readonly position: number;
+  /** Fills the next batch; true if carried states must be zeroed first (a new epoch, unrelated sequences). */
+  next(into: BatchBuffers): boolean;
+  /** JSON state; `load` continues with the very batch that would have come next. */
+  save(): number[];
+  load(state: readonly number[]): void;
+}
+
+/** Sums over a split. */
+export interface EvaluationSums {
+  readonly lossSum: number;
+  /** What the loss is averaged over. */
+  readonly positions: number;
+  /** Positions whose largest logit is the target; 0 for values. */
+  readonly correct: number;
+}
+
+export interface Task {
+  readonly name: string;
+  readonly summary: string;
+  readonly input: InputSpec;
+  readonly output: OutputSpec;
+  /** For example "nats/char". */
+  readonly lossUnit: string;
+  /** Batches of a split. Throws a UsageError that says how much data is needed if there is too little. */
+  batches(split: Split, shape: BatchShape): BatchCursor;
+  /** Further scores of a split, for people: perplexity, bits per character, accuracy. */
+  scores(sums: EvaluationSums): Record<string, number>;
+  /** Text tasks: the vocabulary in token order, for checkpoints and samples. */
+  readonly vocabulary?: readonly string[];
+}

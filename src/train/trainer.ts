@@ -1,0 +1,110 @@
+/**
+ * One optimizer update at a time: `trainer.step()` trains on the batch in the model's buffers,
+ * synchronously, and allocates nothing.
+ */
+import { GatesieveError } from "../core/check.ts";
+import type { Model } from "../nn/model.ts";
+import type { Policy, SitePolicy } from "../sparse/policy.ts";
+import { Optimizer, type OptimizerOptions } from "./optimizers.ts";
+import { type ScheduleName, scheduleFactor } from "./schedules.ts";
+
+export interface TrainerOptions extends OptimizerOptions {
+  readonly policy: Policy;
+  readonly seed: number;
+  readonly maxSteps: number;
+  readonly schedule?: ScheduleName;
+  readonly warmupSteps?: number;
+  /** Largest global gradient norm; 0 turns clipping off. */
+  readonly gradientClipVal?: number;
+}
+
+/** The last step; one object, overwritten. */
+export interface StepReport {
+  loss: number;
+  /** Global norm before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+  forwardMs: number;
+  backwardMs: number;
+  updateMs: number;
+}
+
+/** Training met NaN or infinity. The weights are those before the step. */
+export class NonFiniteError extends GatesieveError {}
+
+export class Trainer {
+  readonly model: Model;
+  readonly options: TrainerOptions;
+  readonly optimizer: Optimizer;
+  readonly sitePolicies: readonly SitePolicy[];
+  readonly report: StepReport = {
+    loss: 0,
+    gradientNorm: 0,
+    learningRate: 0,
+    forwardMs: 0,
+    backwardMs: 0,
+    updateMs: 0,
+  };
+  /** Updates done. */
+  steps = 0;
+
+  /** Allocates the model's arena and draws its weights. */
+  constructor(model: Model, options: TrainerOptions) {
+    this.model = model;
+    this.options = options;
+    this.optimizer = new Optimizer(model.arena, model.kernels, options);
+    model.initialize(options.seed);
+    this.sitePolicies = model.sites.map(({ site }) => options.policy.start(site, options.seed));
+  }
+
+  step(): StepReport {
+    const { model, report, options, optimizer } = this;
+    const { gradientClipVal = 5, schedule = "linear", warmupSteps = 0, maxSteps } = options;
+    const began = performance.now();
+    model.pass.step = this.steps;
+    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, model.sites[s]!.rule);
+    optimizer.gradient.data.fill(0);
+
+    report.loss = model.lossAndGradient(model.pass);
+    if (!Number.isFinite(report.loss)) this.#stop(`the loss is ${report.loss}`);
+
+    report.gradientNorm = Math.sqrt(model.kernels.sumSquares(optimizer.gradient));
+    if (!Number.isFinite(report.gradientNorm)) this.#stop(`the gradient norm is ${report.gradientNorm}`);
+    const clips = gradientClipVal > 0 && report.gradientNorm > gradientClipVal;
+    // PyTorch's clip_grad_norm_: scale = clip / (norm + 1e-6).
+    const scale = clips ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
+    report.learningRate =
+      (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
+    optimizer.update(report.learningRate, scale);
+    model.pack();
+    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.learn(model.sites[s]!.statistics);
+    this.steps++;
+
+    report.forwardMs = model.timing.forwardMs;
+    report.backwardMs = model.timing.backwardMs;
+    report.updateMs = performance.now() - began - report.forwardMs - report.backwardMs;
+    return report;
+  }
+
+  /** Names the place: the first layer whose output is not finite, else the last parameter whose gradient is not. */
+  #stop(what: string): never {
+    const { model, options } = this;
+    const forward = model.recurrent.find(({ output }) => !allFinite(output.tensor.data));
+    const backward = [...model.parameters].reverse().find(({ gradient }) => !allFinite(gradient.data));
+    const where = forward
+      ? `the output of ${forward.name}`
+      : backward
+        ? `the gradient of ${backward.name}`
+        : "the output of head";
+    throw new NonFiniteError(
+      `step ${this.steps + 1}: ${what}; the first values that are not finite are in ${where}. ` +
+        `The weights are kept as they were before this step. Try a smaller train.learningRate (now ${options.learningRate ?? 2e-3}) ` +
+        `or train.gradientClipVal (now ${options.gradientClipVal ?? 5}).`,
+    );
+  }
+}
+
+function allFinite(data: Float32Array | Float64Array): boolean {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+  return true;
+}
