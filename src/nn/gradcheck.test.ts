@@ -1,48 +1,103 @@
 import { describe, expect, test } from "vitest";
-import { RandomStream } from "../core/random.ts";
 import { jsEngine } from "../kernels/js.ts";
+import type { CellKernel, Engine } from "../kernels/kernels.ts";
+import { lstm } from "./cells/lstm.ts";
 import { gradcheck } from "./gradcheck.ts";
-import { Model, type ModelSpec } from "./model.ts";
+import type { ModelSpec } from "./model.ts";
+import { filledModel, LANGUAGE_MODEL } from "./testing.ts";
 
-const LANGUAGE: ModelSpec = {
-  input: { kind: "tokens", vocabulary: 7 },
-  cell: "lstm",
-  hiddenSize: 5,
-  numLayers: 1,
-  output: { kind: "classes", size: 7, positions: "all" },
-};
+const SHAPE = { T: 6, B: 3, real: "f64" } as const;
 
 const SPECS: Record<string, ModelSpec> = {
-  "one layer, one-hot": LANGUAGE,
-  "three layers, embedding": { ...LANGUAGE, numLayers: 3, input: { kind: "tokens", vocabulary: 7, embedding: 4 } },
-  "two layers, dropout": { ...LANGUAGE, numLayers: 2, dropout: 0.4 },
-  "features to a value at the end": {
-    ...LANGUAGE,
+  "one layer, one-hot": LANGUAGE_MODEL,
+  "three layers, embedding": {
+    ...LANGUAGE_MODEL,
+    numLayers: 3,
+    input: { kind: "tokens", vocabulary: 7, embedding: 4 },
+  },
+  "two layers, dropout": { ...LANGUAGE_MODEL, numLayers: 2, dropout: 0.4 },
+  "features to values at the end": {
+    ...LANGUAGE_MODEL,
     numLayers: 2,
     input: { kind: "features", size: 3 },
     output: { kind: "values", size: 2, positions: "last" },
   },
 };
 
-function filled(spec: ModelSpec): Model {
-  const model = new Model(jsEngine, spec, { T: 6, B: 3, real: "f64" });
-  model.initialize(3);
-  const random = new RandomStream(5, "data");
-  if (spec.input.kind === "tokens")
-    for (let i = 0; i < model.tokens.length; i++) model.tokens.data[i] = random.below(spec.input.vocabulary);
-  else for (let i = 0; i < model.features.length; i++) model.features.data[i] = random.normal();
-  const { targets } = model.head;
-  for (let i = 0; i < targets.length; i++)
-    targets.data[i] = spec.output.kind === "classes" ? random.below(spec.output.size) : random.normal();
-  for (const state of model.carried)
-    for (let i = 0; i < state.length; i++) state.data[i] = 0.3 * random.normal();
-  return model;
-}
-
 describe("gradients against slopes, float64", () => {
   for (const [name, spec] of Object.entries(SPECS))
     test(name, () => {
-      const model = filled(spec);
+      for (const result of gradcheck(filledModel(jsEngine, spec, SHAPE)))
+        expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);
+    });
+});
+
+/**
+ * The sparse gradient is the exact gradient of a surrogate: the net in which the pre-activations
+ * of dropped elements stay at their recorded values. `freezing` builds that net around js.
+ */
+function freezing(): { engine: Engine; record: () => void; freeze: (dropped: Map<object, Uint8Array>) => void } {
+  const recorded = new Map<object, Float64Array>();
+  let frozen: Map<object, Uint8Array> | undefined;
+  let recording = false;
+  const cell: CellKernel = {
+    forward(step) {
+      const net = step.gates.data;
+      const width = step.gates.rowLength;
+      const values = recorded.get(step.gates) ?? new Float64Array(net.length);
+      recorded.set(step.gates, values);
+      const mask = frozen?.get(step.gates);
+      for (let i = step.row * width; i < (step.row + step.rows) * width; i++) {
+        if (recording) values[i] = net[i] as number;
+        else if (mask?.[i]) net[i] = values[i] as number;
+      }
+      lstm.forward(step);
+    },
+    backward: lstm.backward,
+  };
+  return {
+    engine: { ...jsEngine, attach: (arena) => Object.assign(jsEngine.attach(arena), { cells: { lstm: cell } }) },
+    record: () => {
+      recording = true;
+    },
+    freeze: (dropped) => {
+      recording = false;
+      frozen = dropped;
+    },
+  };
+}
+
+describe("the sparse backward is the exact gradient of the frozen surrogate", () => {
+  for (const [name, spec] of Object.entries(SPECS))
+    test(name, () => {
+      const { engine, record, freeze } = freezing();
+      const model = filledModel(engine, spec, SHAPE);
+      const start = model.carried.map((state) => state.data.slice());
+
+      record();
+      for (const { rule } of model.sites) {
+        rule.kind = "threshold";
+        rule.tau.fill(3e-4);
+      }
+      model.lossAndGradient(model.pass);
+      const dropped = new Map<object, Uint8Array>();
+      let count = 0;
+      for (const { pattern } of model.sites) {
+        const mask = Uint8Array.from(pattern.dense.data, (g) => (g === 0 ? 1 : 0));
+        count += mask.reduce((sum, bit) => sum + bit, 0);
+        dropped.set(pattern.dense, mask);
+      }
+      expect(count).toBeGreaterThan(20);
+
+      freeze(dropped);
+      for (const { rule, pattern } of model.sites) {
+        rule.kind = "custom";
+        rule.apply = (g, row, rows, cols) => {
+          const mask = dropped.get(pattern.dense) as Uint8Array;
+          for (let i = row * cols; i < (row + rows) * cols; i++) if (mask[i]) g[i] = 0;
+        };
+      }
+      for (const [index, state] of model.carried.entries()) state.data.set(start[index] as Float64Array);
       for (const result of gradcheck(model)) expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);
     });
 });

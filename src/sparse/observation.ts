@@ -74,5 +74,6 @@ function shares(sums: Float64Array, group: number): Sparsity {
   const sparsity = total ? 1 - at(KEPT) / total : 0;
   const naturalZeros = total ? at(NATURAL_ZEROS) / total : 0;
   const energy = at(SQUARES) > 0 ? at(KEPT_SQUARES) / at(SQUARES) : 1;
-  return { sparsity, naturalZeros, dropped: sparsity - naturalZeros, energy };
+  const dropped = total ? (total - at(KEPT) - at(NATURAL_ZEROS)) / total : 0;
+  return { sparsity, naturalZeros, dropped, energy };
 }

@@ -1,0 +1,41 @@
+/**
+ * The public library: names only. Everything here runs in Node and in a page.
+ * Folders, checkpoints and run stores are at "gatesieve/node".
+ */
+
+// ---- engines
+export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
+export type { Engine, EngineName, Kernels } from "./kernels/kernels.ts";
+
+// ---- models
+export { gradcheck, type GradcheckOptions, type GradcheckResult } from "./nn/gradcheck.ts";
+export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
+export type { DropSite, Parameter, Pass } from "./nn/module.ts";
+
+// ---- what is dropped
+export { type MacShares, macShares, type ProductMacs } from "./sparse/macs.ts";
+export type { SiteObservation, Sparsity } from "./sparse/observation.ts";
+export { DEFAULT_POLICY, parsePolicy, policies } from "./sparse/policies.ts";
+export type { Policy, PolicyEntry, SitePolicy } from "./sparse/policy.ts";
+export type { DropRule, RuleKind } from "./sparse/rule.ts";
+export type { Site } from "./sparse/site.ts";
+export type { SiteStatistics } from "./sparse/statistics.ts";
+
+// ---- tasks
+export { type CharacterTaskOptions, characterTask } from "./tasks/character.ts";
+export type { BatchBuffers, BatchCursor, BatchShape, InputSpec, OutputSpec, Split, Task } from "./tasks/task.ts";
+export { createTask } from "./tasks/tasks.ts";
+
+// ---- training
+export { type Evaluation, evaluate } from "./train/evaluate.ts";
+export type { EndEvent, StepEvent, Timing, TrainEvent, ValidationEvent } from "./train/events.ts";
+export { OPTIMIZERS, type OptimizerName, type OptimizerOptions } from "./train/optimizers.ts";
+export { type Fidelity, fidelityProbe } from "./train/probe.ts";
+export { SCHEDULES, type ScheduleName } from "./train/schedules.ts";
+export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
+export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";
+
+// ---- errors and numbers
+export type { Arena, Tensor } from "./core/arena.ts";
+export { GatesieveError, UsageError } from "./core/check.ts";
+export { RandomStream } from "./core/random.ts";

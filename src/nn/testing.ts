@@ -1,0 +1,31 @@
+/** For tests: small models filled with random data. */
+import { RandomStream } from "../core/random.ts";
+import type { Engine } from "../kernels/kernels.ts";
+import { Model, type ModelShape, type ModelSpec } from "./model.ts";
+
+export const LANGUAGE_MODEL: ModelSpec = {
+  input: { kind: "tokens", vocabulary: 7 },
+  cell: "lstm",
+  hiddenSize: 5,
+  numLayers: 1,
+  output: { kind: "classes", size: 7, positions: "all" },
+};
+
+/** An initialised model with a random batch in its buffers and random carried states. */
+export function filledModel(engine: Engine, spec: ModelSpec, shape: ModelShape, seed = 3): Model {
+  const model = new Model(engine, spec, shape);
+  model.initialize(seed);
+  fillBatch(model, new RandomStream(seed, "batch"));
+  return model;
+}
+
+export function fillBatch(model: Model, random: RandomStream): void {
+  const { input, output } = model.spec;
+  const { tokens, features, targets } = model.buffers();
+  const vocabulary = input.kind === "tokens" ? input.vocabulary : 0;
+  if (tokens) for (let i = 0; i < tokens.length; i++) tokens[i] = random.below(vocabulary);
+  if (features) for (let i = 0; i < features.length; i++) features[i] = random.normal();
+  for (let i = 0; i < targets.length; i++)
+    targets[i] = output.kind === "classes" ? random.below(output.size) : random.normal();
+  for (const state of model.carried) for (let i = 0; i < state.length; i++) state.data[i] = 0.3 * random.normal();
+}

@@ -1,0 +1,58 @@
+/** Lines over a number axis: losses against steps or seconds. */
+import { scaleLinear } from "d3-scale";
+import { line } from "d3-shape";
+import { colourClass, dash, escape, type Frame, legend, numberAxis, px, svg, valueAxis } from "./svg.ts";
+
+export interface LineSeries {
+  readonly name: string;
+  /** (x, y), in order of x. Points that are not finite are left out. */
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface LineChart {
+  readonly title: string;
+  /** With units, for example "training time (s)". */
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly series: readonly LineSeries[];
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** An SVG element as text. The y axis fits the data and need not begin at 0. */
+export function lineChart({ title, xLabel, yLabel, series, width = 640, height = 360 }: LineChart): string {
+  const finite = series.map(({ name, points }) => ({ name, points: points.filter((point) => point.every(Number.isFinite)) }));
+  const all = finite.flatMap(({ points }) => points);
+  const entries = series.map(({ name }, index) => ({ name, series: index, mark: "line" as const }));
+  const key = legend(entries, 0, width, 38);
+  const frame: Frame = { left: 46, right: width - 12, top: 38 + key.height + 18, bottom: height - 46 };
+  if (all.length === 0)
+    return svg(width, height, title, [key.body, `<text class="faint" x="${width / 2}" y="${height / 2}" text-anchor="middle">no values yet</text>`]);
+
+  const x = scaleLinear(extent(all.map((point) => point[0])), [frame.left, frame.right]);
+  const y = scaleLinear(extent(all.map((point) => point[1])), [frame.bottom, frame.top]).nice(6);
+  const path = line<readonly [number, number]>(([px_]) => px(x(px_)), ([, py]) => px(y(py)));
+  const lines = finite.map(({ name, points }, index) => {
+    const dots = points.map(
+      ([px_, py]) =>
+        `<circle class="mark" cx="${px(x(px_))}" cy="${px(y(py))}" r="2.5"><title>${escape(`${name}: ${round(px_)}, ${round(py)}`)}</title></circle>`,
+    );
+    return `<g class="${colourClass(index)}"><path class="line ${colourClass(index)}" stroke-dasharray="${dash(index)}" d="${path(points) ?? ""}"/>${dots.join("")}</g>`;
+  });
+  return svg(width, height, title, [
+    key.body,
+    valueAxis(y, frame, yLabel, y.tickFormat(6)),
+    numberAxis(x, frame, xLabel),
+    ...lines,
+  ]);
+}
+
+/** From 0 or below at the left; a single value gets room on both sides. */
+function extent(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(5)));
+}
