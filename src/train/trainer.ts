@@ -70,9 +70,8 @@ export class Trainer {
 
     report.gradientNorm = Math.sqrt(model.kernels.sumSquares(optimizer.gradient));
     if (!Number.isFinite(report.gradientNorm)) this.#stop(`the gradient norm is ${report.gradientNorm}`);
-    const clips = gradientClipVal > 0 && report.gradientNorm > gradientClipVal;
-    // PyTorch's clip_grad_norm_: scale = clip / (norm + 1e-6).
-    const scale = clips ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
+    // PyTorch's clip_grad_norm_.
+    const scale = gradientClipVal > 0 ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
     report.learningRate =
       (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
     optimizer.update(report.learningRate, scale);

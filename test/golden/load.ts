@@ -1,0 +1,80 @@
+/** Golden numbers from PyTorch; README.md beside this file says how they were made. */
+import { readFileSync } from "node:fs";
+
+export const GOLDEN_NAMES = ["lm1", "lm3", "adding"] as const;
+export type GoldenName = (typeof GOLDEN_NAMES)[number];
+
+/** Row-major. */
+export interface GoldenArray {
+  readonly shape: readonly number[];
+  readonly data: readonly number[];
+}
+
+/** By name: parameters as a model names them, states as "h_0", "c_0", "h_1", ... per layer. */
+export type GoldenArrays = Readonly<Record<string, GoldenArray>>;
+
+export interface GoldenCase {
+  readonly name: GoldenName;
+  readonly input: "onehot" | "embedding" | "features";
+  readonly vocabulary?: number;
+  readonly embedding?: number;
+  readonly features?: number;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly batch: number;
+}
+
+export interface GoldenBatch {
+  /** (T, B) tokens or (T, B, I) features. */
+  readonly inputs: GoldenArray;
+  /** (T, B) tokens, or (B, 1) values for the last position. */
+  readonly targets: GoldenArray;
+}
+
+/** Forward and backward of one batch with the initial parameters. */
+export interface GoldenPass {
+  readonly initialStates: GoldenArrays;
+  /** (T, B, V) logits, or (B, 1) values. */
+  readonly outputs: GoldenArray;
+  readonly finalStates: GoldenArrays;
+  /** Mean cross-entropy in nats over T*B positions, or mean squared error over B. */
+  readonly loss: number;
+  readonly gradients: GoldenArrays;
+}
+
+/** Ten steps from the initial parameters and states of zero, one batch a step. */
+export interface GoldenRun {
+  readonly name: string;
+  readonly optimizer: "sgd" | "adam" | "adamw" | "rmsprop";
+  readonly learningRate: number;
+  /** Largest global gradient norm. */
+  readonly clip: number;
+  readonly momentum?: number;
+  readonly weightDecay?: number;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  readonly alpha?: number;
+  /** Of each step's batch, before its update. */
+  readonly losses: readonly number[];
+  /** Before clipping. */
+  readonly gradientNorms: readonly number[];
+  /** After the last step. */
+  readonly parameters: GoldenArrays;
+}
+
+export interface Golden {
+  readonly case: GoldenCase;
+  /** Version of the PyTorch that made it. */
+  readonly torch: string;
+  /** Initial parameters. */
+  readonly parameters: GoldenArrays;
+  readonly batches: readonly GoldenBatch[];
+  /** The first two batches; language models carry the states from one to the next. */
+  readonly passes: readonly GoldenPass[];
+  readonly runs: readonly GoldenRun[];
+}
+
+export function loadGolden(name: GoldenName): Golden {
+  return JSON.parse(readFileSync(new URL(`./${name}.json`, import.meta.url), "utf8")) as Golden;
+}

@@ -1,0 +1,204 @@
+"""Golden numbers from PyTorch, in float64, for test/golden/golden.test.ts.
+
+    /usr/bin/python3 test/golden/make_goldens.py            # writes test/golden/*.json
+
+Deterministic: numpy's legacy RandomState (a frozen stream) draws everything, one thread computes.
+Whatever is drawn is a multiple of 2^-12, so it is exact in float32 too and short in decimal.
+Sequences are time-major: inputs and targets of a language model are (T, B), features (T, B, I).
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+
+T, STEPS = 9, 10
+GRID = 4096
+HERE = pathlib.Path(__file__).resolve().parent
+
+CASES = [
+    # One-hot input: the LSTM's first input product is a look-up.
+    dict(name="lm1", seed=1, input="onehot", vocabulary=11, hidden=8, layers=1, batch=4),
+    dict(name="lm3", seed=2, input="embedding", vocabulary=13, embedding=6, hidden=7, layers=3, batch=4),
+    # Numbers in, one number out at the last position; states start at zero in every batch.
+    dict(name="adding", seed=3, input="features", features=2, hidden=6, layers=1, batch=5),
+]
+
+RUNS = [
+    dict(name="sgd", optimizer="sgd", learningRate=0.5, momentum=0.0, clip=5.0),
+    dict(name="sgd-clipped", optimizer="sgd", learningRate=0.5, momentum=0.0, clip=0.25),
+    dict(name="momentum-clipped", optimizer="sgd", learningRate=0.5, momentum=0.9, clip=0.25),
+    dict(name="adam", optimizer="adam", learningRate=2e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, clip=5.0),
+    dict(name="adamw-clipped", optimizer="adamw", learningRate=2e-3, beta1=0.9, beta2=0.999, epsilon=1e-8,
+         weightDecay=0.01, clip=0.25),
+    dict(name="rmsprop", optimizer="rmsprop", learningRate=2e-3, alpha=0.95, epsilon=1e-8, clip=5.0),
+]
+
+
+def make_optimizer(parameters, run):
+    kind, lr = run["optimizer"], run["learningRate"]
+    if kind == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=run["momentum"])
+    if kind == "adam":
+        return torch.optim.Adam(parameters, lr=lr, betas=(run["beta1"], run["beta2"]), eps=run["epsilon"])
+    if kind == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, betas=(run["beta1"], run["beta2"]), eps=run["epsilon"],
+                                 weight_decay=run["weightDecay"])
+    return torch.optim.RMSprop(parameters, lr=lr, alpha=run["alpha"], eps=run["epsilon"])
+
+
+class Net(nn.Module):
+    """Its parameters carry the names gatesieve's models use."""
+
+    def __init__(self, case):
+        super().__init__()
+        self.case = case
+        if case["input"] == "embedding":
+            self.embedding = nn.Embedding(case["vocabulary"], case["embedding"])
+        inputs = {"onehot": "vocabulary", "embedding": "embedding", "features": "features"}[case["input"]]
+        self.lstm = nn.LSTM(case[inputs], case["hidden"], case["layers"])
+        self.head = nn.Linear(case["hidden"], case.get("vocabulary", 1))
+
+    def forward(self, x, states):
+        if self.case["input"] == "onehot":
+            x = nn.functional.one_hot(x, self.case["vocabulary"]).double()
+        elif self.case["input"] == "embedding":
+            x = self.embedding(x)
+        h, states = self.lstm(x, states)
+        if self.case["input"] == "features":
+            h = h[-1]
+        return self.head(h), states
+
+    def loss(self, outputs, targets):
+        if self.case["input"] == "features":
+            return nn.functional.mse_loss(outputs, targets)
+        return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+def draw(random, shape, scale):
+    return torch.tensor(np.round(random.uniform(-scale, scale, shape) * GRID) / GRID)
+
+
+def make_batches(case, random):
+    B = case["batch"]
+    if case["input"] == "features":  # the adding problem: a value, and a mark on two of the positions
+        batches = []
+        for _ in range(STEPS):
+            values = torch.tensor(np.round(random.uniform(0, 1, (T, B)) * GRID) / GRID)
+            marks = torch.zeros(T, B, dtype=torch.float64)
+            for b in range(B):
+                marks[torch.from_numpy(random.permutation(T)[:2].copy()), b] = 1
+            batches.append((torch.stack([values, marks], 2), (values * marks).sum(0)[:, None]))
+        return batches
+    text = torch.from_numpy(random.randint(0, case["vocabulary"], (T * STEPS + 1, B)))  # B streams of tokens
+    return [(text[s * T:(s + 1) * T], text[s * T + 1:(s + 1) * T + 1]) for s in range(STEPS)]
+
+
+def zeros(case):
+    shape = (case["layers"], case["batch"], case["hidden"])
+    return torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
+
+
+def detach(states):
+    return tuple(state.detach() for state in states)
+
+
+def array(tensor):
+    return {"shape": list(tensor.shape), "data": tensor.detach().flatten().tolist()}
+
+
+def named_states(states):
+    return {f"{letter}_{layer}": array(both[layer])
+            for letter, both in zip("hc", states) for layer in range(len(both))}
+
+
+def make_case(case):
+    random = np.random.RandomState(case["seed"])
+    net = Net(case).double()
+    initial = {name: draw(random, tuple(p.shape), 0.6) for name, p in net.named_parameters()}
+    batches = make_batches(case, random)
+    carried = case["input"] != "features"
+    shape = tuple(zeros(case)[0].shape)
+    start = (draw(random, shape, 0.8), draw(random, shape, 1.5)) if carried else zeros(case)
+
+    def reset():
+        with torch.no_grad():
+            for name, p in net.named_parameters():
+                p.copy_(initial[name])
+                p.grad = None
+
+    # Two batches with the initial parameters, the second from the detached final states of the first.
+    reset()
+    passes, states = [], start
+    for x, targets in batches[:2]:
+        net.zero_grad()
+        before = states
+        outputs, states = net(x, before)
+        loss = net.loss(outputs, targets)
+        loss.backward()
+        passes.append({
+            "initialStates": named_states(before),
+            "outputs": array(outputs),
+            "finalStates": named_states(states),
+            "loss": loss.item(),
+            "gradients": {name: array(p.grad) for name, p in net.named_parameters()},
+        })
+        states = detach(states) if carried else zeros(case)
+
+    # Ten steps of each optimizer, one batch a step, from states of zero.
+    runs = []
+    for run in RUNS:
+        reset()
+        optimizer = make_optimizer(net.parameters(), run)
+        states, losses, norms = zeros(case), [], []
+        for x, targets in batches:
+            optimizer.zero_grad()
+            outputs, states = net(x, states)
+            loss = net.loss(outputs, targets)
+            loss.backward()
+            norms.append(nn.utils.clip_grad_norm_(net.parameters(), run["clip"]).item())  # before clipping
+            optimizer.step()
+            losses.append(loss.item())
+            states = detach(states) if carried else zeros(case)
+        runs.append({**run, "losses": losses, "gradientNorms": norms,
+                     "parameters": {name: array(p) for name, p in net.named_parameters()}})
+
+    return {
+        "case": case,
+        "torch": torch.__version__,
+        "parameters": {name: array(p) for name, p in initial.items()},
+        "batches": [{"inputs": array(x), "targets": array(targets)} for x, targets in batches],
+        "passes": passes,
+        "runs": runs,
+    }
+
+
+def dump(value, indent=""):
+    """JSON with one line per array; Python writes the shortest decimal that reads back to the same bits."""
+    if isinstance(value, dict) and "data" not in value:
+        items = [f'{indent} {json.dumps(key)}: {dump(item, indent + " ")}' for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"{indent} {dump(item, indent + ' ')}" for item in value) + f"\n{indent}]"
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def main():
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}")
+    for case in CASES:
+        golden = make_case(case)
+        path = HERE / f"{case['name']}.json"
+        path.write_text(dump(golden) + "\n")
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, loss {[p['loss'] for p in golden['passes']]}")
+        for run in golden["runs"]:
+            norms = run["gradientNorms"]
+            print(f"  {run['name']}: loss {run['losses'][0]:.4f} to {run['losses'][-1]:.4f}, "
+                  f"norm {min(norms):.3f} to {max(norms):.3f}, clip {run['clip']}")
+
+
+if __name__ == "__main__":
+    main()
