@@ -3,15 +3,17 @@
  * Folders, checkpoints and run stores are at "gatesieve/node".
  */
 
+// ---- errors and numbers
+export type { Arena, Tensor } from "./core/arena.ts";
+export { GatesieveError, UsageError } from "./core/check.ts";
+export { RandomStream } from "./core/random.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
 export type { Engine, EngineName, Kernels } from "./kernels/kernels.ts";
-
 // ---- models
-export { gradcheck, type GradcheckOptions, type GradcheckResult } from "./nn/gradcheck.ts";
+export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
 export type { DropSite, Parameter, Pass } from "./nn/module.ts";
-
 // ---- what is dropped
 export { type MacShares, macShares, type ProductMacs } from "./sparse/macs.ts";
 export type { SiteObservation, Sparsity } from "./sparse/observation.ts";
@@ -20,12 +22,10 @@ export type { Policy, PolicyEntry, SitePolicy } from "./sparse/policy.ts";
 export type { DropRule, RuleKind } from "./sparse/rule.ts";
 export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
-
 // ---- tasks
-export { type CharacterTaskOptions, characterTask } from "./tasks/character.ts";
+export { type CharacterOptions, characterTask, decode, encode } from "./tasks/character.ts";
 export type { BatchBuffers, BatchCursor, BatchShape, InputSpec, OutputSpec, Split, Task } from "./tasks/task.ts";
-export { createTask } from "./tasks/tasks.ts";
-
+export { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks/tasks.ts";
 // ---- training
 export { type Evaluation, evaluate } from "./train/evaluate.ts";
 export type { EndEvent, StepEvent, Timing, TrainEvent, ValidationEvent } from "./train/events.ts";
@@ -34,8 +34,3 @@ export { type Fidelity, fidelityProbe } from "./train/probe.ts";
 export { SCHEDULES, type ScheduleName } from "./train/schedules.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";
-
-// ---- errors and numbers
-export type { Arena, Tensor } from "./core/arena.ts";
-export { GatesieveError, UsageError } from "./core/check.ts";
-export { RandomStream } from "./core/random.ts";

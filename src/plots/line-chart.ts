@@ -1,7 +1,7 @@
 /** Lines over a number axis: losses against steps or seconds. */
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
-import { colourClass, dash, escape, type Frame, legend, numberAxis, px, svg, valueAxis } from "./svg.ts";
+import { colourClass, dash, escapeMarkup, type Frame, legend, numberAxis, px, svg, valueAxis } from "./svg.ts";
 
 export interface LineSeries {
   readonly name: string;
@@ -19,23 +19,33 @@ export interface LineChart {
   readonly height?: number;
 }
 
-/** An SVG element as text. The y axis fits the data and need not begin at 0. */
+/** An SVG element as text. The x axis begins at 0; the y axis fits the data and need not. */
 export function lineChart({ title, xLabel, yLabel, series, width = 640, height = 360 }: LineChart): string {
-  const finite = series.map(({ name, points }) => ({ name, points: points.filter((point) => point.every(Number.isFinite)) }));
+  const finite = series.map(({ name, points }) => ({
+    name,
+    points: points.filter((point) => point.every(Number.isFinite)),
+  }));
   const all = finite.flatMap(({ points }) => points);
   const entries = series.map(({ name }, index) => ({ name, series: index, mark: "line" as const }));
   const key = legend(entries, 0, width, 38);
-  const frame: Frame = { left: 46, right: width - 12, top: 38 + key.height + 18, bottom: height - 46 };
+  const frame: Frame = { left: 46, right: width - 20, top: 38 + key.height + 18, bottom: height - 46 };
   if (all.length === 0)
-    return svg(width, height, title, [key.body, `<text class="faint" x="${width / 2}" y="${height / 2}" text-anchor="middle">no values yet</text>`]);
+    return svg(width, height, title, [
+      key.body,
+      `<text class="faint" x="${width / 2}" y="${height / 2}" text-anchor="middle">no values yet</text>`,
+    ]);
 
-  const x = scaleLinear(extent(all.map((point) => point[0])), [frame.left, frame.right]);
+  const x = scaleLinear(extent([0, ...all.map((point) => point[0])]), [frame.left, frame.right]);
   const y = scaleLinear(extent(all.map((point) => point[1])), [frame.bottom, frame.top]).nice(6);
-  const path = line<readonly [number, number]>(([px_]) => px(x(px_)), ([, py]) => px(y(py)));
+  const path = line<readonly [number, number]>(
+    (point) => px(x(point[0])),
+    (point) => px(y(point[1])),
+  );
   const lines = finite.map(({ name, points }, index) => {
     const dots = points.map(
-      ([px_, py]) =>
-        `<circle class="mark" cx="${px(x(px_))}" cy="${px(y(py))}" r="2.5"><title>${escape(`${name}: ${round(px_)}, ${round(py)}`)}</title></circle>`,
+      ([atX, atY]) =>
+        `<circle class="mark" cx="${px(x(atX))}" cy="${px(y(atY))}" r="2.5">` +
+        `<title>${escapeMarkup(`${name}: ${round(atX)}, ${round(atY)}`)}</title></circle>`,
     );
     return `<g class="${colourClass(index)}"><path class="line ${colourClass(index)}" stroke-dasharray="${dash(index)}" d="${path(points) ?? ""}"/>${dots.join("")}</g>`;
   });
@@ -47,7 +57,7 @@ export function lineChart({ title, xLabel, yLabel, series, width = 640, height =
   ]);
 }
 
-/** From 0 or below at the left; a single value gets room on both sides. */
+/** Lowest and highest; a single value gets room on both sides. */
 function extent(values: readonly number[]): [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   return low < high ? [low, high] : [low - 0.5, high + 0.5];

@@ -1,5 +1,5 @@
 /** A page in one file: headings, sentences, tables, charts and text samples; nothing is loaded from elsewhere. */
-import { escape } from "./svg.ts";
+import { escapeMarkup } from "./svg.ts";
 
 export type ReportPart =
   | { readonly kind: "heading"; readonly text: string }
@@ -26,13 +26,13 @@ export function htmlReport(title: string, parts: readonly ReportPart[], footer: 
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
+<title>${escapeMarkup(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<h1>${escape(title)}</h1>
+<h1>${escapeMarkup(title)}</h1>
 ${parts.map(html).join("\n")}
-<footer>${escape(footer)}</footer>
+<footer>${escapeMarkup(footer)}</footer>
 </body>
 </html>
 `;
@@ -41,16 +41,16 @@ ${parts.map(html).join("\n")}
 function html(part: ReportPart): string {
   switch (part.kind) {
     case "heading":
-      return `<h2>${escape(part.text)}</h2>`;
+      return `<h2>${escapeMarkup(part.text)}</h2>`;
     case "text":
-      return `<p>${escape(part.text)}</p>`;
+      return `<p>${escapeMarkup(part.text)}</p>`;
     case "charts":
       return `<div class="charts">${part.svg.map((chart) => `<figure>${chart}</figure>`).join("\n")}</div>`;
     case "sample":
-      return `<h2>${escape(part.title)}</h2>\n<pre>${escape(part.text)}</pre>`;
+      return `<h2>${escapeMarkup(part.title)}</h2>\n<pre>${escapeMarkup(part.text)}</pre>`;
     case "table": {
       const row = (cells: readonly string[], tag: string) =>
-        `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join("")}</tr>`;
+        `<tr>${cells.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join("")}</tr>`;
       return `<div class="scroll"><table><thead>${row(part.head, "th")}</thead><tbody>${part.rows.map((cells) => row(cells, "td")).join("")}</tbody></table></div>`;
     }
   }

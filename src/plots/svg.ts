@@ -32,6 +32,7 @@ export interface LegendEntry {
   /** Index of the series, for its colour. */
   readonly series: number;
   readonly mark: "line" | "square" | "paleSquare";
+  readonly newRow?: boolean;
 }
 
 export function colourClass(series: number): string {
@@ -44,9 +45,9 @@ export function dash(series: number): string {
 
 export function svg(width: number, height: number, title: string, body: readonly string[]): string {
   return [
-    `<svg class="gs-chart" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(title)}">`,
+    `<svg class="gs-chart" xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeMarkup(title)}">`,
     `<style>${STYLE}</style>`,
-    `<text class="title" x="0" y="16">${escape(title)}</text>`,
+    `<text class="title" x="0" y="16">${escapeMarkup(title)}</text>`,
     ...body,
     "</svg>",
   ].join("\n");
@@ -62,15 +63,15 @@ export function legend(
   const rowHeight = 18;
   let [x, row] = [left, 0];
   const items: string[] = [];
-  for (const { name, series, mark } of entries) {
+  for (const { name, series, mark, newRow } of entries) {
     const width = 30 + textWidth(name);
-    if (x > left && x + width > right) [x, row] = [left, row + 1];
+    if (x > left && (newRow || x + width > right)) [x, row] = [left, row + 1];
     const y = top + row * rowHeight;
     const symbol =
       mark === "line"
         ? `<path class="line ${colourClass(series)}" stroke-dasharray="${dash(series)}" d="M${px(x)},${y - 4}h18"/>`
         : `<g class="${colourClass(series)}"><rect class="${mark === "square" ? "mark" : "pale"}" x="${px(x + 4)}" y="${y - 10}" width="12" height="12"/></g>`;
-    items.push(symbol, `<text x="${px(x + 23)}" y="${y}">${escape(name)}</text>`);
+    items.push(symbol, `<text x="${px(x + 23)}" y="${y}">${escapeMarkup(name)}</text>`);
     x += width + 12;
   }
   return { body: items.join("\n"), height: (row + 1) * rowHeight };
@@ -90,7 +91,7 @@ export function valueAxis(
       `<text class="faint" text-anchor="end" x="${frame.left - 8}" y="${y}" dy=".35em">${format(tick)}</text>`
     );
   });
-  const name = `<text class="faint" x="0" y="${frame.top - 12}">${escape(label)}</text>`;
+  const name = `<text class="faint" x="0" y="${frame.top - 12}">${escapeMarkup(label)}</text>`;
   return [...lines, name].join("\n");
 }
 
@@ -107,7 +108,7 @@ export function numberAxis(scale: ScaleLinear<number, number>, frame: Frame, lab
         `<text class="faint" text-anchor="middle" x="${x}" y="${frame.bottom + 18}">${format(tick)}</text>`
       );
     }),
-    `<text class="faint" text-anchor="middle" x="${px((frame.left + frame.right) / 2)}" y="${frame.bottom + 38}">${escape(label)}</text>`,
+    `<text class="faint" text-anchor="middle" x="${px((frame.left + frame.right) / 2)}" y="${frame.bottom + 38}">${escapeMarkup(label)}</text>`,
   ].join("\n");
 }
 
@@ -121,6 +122,6 @@ export function px(value: number): number {
 }
 
 /** For text and attribute values of HTML and SVG. */
-export function escape(text: string): string {
+export function escapeMarkup(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -70,6 +70,11 @@ export class Training {
 
   /** Runs to the end, an event at a time; each `next()` trains up to the next event. */
   *events(): Generator<TrainEvent, void> {
+    for (const tick of this.ticks()) if (tick) yield tick;
+  }
+
+  /** The same a step at a time: undefined after a step without an event, so that a caller can look up in between. */
+  *ticks(): Generator<TrainEvent | undefined, void> {
     const { trainer, options } = this;
     const { maxSteps } = trainer.options;
     let reason: EndEvent["reason"] = "maxSteps";
@@ -79,6 +84,7 @@ export class Training {
         break;
       }
       this.step();
+      yield undefined;
       const last = trainer.steps === maxSteps;
       if (last || trainer.steps % options.logEverySteps === 0) yield this.#stepEvent();
       if (last || trainer.steps % options.valCheckInterval === 0) {
@@ -259,9 +265,9 @@ export class Training {
  */
 export async function* train(training: Training, signal?: AbortSignal): AsyncGenerator<TrainEvent, void> {
   let last = performance.now();
-  for (const event of training.events()) {
-    yield event;
-    // Hand over at least every 50 ms of work; setTimeout costs 1 ms or more, so not at each event.
+  for (const tick of training.ticks()) {
+    if (tick) yield tick;
+    // Hand over every 50 ms of work or after one step; setTimeout costs 1 ms or more, so not at each step.
     if (performance.now() - last > 50) {
       await new Promise((resolve) => setTimeout(resolve, 0));
       last = performance.now();

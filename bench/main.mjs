@@ -1,0 +1,169 @@
+/**
+ * Benchmarks of Gatesieve and its peers: `npm run bench -- step | profile | heap | list`.
+ * docs/benchmarks.md explains the options and the fields.
+ */
+import { parseArgs } from "node:util";
+import { describe, gflop, parameterCount, WORKLOADS } from "./workloads.mjs";
+
+const HELP = `npm run bench -- COMMAND [options]
+
+  step      times full training steps, ours and peers', side by side
+  profile   where one of our steps spends its time, kernel by kernel
+  heap      many steps: the arena must not grow, the heap must stay flat
+  list      the workloads
+
+  --workload W1[,W2...]|all   default W1
+  --engine js|wasm|auto       default wasm
+  --policy NAME[;NAME...]     step: default dense;density:0.2;density:0.1;density:0.05;energy:0.99;none
+                              ("none" is dense with the sites' counting off); profile, heap: default dense
+  --peers none|js|pytorch|all step: default none
+  --threads N                 default 1
+  --steps N                   timed steps, default 21 (heap: 1000)
+  --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
+  --json                      one JSON object a line (heap: always)
+`;
+
+const PEERS = ["none", "js", "pytorch", "all"];
+
+const COMMANDS = {
+  async step() {
+    if (!PEERS.includes(options.peers))
+      fail(`unknown peers "${options.peers}". The choices are: ${PEERS.join(", ")}.`);
+    const { formatStepTable, preparePeers, stepRows } = await import("./step.mjs");
+    const { DEFAULT_POLICY, NO_POLICY, parsePolicy } = await import("./ours.mjs");
+    const chosen = policies(["dense", "density:0.2", "density:0.1", "density:0.05", DEFAULT_POLICY, NO_POLICY]);
+    for (const policy of chosen) if (policy !== NO_POLICY) parsePolicy(policy);
+    const peers = preparePeers(options.peers, note);
+    for (const workloadName of workloads()) {
+      const workload = WORKLOADS[workloadName];
+      const rows = await stepRows({
+        workloadName,
+        workload,
+        engine: options.engine,
+        policies: chosen,
+        peers,
+        threads: whole("threads", 1),
+        steps: whole("steps", 21),
+        note,
+      });
+      if (options.json) for (const row of rows) print(row);
+      else {
+        console.log(`${workloadName}: ${describe(workload)}; ${gflop(workload).toFixed(2)} GFLOP a dense step`);
+        console.log(`medians of ${rows[0].steps} steps, ${rows[0].threads} thread, Node ${process.versions.node}\n`);
+        console.log(`${formatStepTable(rows)}\n`);
+      }
+    }
+  },
+  async list() {
+    for (const [workload, shape] of Object.entries(WORKLOADS)) {
+      const row = { workload, gflop: gflop(shape), parameters: parameterCount(shape), shape: describe(shape) };
+      if (options.json) print(row);
+      else console.log(`${workload}  ${row.gflop.toFixed(3).padStart(8)} GFLOP a step  ${row.shape}`);
+    }
+  },
+  async heap() {
+    const { heap, SPOILS } = await import("./heap.mjs");
+    const { GatesieveError } = await import("../dist/core/check.js");
+    if (!Object.hasOwn(SPOILS, options.spoil))
+      fail(`unknown spoil "${options.spoil}". The choices are: ${Object.keys(SPOILS).join(", ")}.`);
+    const failures = [];
+    for (const workloadName of workloads())
+      for (const policy of policies(["dense", "density:0.1"])) {
+        const workload = WORKLOADS[workloadName];
+        const row = await heap({
+          workloadName,
+          workload,
+          engineName: options.engine,
+          policy,
+          steps: whole("steps", 1000),
+          spoil: options.spoil,
+        });
+        print(row);
+        failures.push(...row.failures.map((failure) => `${workloadName} ${policy}: ${failure}`));
+      }
+    if (failures.length > 0) throw new GatesieveError(failures.join("; "));
+  },
+  async profile() {
+    const { profile, printProfile } = await import("./profile.mjs");
+    for (const workloadName of workloads())
+      for (const policy of policies(["dense"])) {
+        const result = await profile({
+          workloadName,
+          workload: WORKLOADS[workloadName],
+          engineName: options.engine,
+          policy,
+          steps: whole("steps", 21),
+        });
+        if (!options.json) printProfile(result);
+        else for (const row of [result.summary, ...result.parts]) print(row);
+      }
+  },
+};
+
+const { values: options, positionals } = parse();
+if (options.help || positionals.length === 0) console.log(HELP);
+else {
+  const command = COMMANDS[positionals[0]];
+  if (!command || positionals.length > 1)
+    fail(`unknown command "${positionals.join(" ")}". The choices are: ${Object.keys(COMMANDS).join(", ")}.`);
+  try {
+    await command();
+  } catch (error) {
+    // Our own errors are one line for a person; anything else is a defect and shows where.
+    if (error.exitCode === undefined) throw error;
+    fail(error.message, error.exitCode);
+  }
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        workload: { type: "string", default: "W1" },
+        engine: { type: "string", default: "wasm" },
+        policy: { type: "string" },
+        peers: { type: "string", default: "none" },
+        threads: { type: "string", default: "1" },
+        steps: { type: "string" },
+        spoil: { type: "string", default: "none" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    return fail(`${error.message} See npm run bench -- --help.`);
+  }
+}
+
+function workloads() {
+  const names = options.workload === "all" ? Object.keys(WORKLOADS) : options.workload.split(",");
+  for (const name of names)
+    if (!Object.hasOwn(WORKLOADS, name))
+      fail(`unknown workload "${name}". The choices are: ${Object.keys(WORKLOADS).join(", ")}, all.`);
+  return names;
+}
+
+function policies(otherwise) {
+  return options.policy?.split(";") ?? otherwise;
+}
+
+function whole(name, otherwise) {
+  const text = options[name] ?? String(otherwise);
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) fail(`--${name} is "${text}"; give a whole number of at least 1.`);
+  return value;
+}
+
+function print(row) {
+  console.log(JSON.stringify(row));
+}
+
+function note(message) {
+  console.error(`bench: ${message}`);
+}
+
+function fail(message, exitCode = 2) {
+  console.error(`bench: ${message}`);
+  process.exit(exitCode);
+}

@@ -1,0 +1,86 @@
+/** Gatesieve's side of the benchmarks: a model of a workload, its trainer, and random batches. */
+import { readFileSync } from "node:fs";
+
+import { RandomStream } from "../dist/core/random.js";
+import { loadEngine } from "../dist/kernels/engines.js";
+import { Model } from "../dist/nn/model.js";
+import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
+import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
+import { Trainer } from "../dist/train/trainer.js";
+
+export { DEFAULT_POLICY, loadEngine, parsePolicy };
+
+export const VERSION = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
+
+/** The policy of the row that runs without the machinery: dense, and nothing is even counted. */
+export const NO_POLICY = "none";
+
+/** Different batches, drawn once: drawing is no part of a step. */
+const BATCHES = 8;
+
+export function modelSpec({ input, layers, H, V, positions }) {
+  return {
+    input: input.features
+      ? { kind: "features", size: input.features }
+      : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
+    cell: "lstm",
+    hiddenSize: H,
+    numLayers: layers,
+    output: { kind: "classes", size: V, positions },
+  };
+}
+
+/** A trainer on random batches: `step()` is one full step of the workload. */
+export function makeOurs(engine, workload, policy, seed = 1) {
+  const { B, T } = workload;
+  const model = new Model(engine, modelSpec(workload), { T, B });
+  const trainer = new Trainer(model, {
+    policy: parsePolicy(policy === NO_POLICY ? "dense" : policy),
+    seed,
+    maxSteps: Number.MAX_SAFE_INTEGER,
+    optimizer: "sgd",
+    learningRate: 0.1,
+    schedule: "constant",
+    gradientClipVal: 5,
+  });
+  if (policy === NO_POLICY) for (const site of model.sites) site.watched = false;
+  const batches = drawBatches(model, workload, seed);
+  let next = 0;
+  return {
+    model,
+    trainer,
+    step() {
+      const { x, targets } = batches[next];
+      next = (next + 1) % batches.length;
+      if (workload.input.features) model.features.data.set(x);
+      else model.tokens.data.set(x);
+      model.head.targets.data.set(targets);
+      if (!workload.carried) model.resetCarried();
+      return trainer.step();
+    },
+  };
+}
+
+function drawBatches(model, { input }, seed) {
+  const random = new RandomStream(seed, "data");
+  const classes = input.oneHot ?? input.tokens;
+  const { targets } = model.head;
+  return Array.from({ length: BATCHES }, () => ({
+    x: input.features
+      ? Float32Array.from({ length: model.features.length }, () => random.normal())
+      : Int32Array.from({ length: model.tokens.length }, () => random.below(classes)),
+    targets: Int32Array.from({ length: targets.length }, () => random.below(model.spec.output.size)),
+  }));
+}
+
+/** Kept / all gate gradients of the last step, or undefined where nothing was counted. */
+export function keptShare({ sites }) {
+  let kept = 0;
+  let total = 0;
+  for (const { statistics } of sites)
+    for (let at = 0; at < statistics.sums.length; at += SUM_COLUMNS) {
+      kept += statistics.sums.data[at + KEPT];
+      total += statistics.sums.data[at + TOTAL];
+    }
+  return total > 0 ? kept / total : undefined;
+}

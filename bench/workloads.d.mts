@@ -1,0 +1,19 @@
+export interface Workload {
+  readonly input: {
+    readonly oneHot?: number;
+    readonly tokens?: number;
+    readonly embedding?: number;
+    readonly features?: number;
+  };
+  readonly layers: number;
+  readonly H: number;
+  readonly V: number;
+  readonly B: number;
+  readonly T: number;
+  readonly positions: "all" | "last";
+  readonly carried: boolean;
+}
+export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7", Workload>>;
+export function gflop(workload: Workload): number;
+export function parameterCount(workload: Workload): number;
+export function describe(workload: Workload): string;

@@ -1,0 +1,63 @@
+/**
+ * The workloads W0 to W7 and the FLOPs a dense trainer must spend on one step of each.
+ *
+ * A full step = zero gradients, forward, mean cross-entropy, backward, clip the global norm to 5,
+ * SGD; float32; two biases a layer as in PyTorch; uniform random tokens, targets and features from a
+ * seed; no dropout; the head untied, with a bias. `carried`: states go on from step to step, else
+ * every step starts at zero.
+ *
+ * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows.
+ */
+export const WORKLOADS = {
+  W0: { input: { oneHot: 65 }, layers: 1, H: 32, V: 65, B: 8, T: 20, positions: "all", carried: false },
+  W1: { input: { oneHot: 65 }, layers: 2, H: 128, V: 65, B: 50, T: 50, positions: "all", carried: true },
+  W2: { input: { oneHot: 65 }, layers: 2, H: 512, V: 65, B: 50, T: 50, positions: "all", carried: true },
+  W3: { input: { tokens: 10_000, embedding: 200 }, layers: 2, H: 200, V: 10_000, B: 20, T: 20, positions: "all", carried: true },
+  W4: { input: { tokens: 10_000, embedding: 650 }, layers: 2, H: 650, V: 10_000, B: 20, T: 35, positions: "all", carried: true },
+  W5: { input: { tokens: 10_000, embedding: 1500 }, layers: 2, H: 1500, V: 10_000, B: 20, T: 35, positions: "all", carried: true },
+  W6: { input: { features: 28 }, layers: 1, H: 128, V: 10, B: 128, T: 28, positions: "last", carried: false },
+  W7: { input: { tokens: 100, embedding: 256 }, layers: 3, H: 256, V: 100, B: 50, T: 100, positions: "all", carried: false },
+};
+
+/** Width of the rows that enter the first layer, or 0 where they are one-hot: a look-up multiplies nothing. */
+function firstInputWidth({ input }) {
+  return input.oneHot ? 0 : (input.embedding ?? input.features);
+}
+
+/**
+ * GFLOP of a dense step, 2 per multiply-accumulate of a matrix product: forward x W^T and h U^T;
+ * backward dh, dU, dW, and dx where the input is trained or another layer lies below; the head's
+ * three products. Look-ups, pointwise work and the update count nothing.
+ */
+export function gflop(workload) {
+  const { input, layers, H, V, B, T, positions } = workload;
+  const rows = T * B;
+  let macs = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    const I = layer === 0 ? firstInputWidth(workload) : H;
+    const dx = layer > 0 || input.embedding;
+    const xProducts = I === 0 ? 0 : dx ? 3 : 2; // x W^T, dW, dx
+    macs += rows * 4 * H * I * xProducts;
+    macs += rows * 4 * H * H * 2 + (rows - B) * 4 * H * H; // h U^T and dU; nothing wants dh before t = 0
+  }
+  macs += (positions === "last" ? B : rows) * V * H * 3;
+  return (2 * macs) / 1e9;
+}
+
+/** Numbers trained. */
+export function parameterCount({ input, layers, H, V }) {
+  const inputWidth = input.oneHot ?? input.embedding ?? input.features;
+  const table = input.embedding ? input.tokens * input.embedding : 0;
+  let count = table + V * H + V;
+  for (let layer = 0; layer < layers; layer++) count += 4 * H * ((layer === 0 ? inputWidth : H) + H + 2);
+  return count;
+}
+
+export function describe({ input, layers, H, V, B, T, positions }) {
+  const what = input.oneHot
+    ? `one-hot ${input.oneHot}`
+    : input.embedding
+      ? `embedding ${input.embedding} of ${input.tokens}`
+      : `${input.features} features`;
+  return `${what}, ${layers} x ${H}, head ${V}${positions === "last" ? " at the last t" : ""}, B ${B}, T ${T}`;
+}

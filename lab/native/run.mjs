@@ -1,0 +1,33 @@
+/**
+ * Compiles and runs products.cpp for one instruction set.
+ *
+ *   node lab/native/run.mjs [avx512|avx2|plain|neon] [H,B,T ...]
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { FLAGS, findCompiler, INSTRUCTION_SETS } from "../../scripts/build-native.mjs";
+
+const [isa = "avx512", ...shapes] = process.argv.slice(2);
+const [, table, march] = INSTRUCTION_SETS[process.arch].find(([name]) => name === isa);
+const here = fileURLToPath(new URL(".", import.meta.url));
+const native = join(here, "../../native");
+const folder = mkdtempSync(join(tmpdir(), "gatesieve-lab-"));
+try {
+  const program = join(folder, "products");
+  const defines = [`-DISA_NAME=${isa}`, `-DISA_TABLE=${table}`];
+  run(findCompiler(), [
+    ...FLAGS, ...march, ...defines, join(native, "kernels.cpp"), join(native, "team.cpp"), join(here, "products.cpp"),
+    "-o", program, "-pthread",
+  ]);
+  run(program, shapes.length > 0 ? shapes : ["128,50,50", "512,50,50", "650,20,35"]);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function run(program, args) {
+  const { status } = spawnSync(program, args, { stdio: "inherit" });
+  if (status !== 0) process.exit(1);
+}

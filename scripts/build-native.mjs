@@ -1,0 +1,134 @@
+/**
+ * Compiles native/ into build/native/<platform>-<arch>.node with the C++ compiler of the system,
+ * called directly; the headers of Node-API come from npm.
+ *
+ *   node scripts/build-native.mjs
+ *
+ * Without a compiler, or where it fails, there is no native engine and `auto` takes wasm.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const native = join(root, "native");
+
+/** One object of kernels.cpp per instruction set: [name, table, flags]. */
+export const INSTRUCTION_SETS = {
+  x64: [
+    ["avx512", "kernelsAvx512", ["-march=x86-64-v4"]],
+    ["avx2", "kernelsAvx2", ["-march=x86-64-v3"]],
+    ["plain", "kernelsPlain", ["-march=x86-64"]],
+  ],
+  arm64: [["neon", "kernelsNeon", []]],
+};
+const ANY_PROCESSOR = [["plain", "kernelsPlain", []]];
+
+/** Of every file. Contraction to fused multiply-adds is stated, since standards modes turn it off. */
+export const FLAGS = [
+  "-std=c++17",
+  "-O3",
+  "-ffp-contract=fast",
+  "-fno-math-errno",
+  "-fno-exceptions",
+  "-fno-rtti",
+  "-fno-threadsafe-statics",
+  "-fvisibility=hidden",
+  "-Wall",
+  "-Wextra",
+  "-Wno-uninitialized", // GCC's own AVX-512 headers
+];
+
+/** The system's C++ compiler: $CXX, or the first that answers. */
+export function findCompiler() {
+  const candidates = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
+  return candidates.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0);
+}
+
+/** The arguments that compile each object of `arch` into `folder`; the objects. */
+export function compilations(arch, folder, flags = FLAGS) {
+  const kernels = (INSTRUCTION_SETS[arch] ?? ANY_PROCESSOR).map(([name, table, march]) => {
+    const object = join(folder, `kernels-${name}.o`);
+    const defines = [`-DISA_NAME=${name}`, `-DISA_TABLE=${table}`];
+    return { object, args: [...flags, ...march, ...defines, "-c", join(native, "kernels.cpp"), "-o", object] };
+  });
+  const team = join(folder, "team.o");
+  return [...kernels, { object: team, args: [...flags, "-c", join(native, "team.cpp"), "-o", team] }];
+}
+
+/** Builds the addon, two compilers at a time. False, with one line that says why, where that cannot be. */
+export async function buildNative() {
+  const compiler = findCompiler();
+  if (!compiler) return refuse("no C++ compiler found (c++, g++, clang++, or $CXX)");
+  if (process.platform === "win32") return refuse("Windows is not supported yet");
+  const headers = nodeHeaders();
+  if (!headers) return refuse("the package node-api-headers is not installed");
+  const target = join(root, "build", "native", `${process.platform}-${process.arch}.node`);
+  const folder = mkdtempSync(join(tmpdir(), "gatesieve-native-"));
+  const began = performance.now();
+  try {
+    const objects = compilations(process.arch, folder, [...FLAGS, "-fPIC"]);
+    const addon = join(folder, "addon.o");
+    objects.push({
+      object: addon,
+      args: [...FLAGS, "-fPIC", "-DNAPI_VERSION=8", "-I", headers, "-c", join(native, "addon.cpp"), "-o", addon],
+    });
+    const result = join(folder, "addon.node");
+    const link = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-static-libstdc++", "-static-libgcc"];
+    const linking = ["-shared", ...objects.map(({ object }) => object), "-o", result, ...link, "-pthread", "-s"];
+    const done =
+      (await runAll(
+        compiler,
+        objects.map(({ args }) => args),
+        availableParallelism(),
+      )) && (await runAll(compiler, [linking], 1));
+    if (!done) return refuse(`${compiler} failed; its messages are above`);
+    mkdirSync(dirname(target), { recursive: true });
+    // A running process may have the old file mapped: put the new one beside it, then in its place.
+    const beside = `${target}.${process.pid}`;
+    copyFileSync(result, beside);
+    renameSync(beside, target);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const names = (INSTRUCTION_SETS[process.arch] ?? ANY_PROCESSOR).map(([name]) => name).join(", ");
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`native kernels: ${names}, by ${compiler} in ${seconds} s`);
+  return true;
+}
+
+/** Runs the compiler with each list of arguments, `atOnce` at a time; true if all succeed. */
+export async function runAll(compiler, lists, atOnce) {
+  const waiting = [...lists];
+  let good = true;
+  const one = (args) =>
+    new Promise((resolve) => {
+      const child = spawn(compiler, args, { stdio: ["ignore", "ignore", "inherit"] });
+      child.on("error", () => resolve(false));
+      child.on("close", (status) => resolve(status === 0));
+    });
+  const worker = async () => {
+    while (waiting.length > 0 && good) good = (await one(waiting.shift())) && good;
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return good;
+}
+
+function nodeHeaders() {
+  try {
+    const folder = join(dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json")), "include");
+    return existsSync(folder) ? folder : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function refuse(reason) {
+  console.log(`native kernels: not built, ${reason}; the wasm engine does the work`);
+  return false;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await buildNative();

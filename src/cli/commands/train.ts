@@ -1,0 +1,132 @@
+/** gatesieve train: one run from its start, or from its last checkpoint, to its end. */
+import { Command } from "commander";
+import { UsageError } from "../../core/check.ts";
+import { loadConfig } from "../../runs/config.ts";
+import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { sampleText } from "../../runs/sample.ts";
+import { DEFAULT_POLICY } from "../../sparse/policies.ts";
+import type { EndEvent } from "../../train/events.ts";
+import { describe, follow } from "../follow.ts";
+import { Interrupt } from "../interrupt.ts";
+import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
+import { indent, LiveLines, paint, paintRemark, print, printJson, remark } from "../print.ts";
+import { LEGEND, Progress } from "../progress.ts";
+import { summaryTables } from "../summary.ts";
+
+interface TrainOptions extends RunsOption {
+  readonly policy?: string;
+  readonly engine?: string;
+  readonly seed?: string;
+  readonly threads?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  gatesieve train                                 a built-in text, default settings
+  gatesieve train my.txt                          any UTF-8 text
+  gatesieve train my.txt --policy dense           nothing dropped
+  gatesieve train my.txt model.hiddenSize=256 train.maxSteps=3000
+  gatesieve train settings.yaml --seed 2          settings from a file
+  gatesieve train task.name=adding                another task; see gatesieve tasks
+  gatesieve train --resume last                   go on where a run was stopped
+
+Ctrl-C ends training after the current step and keeps a checkpoint.
+Keys and their defaults: docs/cli.md.`;
+
+export function trainCommand(): Command {
+  return new Command("train")
+    .summary("train a model on a text or another task")
+    .description("Train a model. Results go to stdout, progress to stderr; the run is kept in a folder.")
+    .argument("[input...]", "a text, or a configuration file (.yaml, .json); and settings as key=value")
+    .option("--policy <policy>", `what is dropped from gate gradients; see gatesieve policies (${DEFAULT_POLICY})`)
+    .option("--engine <engine>", "js, wasm or auto (auto)")
+    .option("--seed <n>", "of weights, data and policy (1)")
+    .option("--threads <n>", "1 in this version")
+    .option("--resume <run>", 'go on with a run: its id, a part of it, or "last"')
+    .addOption(jsonOption("events as JSON lines on stdout, and nothing else there"))
+    .option("--quiet", "no progress, the result alone")
+    .addOption(runsOption())
+    .addHelpText("after", EXAMPLES)
+    .action(train);
+}
+
+async function train(inputs: readonly string[], options: TrainOptions): Promise<void> {
+  const run = await openRun(inputs, options);
+  const { exitCode } = await trainToEnd(run, options);
+  process.exitCode = exitCode;
+}
+
+async function openRun(inputs: readonly string[], options: TrainOptions): Promise<Run> {
+  const { runs: runsDir, resume } = options;
+  const flags = (["policy", "engine", "seed", "threads"] as const).filter((name) => options[name] !== undefined);
+  if (resume !== undefined) {
+    const extra = inputs[0] ?? (flags[0] && `--${flags[0]}`);
+    if (extra !== undefined)
+      throw new UsageError(
+        `--resume goes on with a run as it was set up; leave out "${extra}", or start a new run without --resume.`,
+      );
+    return resumeRun(runsDir, resume);
+  }
+  const isSetting = (input: string) => /^[A-Za-z][\w.]*=/.test(input);
+  const [file, second] = inputs.filter((input) => !isSetting(input));
+  if (second !== undefined)
+    throw new UsageError(
+      `got two inputs, "${file}" and "${second}"; give one text or configuration file, and settings as key=value.`,
+    );
+  const overrides = [...inputs.filter(isSetting), ...flags.map((name) => `${name}=${options[name]}`)];
+  return createRun({ config: loadConfig({ file, overrides }), runsDir });
+}
+
+async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: number }> {
+  const { json = false, quiet = false } = options;
+  const say = quiet ? () => {} : remark;
+  const lines = new LiveLines(process.stderr, !quiet);
+  const progress = new Progress(run.info.lossUnit);
+  const interrupt = new Interrupt((signal) =>
+    lines.note(`${signal}: ending after this step, keeping a checkpoint (again: quit at once)`),
+  );
+  let end: EndEvent | undefined;
+  try {
+    for (const note of run.notes) remark(`gatesieve: ${note}`);
+    say(`run ${run.id}: ${describe(run)}`);
+    say(paintRemark.dim(LEGEND));
+    if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
+    for await (const event of follow(run, interrupt)) {
+      if (json) printJson(event);
+      if (event.type === "end") end = event;
+      const due = progress.add(event);
+      if (lines.live) lines.update([progress.line]);
+      else if (due) say(progress.line);
+    }
+    lines.clear();
+    if (end && end.reason !== "stopped" && !json) report(run, end, options);
+    if (end?.reason === "stopped")
+      remark(
+        `gatesieve: stopped after step ${end.step} of ${run.maxSteps}; the checkpoint is in ${run.dir}. ` +
+          `Go on with: ${nextCommand(`train --resume ${run.id}`, options)}`,
+      );
+  } finally {
+    lines.clear();
+    interrupt.release();
+    run.close();
+  }
+  return { exitCode: end?.reason === "stopped" ? interrupt.exitCode : 0 };
+}
+
+function report(run: Run, end: EndEvent, options: TrainOptions): void {
+  const early = end.reason === "earlyStop" ? " (early stop)" : "";
+  print(`${paint.bold(`run ${run.id}`)}, ${end.step} steps${early}\n`);
+  print(summaryTables(end, run.info.lossUnit, run.engine.name));
+  if (run.task.vocabulary) {
+    print(`\n${paint.dim("a sample, temperature 0.8")}`);
+    print(indent(sampleText(run.model, run.task, { length: 300, temperature: 0.8, seed: 1 })));
+  }
+  print(`\n${paint.dim("kept in")} ${run.dir}`);
+  print(paint.dim("type next"));
+  if (run.task.vocabulary) print(`  ${nextCommand(`sample ${run.id} --length 1000 --temperature 0.5`, options)}`);
+  print(`  ${nextCommand(`eval ${run.id} --split test`, options)}`);
+  print(`  ${nextCommand(`compare ${run.id} ANOTHER_RUN`, options)}`);
+}

@@ -1,0 +1,26 @@
+/** Runs from the command line's side: what they are, and their events with room for signals between. */
+import type { Run } from "../runs/run.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { metric } from "./format.ts";
+import type { Interrupt } from "./interrupt.ts";
+
+/** A run's events; between them the event loop runs, and a signal ends the run after its current step. */
+export async function* follow(run: Run, interrupt: Interrupt): AsyncGenerator<TrainEvent, void> {
+  for (const event of run.events()) {
+    yield event;
+    await interrupt.breathe();
+    if (interrupt.received) run.stop();
+  }
+}
+
+/** What is trained, in two lines. */
+export function describe(run: Run): string {
+  const { config, info, engine, engineReason } = run;
+  const { numLayers, hiddenSize, cell } = config.model;
+  const data = info.text ? ` on ${info.text.name} (${metric(info.text.characters)} characters)` : "";
+  return (
+    `task ${config.task.name}${data}, ${cell} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
+    `${run.maxSteps} steps, seed ${config.seed}\n` +
+    `policy ${config.policy}, engine ${engine.name} ${engine.isa} (${engineReason})`
+  );
+}

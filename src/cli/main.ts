@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+/** The command `gatesieve`: the table of commands, help, and the one place where errors end. */
+import { existsSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { GatesieveError, nearest, UsageError } from "../core/check.ts";
+import { version } from "../runs/version.ts";
+import { compareCommand } from "./commands/compare.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { evalCommand } from "./commands/eval.ts";
+import { runsCommand } from "./commands/runs.ts";
+import { sampleCommand } from "./commands/sample.ts";
+import { policiesCommand, tasksCommand } from "./commands/tables.ts";
+import { trainCommand } from "./commands/train.ts";
+import { paint } from "./print.ts";
+
+const USAGE_ERROR = 2;
+const DEFECT = 70; // EX_SOFTWARE
+
+const COMMANDS = [
+  demoCommand,
+  trainCommand,
+  evalCommand,
+  sampleCommand,
+  runsCommand,
+  compareCommand,
+  doctorCommand,
+  tasksCommand,
+  policiesCommand,
+];
+
+const INTRODUCTION = `
+Gatesieve trains LSTMs and skips the gate-gradient work that does not matter.
+
+  gatesieve demo                      dense and sparse training side by side, about two minutes
+  gatesieve train my.txt              learn a text of your own; Ctrl-C keeps a checkpoint
+  gatesieve sample last               let the newest run write
+  gatesieve runs                      what has been trained
+  gatesieve compare ID ID             two runs side by side, with charts
+`.trimStart();
+
+function program(): Command {
+  const root = new Command("gatesieve")
+    .version(version, "-V, --version", "show the version")
+    .helpCommand("help [command]", "show help for a command")
+    .addHelpText("before", INTRODUCTION)
+    .addHelpText("after", "\ngatesieve COMMAND --help says more, with examples. Full reference: docs/cli.md.")
+    .usage("<command> [options]")
+    .on("command:*", ([word]: [string]) => unknownCommand(word, root.commands));
+  for (const command of COMMANDS) root.addCommand(command());
+  for (const command of [root, ...root.commands])
+    command
+      .exitOverride()
+      .helpOption("-h, --help", "show help")
+      .configureHelp({ styleTitle: (text) => paint.bold(text), helpWidth: 100 })
+      .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
+  return root;
+}
+
+function unknownCommand(word: string, commands: readonly Command[]): never {
+  const names = commands.map((command) => command.name());
+  const near = nearest(word, names);
+  const hint = near
+    ? `did you mean "gatesieve ${near}"?`
+    : existsSync(word)
+      ? `to learn a text: gatesieve train ${word}`
+      : `the commands are: ${names.join(", ")}.`;
+  throw new UsageError(`unknown command "${word}"; ${hint}`);
+}
+
+/** "error: unknown option '--polcy'\n(Did you mean --policy?)" in one line of ours. */
+function oneLine(text: string): string {
+  return `gatesieve: ${text
+    .replace(/^error: /, "")
+    .trim()
+    .replace(/\s*\n\s*/g, " ")}\n`;
+}
+
+async function main(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(0);
+      throw error;
+    });
+  try {
+    const root = program();
+    if (process.argv.length > 2) await root.parseAsync();
+    else root.outputHelp();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Tells the user, and returns the exit code. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR; // commander has told
+  if (error instanceof GatesieveError) {
+    process.stderr.write(`gatesieve: ${error.message.replace(/\s*\n\s*/g, " ")}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(
+    `gatesieve: this is a defect of Gatesieve ${version}, please report it with what you typed and these lines:\n` +
+      `${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  return DEFECT;
+}
+
+await main();

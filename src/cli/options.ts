@@ -1,0 +1,51 @@
+/** Options and words that several commands share. */
+import { basename, relative } from "node:path";
+import { InvalidArgumentError, Option } from "commander";
+
+export const RUNS_DIR = "runs";
+
+export interface RunsOption {
+  readonly runs: string;
+}
+
+export function runsOption(): Option {
+  return new Option("--runs <dir>", "folder of the runs").default(RUNS_DIR, RUNS_DIR);
+}
+
+export function jsonOption(what: string): Option {
+  return new Option("--json", what);
+}
+
+export const RUN_ARGUMENT = 'a run: its id, a part of it, its folder, or "last"';
+
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`give a whole number of at least ${least}.`);
+    return value;
+  };
+}
+
+export function numberFrom0(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError("give a number of at least 0.");
+  return value;
+}
+
+/** How this program was started, so that what we tell people to type next works as it stands. */
+export function commandName(script = process.argv[1] ?? ""): string {
+  if (/^gatesieve(\.[a-z]+)?$/.test(basename(script))) return "gatesieve";
+  if (script.includes("node_modules")) return "npx gatesieve";
+  return `node ${relative(process.cwd(), script)}`;
+}
+
+/** A command line to type: `nextCommand("sample last", options)`. */
+export function nextCommand(rest: string, { runs }: RunsOption): string {
+  return `${commandName()} ${rest}${runs === RUNS_DIR ? "" : ` --runs ${shellWord(runs)}`}`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

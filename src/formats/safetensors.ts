@@ -1,0 +1,202 @@
+/**
+ * Safetensors, the format of model files: 8 bytes with the header's length (little-endian), a JSON
+ * header `{ name: { dtype, shape, data_offsets: [begin, end] }, __metadata__: { key: text } }`, then
+ * the tensors' bytes, little-endian, row-major. Offsets count from the end of the header.
+ * https://huggingface.co/docs/safetensors
+ *
+ * The reader trusts nothing: tensors must fill the rest of the file exactly, without gap or overlap.
+ */
+import { formatBytes, GatesieveError } from "../core/check.ts";
+
+const BYTES_PER = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+export type SafetensorsType = keyof typeof BYTES_PER;
+
+const MOST_HEADER_BYTES = 100_000_000; // the limit of the reference reader
+const METADATA = "__metadata__";
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Float64Array | Int32Array;
+}
+
+export interface StoredTensor {
+  readonly dtype: SafetensorsType;
+  readonly shape: readonly number[];
+  /** A view of the file. */
+  readonly bytes: Uint8Array;
+}
+
+export interface Safetensors {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/** The file does not hold what the format asks for. */
+export class SafetensorsError extends GatesieveError {}
+
+export function writeSafetensors(
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  // Wide types first: then every tensor is aligned to its element.
+  const sorted = [...tensors].sort((a, b) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  const entries = new Map<string, unknown>();
+  if (Object.keys(metadata).length) entries.set(METADATA, metadata);
+  let end = 0;
+  for (const { name, shape, data } of sorted) {
+    if (name === METADATA || entries.has(name)) throw new SafetensorsError(`safetensors: the name "${name}" is taken.`);
+    if (count(shape) !== data.length)
+      throw new SafetensorsError(
+        `safetensors: "${name}" has ${data.length} values, expected ${count(shape)} for its shape.`,
+      );
+    const begin = end;
+    end += data.byteLength;
+    entries.set(name, { dtype: typeOf(data), shape, data_offsets: [begin, end] });
+  }
+  // Not from an object: it would put names such as "7" first and lose "__proto__".
+  const fields = [...entries].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const json = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const file = new Uint8Array(8 + headerBytes + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  file.set(json, 8);
+  file.fill(0x20, 8 + json.length, 8 + headerBytes);
+  let at = 8 + headerBytes;
+  for (const { data } of sorted) {
+    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return file;
+}
+
+/** Throws a SafetensorsError that says what is wrong, `source` first. */
+export function readSafetensors(file: Uint8Array, source = "safetensors"): Safetensors {
+  const fail = (what: string): never => {
+    throw new SafetensorsError(`${source}: ${what}. It is damaged, or no safetensors file.`);
+  };
+  if (file.length < 8) fail(`has ${file.length} bytes, expected at least 8`);
+  const headerBytes = Number(new DataView(file.buffer, file.byteOffset, 8).getBigUint64(0, true));
+  if (headerBytes > MOST_HEADER_BYTES)
+    fail(`its header would have ${headerBytes} bytes, more than ${formatBytes(MOST_HEADER_BYTES)}`);
+  if (headerBytes > file.length - 8) fail(`its header would have ${headerBytes} bytes, the file has ${file.length}`);
+  const header = parseHeader(file.subarray(8, 8 + headerBytes), fail);
+  const data = file.subarray(8 + headerBytes);
+
+  const metadata: Record<string, string> = {};
+  const tensors = new Map<string, StoredTensor>();
+  const parts: { name: string; begin: number; end: number }[] = [];
+  for (const [name, value] of Object.entries(header)) {
+    const entry = isObject(value) ? value : fail(`entry "${name}" is no object`);
+    if (name === METADATA) {
+      for (const [key, text] of Object.entries(entry))
+        metadata[key] = typeof text === "string" ? text : fail(`metadata "${key}" is no text`);
+      continue;
+    }
+    const { dtype, shape, begin, end } = checkEntry(name, entry, data.length, fail);
+    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) });
+    parts.push({ name, begin, end });
+  }
+  parts.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let reached = 0;
+  for (const { name, begin, end } of parts) {
+    if (begin !== reached) fail(`tensor "${name}" begins at ${begin}, expected ${reached}`);
+    reached = end;
+  }
+  if (reached !== data.length) fail(`its tensors end at ${reached}, the data at ${data.length}`);
+  return { metadata, tensors };
+}
+
+/** A copy as numbers. Types other than F32, F64 and I32 are refused. */
+export function toArray({ dtype, bytes }: StoredTensor): Float32Array | Float64Array | Int32Array {
+  const copy = new Uint8Array(bytes).buffer; // aligned, and a copy even of a Buffer, whose slice() is a view
+  if (dtype === "F32") return new Float32Array(copy);
+  if (dtype === "F64") return new Float64Array(copy);
+  if (dtype === "I32") return new Int32Array(copy);
+  throw new SafetensorsError(`safetensors: type ${dtype} cannot be read here; expected F32, F64 or I32.`);
+}
+
+type Fail = (what: string) => never;
+
+function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
+  if (bytes[0] !== 0x7b) fail("its header does not begin with {");
+  let header: unknown;
+  let text = "";
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    header = JSON.parse(text);
+  } catch {
+    fail("its header is no JSON");
+  }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) fail(`its header names "${twice}" twice`);
+  return header as Record<string, unknown>;
+}
+
+function checkEntry(name: string, entry: Record<string, unknown>, dataBytes: number, fail: Fail) {
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER, dtype))
+    fail(`tensor "${name}" has type ${JSON.stringify(dtype)}`);
+  if (!isSizes(shape)) fail(`tensor "${name}" has shape ${JSON.stringify(shape)}`);
+  if (!isSizes(offsets) || offsets.length !== 2) fail(`tensor "${name}" has offsets ${JSON.stringify(offsets)}`);
+  const [begin, end] = offsets as [number, number];
+  if (begin > end || end > dataBytes) fail(`tensor "${name}" lies at ${begin} to ${end} of ${dataBytes} bytes`);
+  const bytes = count(shape as number[]) * BYTES_PER[dtype as SafetensorsType];
+  if (bytes !== end - begin) fail(`tensor "${name}" has ${end - begin} bytes, expected ${bytes} for its shape`);
+  return { dtype: dtype as SafetensorsType, shape: shape as number[], begin, end };
+}
+
+/** The first key that valid JSON text has twice in one object; JSON.parse would keep the last. */
+function repeatedKey(json: string): string | undefined {
+  const scopes: (Set<string> | undefined)[] = []; // a set for an object, undefined for an array
+  // By hand: a regular expression would run out of stack on a hostile string of many megabytes.
+  for (let i = 0; i < json.length; i++) {
+    const character = json[i] as string;
+    if (character === "{") scopes.push(new Set());
+    else if (character === "[") scopes.push(undefined);
+    else if (character === "}" || character === "]") scopes.pop();
+    else if (character === '"') {
+      const start = i++;
+      while (json[i] !== '"') i += json[i] === "\\" ? 2 : 1;
+      let next = i + 1;
+      while (/\s/.test(json[next] as string)) next++;
+      if (json[next] !== ":") continue; // a value
+      const key = JSON.parse(json.slice(start, i + 1)) as string;
+      const scope = scopes.at(-1) as Set<string>;
+      if (scope.has(key)) return key;
+      scope.add(key);
+    }
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+/** Elements of a shape. Exact as long as it fits a file: a product beyond 2^53 can equal no length. */
+function count(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function typeOf(data: NamedTensor["data"]): SafetensorsType {
+  return data instanceof Float32Array ? "F32" : data instanceof Float64Array ? "F64" : "I32";
+}

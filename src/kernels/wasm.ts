@@ -1,0 +1,598 @@
+/**
+ * Engine `wasm`: one embedded WebAssembly module with 128-bit SIMD, bound to an arena's memory by an
+ * instance of its own. The kernels stand in assembly/; this file plans their buffers and passes
+ * addresses. Float32 only. What each kernel does and what was measured: docs/kernels.md.
+ */
+import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
+import { type Pattern, planPattern } from "../sparse/pattern.ts";
+import type { DropRule } from "../sparse/rule.ts";
+import type { Site } from "../sparse/site.ts";
+import type { SiteStatistics } from "../sparse/statistics.ts";
+import type { CellKernel, CellStep, Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+import { wasmModuleBase64 } from "./wasm-module.generated.ts";
+
+/**
+ * Blocks of 256 rows with a larger share of nonzeros than this run dense. Measured with
+ * `node lab/crossover.mjs`: the sparse products at this density take as long as the dense ones.
+ */
+const FULL = 0.65;
+
+/** Sizes the module counts on; see assembly/gemm.ts and assembly/sparse.ts. */
+const PANEL = 32; // columns of a panel
+const TILE = 256; // rows and columns of a tile
+const COLUMN_FLOATS = TILE * 2 + 16; // room for one column's list
+const G_PANEL_FLOATS = TILE * PANEL;
+const TILE_FLOATS = 32;
+const SWEEP = { keep: 0, threshold: 1, stochastic: 2, custom: 0 } as const;
+
+/** Compiles the module once and returns the engine. Throws where there is no SIMD or shared memory. */
+export async function loadWasmEngine(): Promise<Engine> {
+  compiling ??= WebAssembly.compile(decodeBase64(wasmModuleBase64));
+  const module = await compiling;
+  const engine: Engine = {
+    name: "wasm",
+    isa: "simd128",
+    attach: (arena) => new WasmKernels(engine, module, arena),
+  };
+  return engine;
+}
+
+let compiling: Promise<WebAssembly.Module> | undefined;
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+interface WasmWeight extends Weight {
+  /** Panels over N of w^T, [N / 32][K][32]. */
+  readonly nt: Tensor | undefined;
+  /** Panels over K of w, [K / 32][N][32]. */
+  readonly nn: Tensor | undefined;
+  /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
+  readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
+}
+
+interface WasmPattern extends Pattern {
+  /** Pairs (value, column * 128), row after row within one call of compress; room for a full pattern. */
+  readonly pairs: IntTensor;
+  /** (rows, tiles + 1) addresses: where each tile's piece of a row begins. */
+  readonly starts: IntTensor;
+  /** The rule's tau in float32, per group. */
+  readonly tau: Tensor;
+  /** 1 where the row's pairs are of its last sweep: `keep` makes none. */
+  readonly listed: Uint8Array;
+}
+
+/** The module's functions; addresses and strides in bytes. */
+interface Exports {
+  packPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
+  packTransposedPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
+  transpose(rows: number, cols: number, from: number, fromRow: number, to: number, toRow: number): void;
+  product(
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    aRow: number,
+    aStep: number,
+    b: number,
+    bPanel: number,
+    c: number,
+    cRow: number,
+    scratch: number,
+  ): void;
+  productTN(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    x: number,
+    out: number,
+    xPanels: number,
+    gPanel: number,
+    scratch: number,
+  ): void;
+  compressSweep(
+    g: number,
+    rows: number,
+    cols: number,
+    groups: number,
+    row: number,
+    kind: number,
+    tau: number,
+    key: number,
+    sums: number,
+    histogram: number,
+    before: boolean,
+    after: boolean,
+  ): void;
+  compressIndex(
+    g: number,
+    rows: number,
+    cols: number,
+    bitmap: number,
+    rowCounts: number,
+    lists: boolean,
+    pairs: number,
+    starts: number,
+  ): void;
+  sparseProduct(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    rowCounts: number,
+    starts: number,
+    panels: number,
+    out: number,
+    full: number,
+    scratch: number,
+  ): number;
+  sparseProductTN(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    rowCounts: number,
+    starts: number,
+    x: number,
+    out: number,
+    full: number,
+    xPanels: number,
+    columns: number,
+    cursors: number,
+    gPanel: number,
+    scratch: number,
+  ): number;
+  lstmForward(rows: number, hidden: number, gates: number, before: number, c: number, h: number, tanhC: number): void;
+  lstmBackward(
+    rows: number,
+    hidden: number,
+    gates: number,
+    before: number,
+    tanhC: number,
+    dh: number,
+    dc: number,
+    scratch: number,
+  ): void;
+  addInto(to: number, from: number, length: number): void;
+  addColumnSums(out: number, g: number, rows: number, cols: number): void;
+  setRows(out: number, rows: number, cols: number, a: number, b: number): void;
+  gatherRows(out: number, table: number, index: number, rows: number, cols: number): void;
+  scatterRows(table: number, index: number, g: number, rows: number, cols: number): void;
+  lookupGradient(
+    out: number,
+    index: number,
+    g: number,
+    rows: number,
+    n: number,
+    k: number,
+    sums: number,
+    touched: number,
+  ): void;
+  dropout(out: number, a: number, length: number, limit: number, scale: number, key: number): void;
+  softmaxCrossEntropy(logits: number, targets: number, rows: number, cols: number, scale: number): number;
+  squaredError(y: number, targets: number, length: number, scale: number): number;
+  sumSquares(x: number, length: number): number;
+  sgd(
+    value: number,
+    gradient: number,
+    buffer: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    momentum: number,
+    learningRate: number,
+  ): void;
+  rmsprop(
+    value: number,
+    gradient: number,
+    square: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    alpha: number,
+    rest: number,
+    learningRate: number,
+    epsilon: number,
+  ): void;
+  adam(
+    value: number,
+    gradient: number,
+    mean: number,
+    square: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    shrink: number,
+    beta1: number,
+    rest1: number,
+    beta2: number,
+    rest2: number,
+    stepSize: number,
+    correction: number,
+    epsilon: number,
+  ): void;
+}
+
+class WasmKernels implements Kernels {
+  readonly engine: Engine;
+  readonly cells: Readonly<Record<string, CellKernel>>;
+  readonly #arena: Arena;
+  readonly #tile: Tensor;
+  #call!: Exports;
+  #gPanel: Tensor | undefined;
+  #columns: Tensor | undefined;
+  #cursors: IntTensor | undefined;
+  /** TILE rows of the right factor of a TN product, in panels; grows while planning. */
+  #xPanels: Tensor | undefined;
+
+  constructor(engine: Engine, module: WebAssembly.Module, arena: Arena) {
+    check(
+      arena.real === "f32",
+      "engine wasm computes in float32, and this arena is float64. Use engine js for float64.",
+    );
+    this.engine = engine;
+    this.#arena = arena;
+    this.#tile = arena.tensor("wasm.tile", [TILE_FLOATS], "workspace");
+    arena.whenAllocated((memory) => {
+      this.#call = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
+    });
+    this.cells = {
+      lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
+    };
+  }
+
+  planWeight(tensor: Tensor, uses: WeightUses): WasmWeight {
+    const arena = this.#arena;
+    const [N, K] = tensor.shape as [number, number];
+    const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
+    return {
+      tensor,
+      uses,
+      nt: uses.nt ? packed("nt", [panels(N), K, PANEL]) : undefined,
+      nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
+      lookup: uses.lookup
+        ? {
+            columns: packed("columns", [K, N]),
+            sums: arena.tensor(`${tensor.name}.sums`, [K, N], "workspace"),
+            touched: arena.ints(`${tensor.name}.touched`, [K], "workspace"),
+          }
+        : undefined,
+    };
+  }
+
+  planPattern(site: Site, dense: Tensor): WasmPattern {
+    const arena = this.#arena;
+    this.#gPanel ??= arena.tensor("wasm.gPanel", [G_PANEL_FLOATS], "workspace");
+    this.#columns ??= arena.tensor("wasm.columns", [TILE, COLUMN_FLOATS], "workspace");
+    this.#cursors ??= arena.ints("wasm.cursors", [TILE], "workspace");
+    return {
+      ...planPattern(arena, site, dense),
+      pairs: arena.ints(`${site.name}.pairs`, [site.rows, site.cols, 2], "pattern"),
+      starts: arena.ints(`${site.name}.starts`, [site.rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
+      tau: arena.tensor(`${site.name}.tau`, [site.groups.length], "pattern"),
+      listed: new Uint8Array(site.rows),
+    };
+  }
+
+  planTN(rows: number, _outRows: number, outCols: number): void {
+    const arena = this.#arena;
+    this.#gPanel ??= arena.tensor("wasm.gPanel", [G_PANEL_FLOATS], "workspace");
+    const length = Math.min(rows, TILE) * panels(outCols) * PANEL;
+    if (length > (this.#xPanels?.length ?? 0))
+      this.#xPanels = arena.tensor(`wasm.xPanels.${length}`, [length], "workspace");
+  }
+
+  pack(weight: Weight): void {
+    const { tensor, nt, nn, lookup } = weight as WasmWeight;
+    const [N, K] = tensor.shape as [number, number];
+    if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, K * 4, nt.ptr);
+    if (nn) this.#call.packPanels(N, K, tensor.ptr, K * 4, nn.ptr);
+    if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
+  }
+
+  gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as WasmWeight).nt, w, "nt");
+    this.#call.product(
+      rows,
+      N,
+      K,
+      at(a, aRow, K),
+      K * 4,
+      4,
+      ptr,
+      K * PANEL * 4,
+      at(out, outRow, N),
+      N * 4,
+      this.#tile.ptr,
+    );
+  }
+
+  gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as WasmWeight).nn, w, "nn");
+    this.#call.product(
+      rows,
+      K,
+      N,
+      at(g, gRow, N),
+      N * 4,
+      4,
+      ptr,
+      N * PANEL * 4,
+      at(out, outRow, K),
+      K * 4,
+      this.#tile.ptr,
+    );
+  }
+
+  gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void {
+    const [N, K] = out.shape as [number, number];
+    const xPanels = this.#panelsFor(rows, K);
+    this.#call.productTN(
+      rows,
+      N,
+      K,
+      at(g, gRow, N),
+      at(x, xRow, K),
+      out.ptr,
+      xPanels,
+      (this.#gPanel as Tensor).ptr,
+      this.#tile.ptr,
+    );
+  }
+
+  lookup(out: Tensor, outRow: number, index: IntTensor, indexRow: number, w: Weight, rows: number): void {
+    const [N] = w.tensor.shape as [number, number];
+    const { columns } = planned((w as WasmWeight).lookup, w, "lookup");
+    this.#call.gatherRows(at(out, outRow, N), columns.ptr, at(index, indexRow, 1), rows, N);
+  }
+
+  lookupGradient(
+    out: Tensor,
+    index: IntTensor,
+    indexRow: number,
+    g: Tensor,
+    gRow: number,
+    w: Weight,
+    rows: number,
+  ): void {
+    const [N, K] = out.shape as [number, number];
+    const { sums, touched } = planned((w as WasmWeight).lookup, w, "lookup");
+    this.#call.lookupGradient(out.ptr, at(index, indexRow, 1), at(g, gRow, N), rows, N, K, sums.ptr, touched.ptr);
+  }
+
+  gather(out: Tensor, outRow: number, table: Tensor, index: IntTensor, indexRow: number, rows: number): void {
+    const E = table.rowLength;
+    this.#call.gatherRows(at(out, outRow, E), table.ptr, at(index, indexRow, 1), rows, E);
+  }
+
+  scatterAdd(table: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, rows: number): void {
+    const E = table.rowLength;
+    this.#call.scatterRows(table.ptr, at(index, indexRow, 1), at(g, gRow, E), rows, E);
+  }
+
+  compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
+    const { site, dense, bitmap, rowCounts, wordsPerRow, pairs, starts, tau, listed } = pattern as WasmPattern;
+    const { cols, groups } = site;
+    const { kind, key } = rule;
+    const g = at(dense, row, cols);
+    for (let group = 0; group < groups.length; group++) tau.data[group] = rule.tau[group] as number;
+    const sweep = (before: boolean, after: boolean) =>
+      this.#call.compressSweep(
+        g,
+        rows,
+        cols,
+        groups.length,
+        row,
+        SWEEP[kind],
+        tau.ptr,
+        key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        before,
+        after,
+      );
+    if (kind === "custom") {
+      sweep(true, false);
+      rule.apply?.(dense.data, row, rows, cols);
+      sweep(false, true);
+    } else {
+      sweep(true, true);
+    }
+    const lists = kind !== "keep";
+    listed.fill(lists ? 1 : 0, row, row + rows);
+    this.#call.compressIndex(
+      g,
+      rows,
+      cols,
+      at(bitmap, row, wordsPerRow),
+      at(rowCounts, row, 1),
+      lists,
+      at(pairs, row, cols * 2),
+      at(starts, row, starts.rowLength),
+    );
+  }
+
+  spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
+    const { dense, rowCounts, starts } = pattern as WasmPattern;
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as WasmWeight).nn, w, "nn");
+    return this.#call.sparseProduct(
+      rows,
+      N,
+      K,
+      at(dense, row, N),
+      at(rowCounts, row, 1),
+      at(starts, row, starts.rowLength),
+      ptr,
+      at(out, outRow, K),
+      fullShare(pattern as WasmPattern, row, rows),
+      this.#tile.ptr,
+    );
+  }
+
+  spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
+    const { dense, rowCounts, starts } = pattern as WasmPattern;
+    const [N, K] = out.shape as [number, number];
+    return this.#call.sparseProductTN(
+      rows,
+      N,
+      K,
+      at(dense, row, N),
+      at(rowCounts, row, 1),
+      at(starts, row, starts.rowLength),
+      at(x, xRow, K),
+      out.ptr,
+      fullShare(pattern as WasmPattern, row, rows),
+      this.#panelsFor(rows, K),
+      (this.#columns as Tensor).ptr,
+      (this.#cursors as IntTensor).ptr,
+      (this.#gPanel as Tensor).ptr,
+      this.#tile.ptr,
+    );
+  }
+
+  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
+    const N = bias.length;
+    this.#call.setRows(at(out, outRow, N), rows, N, bias.ptr, bias2 ? bias2.ptr : 0);
+  }
+
+  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void {
+    const N = out.length;
+    this.#call.addColumnSums(out.ptr, at(g, gRow, N), rows, N);
+  }
+
+  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void {
+    const N = out.rowLength;
+    this.#call.addInto(at(out, outRow, N), at(a, aRow, N), rows * N);
+  }
+
+  #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
+    const c = states[0] as Tensor;
+    this.#call.lstmForward(
+      rows,
+      H,
+      at(gates, row, 4 * H),
+      at(c, row, H),
+      at(c, row + rows, H),
+      at(h, row + rows, H),
+      at(keeps[0] as Tensor, row, H),
+    );
+  }
+
+  #lstmBackward({ row, rows, hidden: H, gates, states, keeps, dh, dStates }: CellStep): void {
+    this.#call.lstmBackward(
+      rows,
+      H,
+      at(gates, row, 4 * H),
+      at(states[0] as Tensor, row, H),
+      at(keeps[0] as Tensor, row, H),
+      dh.ptr,
+      (dStates[0] as Tensor).ptr,
+      this.#tile.ptr,
+    );
+  }
+
+  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void {
+    const N = out.rowLength;
+    // hash >= p 2^32 for integers: hash >= ceil(p 2^32).
+    const limit = Math.min(Math.ceil(p * 2 ** 32), 2 ** 32 - 1);
+    this.#call.dropout(at(out, outRow, N), at(a, aRow, N), rows * N, limit, 1 / (1 - p), key);
+  }
+
+  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number {
+    return this.#call.softmaxCrossEntropy(logits.ptr, at(targets, targetRow, 1), rows, logits.rowLength, scale);
+  }
+
+  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number {
+    const N = y.rowLength;
+    return this.#call.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
+  }
+
+  sumSquares(x: Tensor): number {
+    return this.#call.sumSquares(x.ptr, x.length);
+  }
+
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
+    this.#call.sgd(
+      value.ptr,
+      gradient.ptr,
+      momentum ? momentum.ptr : 0,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.momentum,
+      s.learningRate,
+    );
+  }
+
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
+    this.#call.rmsprop(
+      value.ptr,
+      gradient.ptr,
+      square.ptr,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.alpha,
+      1 - s.alpha,
+      s.learningRate,
+      s.epsilon,
+    );
+  }
+
+  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
+    this.#call.adam(
+      value.ptr,
+      gradient.ptr,
+      m.ptr,
+      v.ptr,
+      value.length,
+      s.gradientScale,
+      decoupled ? 0 : s.weightDecay,
+      decoupled ? 1 - s.learningRate * s.weightDecay : 1,
+      s.beta1,
+      1 - s.beta1,
+      s.beta2,
+      1 - s.beta2,
+      s.learningRate / (1 - s.beta1 ** s.step),
+      Math.sqrt(1 - s.beta2 ** s.step),
+      s.epsilon,
+    );
+  }
+
+  /** Address of the planned panels for a TN product over `rows` rows of width K. */
+  #panelsFor(rows: number, K: number): number {
+    const needed = Math.min(rows, TILE) * panels(K) * PANEL;
+    if (!this.#xPanels || needed > this.#xPanels.length)
+      throw new Error(`a TN product of ${rows} rows and ${K} columns was not planned: call planTN before allocation`);
+    return this.#xPanels.ptr;
+  }
+}
+
+/** Byte address of a row of `rowLength` elements of 4 bytes. */
+function at(tensor: { readonly ptr: number }, row: number, rowLength: number): number {
+  return tensor.ptr + row * rowLength * 4;
+}
+
+function panels(columns: number): number {
+  return Math.ceil(columns / PANEL);
+}
+
+function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
+  if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
+  return packed;
+}
+
+/** FULL, or a share below any where rows without lists (rule `keep`) are among them. */
+function fullShare({ listed }: WasmPattern, row: number, rows: number): number {
+  const first = listed.indexOf(0, row);
+  return first >= 0 && first < row + rows ? -1 : FULL;
+}

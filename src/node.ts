@@ -1,0 +1,23 @@
+/** `gatesieve/node`: runs with folders, checkpoints and texts, for Node. Nets and training are in `gatesieve`. */
+export {
+  type ConfigSources,
+  DEFAULT_MAX_STEPS,
+  loadConfig,
+  parseConfig,
+  type RunConfig,
+  runConfigSchema,
+} from "./runs/config.ts";
+export {
+  createRun,
+  evaluateRun,
+  type OpenedModel,
+  type OpenOptions,
+  openModel,
+  Run,
+  type RunInfo,
+  type RunOptions,
+  resumeRun,
+} from "./runs/run.ts";
+export { type SampleOptions, sampleText } from "./runs/sample.ts";
+export { findRun, listRuns, type RunStatus, type RunSummary, readEvents, readRun } from "./runs/store.ts";
+export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText } from "./runs/text.ts";

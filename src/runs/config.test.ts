@@ -1,0 +1,178 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { UsageError } from "../core/check.ts";
+import { loadConfig, parseConfig } from "./config.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "gatesieve-config-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** The message of the UsageError; it must be one line. */
+function messageOf(...overrides: string[]): string {
+  try {
+    loadConfig({ overrides });
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    expect((error as Error).message).not.toContain("\n");
+    return (error as Error).message;
+  }
+  throw new Error(`${overrides} was accepted`);
+}
+
+describe("defaults", () => {
+  test("are the documented ones", () => {
+    expect(loadConfig()).toEqual({
+      task: { name: "character", text: "melville-moby_dick" },
+      model: { cell: "lstm", numLayers: 2, hiddenSize: 128, embedding: 0, dropout: 0, forgetBias: 1 },
+      train: {
+        batchSize: 50,
+        sequenceLength: 50,
+        maxSteps: 1200,
+        optimizer: "adam",
+        learningRate: 2e-3,
+        momentum: 0,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        alpha: 0.99,
+        schedule: "linear",
+        warmupSteps: 0,
+        gradientClipVal: 5,
+        valCheckInterval: 100,
+        patience: 0,
+        logEverySteps: 10,
+        checkpointEverySteps: 100,
+      },
+      policy: "energy:0.99",
+      engine: "auto",
+      threads: 1,
+      seed: 1,
+    });
+  });
+
+  test("of the other tasks", () => {
+    expect(loadConfig({ overrides: ["task.name=delay"] }).task).toEqual({ name: "delay", delay: 5 });
+    expect(loadConfig({ overrides: ["task.name=adding"] }).task).toEqual({ name: "adding" });
+  });
+
+  test("a parsed configuration parses to itself, through JSON too", () => {
+    for (const overrides of [[], ["task.name=delay", "train.maxEpochs=2", "train.weightDecay=0.1"]]) {
+      const config = loadConfig({ overrides });
+      expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    }
+  });
+});
+
+describe("sources", () => {
+  test("a text file becomes the task's text; YAML and JSON are configurations", () => {
+    expect(loadConfig({ file: "some/my.txt" }).task).toEqual({ name: "character", text: "some/my.txt" });
+    const yaml = file("a.yaml", "model:\n  hiddenSize: 64 # small\ntrain: { learningRate: 1e-3 }\npolicy: dense\n");
+    expect(loadConfig({ file: yaml })).toMatchObject({
+      model: { hiddenSize: 64 },
+      train: { learningRate: 1e-3 },
+      policy: "dense",
+    });
+    expect(loadConfig({ file: file("a.json", '{"seed": 7}') }).seed).toBe(7);
+    expect(loadConfig({ file: file("empty.yml", "# nothing\n") })).toEqual(loadConfig());
+  });
+
+  test("overrides win over the file, key by key", () => {
+    const yaml = file("b.yaml", "model: { hiddenSize: 64, numLayers: 3 }\npolicy: dense\n");
+    const config = loadConfig({
+      file: yaml,
+      overrides: ["model.hiddenSize=32", "policy=threshold:1e-6", "policy=density:.1"],
+    });
+    expect(config.model).toMatchObject({ hiddenSize: 32, numLayers: 3 });
+    expect(config.policy).toBe("density:0.1");
+  });
+
+  test("of maxSteps and maxEpochs the later source's counts; both in one are refused", () => {
+    const yaml = file("c.yaml", "train: { maxEpochs: 3 }\n");
+    expect(loadConfig({ file: yaml }).train).toMatchObject({ maxEpochs: 3 });
+    expect(loadConfig({ file: yaml }).train.maxSteps).toBeUndefined();
+    const overridden = loadConfig({ file: yaml, overrides: ["train.maxSteps=10"] }).train;
+    expect([overridden.maxSteps, overridden.maxEpochs]).toEqual([10, undefined]);
+    expect(messageOf("train.maxSteps=10", "train.maxEpochs=1")).toMatch(/both given; give one/);
+  });
+
+  test("a text's name is never read as YAML", () => {
+    for (const name of ["2024", "null", "a: b.txt", "x=y.txt"])
+      expect(loadConfig({ overrides: [`task.text=${name}`] }).task.text).toBe(name);
+  });
+});
+
+describe("the files in configs/", () => {
+  const configs = fileURLToPath(new URL("../../configs/", import.meta.url));
+
+  test.each(readdirSync(configs))("%s is valid", (name) => {
+    expect(loadConfig({ file: join(configs, name) }).train.maxSteps).toBeGreaterThan(0);
+  });
+
+  test("default.yaml says what the defaults are", () => {
+    expect(loadConfig({ file: join(configs, "default.yaml") })).toEqual(loadConfig());
+  });
+});
+
+describe("errors", () => {
+  test.each([
+    [["train.learningRate=abc"], 'train.learningRate: got "abc", expected a number above 0.'],
+    [["train.learningRate=NaN"], 'train.learningRate: got "NaN", expected a number above 0.'],
+    [["train.learningRate=.nan"], "train.learningRate: got NaN, expected a number above 0."],
+    [["train.learningRate=.inf"], "train.learningRate: got Infinity, expected a number above 0."],
+    [["train.learningRate=-1"], "train.learningRate: got -1, expected a number above 0."],
+    [["train.learningRate="], 'train.learningRate: got "", expected a number above 0.'],
+    [["model.hiddenSize=1.5"], "model.hiddenSize: got 1.5, expected a whole number of at least 1."],
+    [["model.dropout=1"], "model.dropout: got 1, expected a number from 0 up to, not including, 1."],
+    [["threads=2"], "threads: got 2, expected 1: training uses one thread."],
+    [["seed=-1"], "seed: got -1, expected a whole number of at least 0."],
+    [["train.batchSize=[1]"], 'train.batchSize: got "[1]", expected a whole number of at least 1.'],
+    [["train=5"], "train: got 5, expected keys such as train.batchSize and train.sequenceLength."],
+    [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm. Did you mean "lstm"?'],
+    [
+      ["task.name=charcter"],
+      'task.name: got "charcter", expected one of character, adding, delay. Did you mean "character"?',
+    ],
+    [
+      ["task.name=adding", "task.text=a.txt"],
+      "task.text: task adding reads no text; leave it out, or use task.name=character.",
+    ],
+    [["task.delay=3"], "task.delay: task character has no delay; leave it out, or use task.name=delay."],
+    [["train.maxSteps"], '"train.maxSteps" is no setting; write key=value, for example train.maxSteps=100.'],
+  ])("%j", (overrides, message) => expect(messageOf(...overrides)).toBe(message));
+
+  test("an unknown key is named, with the nearest one and the valid ones", () => {
+    expect(messageOf("train.learningrate=1")).toMatch(
+      /^unknown key "train\.learningrate", did you mean "train\.learningRate"\? The keys of train are: train\.batchSize, /,
+    );
+    expect(messageOf("learningRate=1")).toContain(
+      'did you mean "train.learningRate"? The keys are: task, model, train, policy, engine, threads, seed.',
+    );
+    expect(messageOf("polcy=dense")).toContain('did you mean "policy"?');
+    expect(messageOf("train.hiddenSize=3")).toContain('did you mean "model.hiddenSize"?');
+    expect(messageOf("xyzzy.quux=1")).toMatch(/^unknown key "xyzzy"\. The keys are: task, /);
+    expect(messageOf("__proto__.name=1")).toMatch(/^unknown key "__proto__"/);
+    expect(messageOf("train.__proto__=1")).toMatch(/^unknown key "train.__proto__"/);
+    expect(({} as { name?: number }).name).toBeUndefined();
+  });
+
+  test("an unknown policy lists the choices", () => {
+    expect(messageOf("policy=enrgy:0.9")).toContain('did you mean "energy"?');
+  });
+
+  test("a missing or broken configuration file", () => {
+    expect(() => loadConfig({ file: join(folder, "no.yaml") })).toThrow(/no configuration file .*no\.yaml/);
+    expect(() => loadConfig({ file: file("bad.yaml", "a: [1\nb: {") })).toThrow(UsageError);
+    expect(() => loadConfig({ file: file("twice.yaml", "seed: 1\nseed: 2\n") })).toThrow(
+      /twice\.yaml: [^\n]*unique[^\n]*$/,
+    );
+    expect(() => loadConfig({ file: file("list.json", "[1]") })).toThrow(/expected keys and values/);
+  });
+});

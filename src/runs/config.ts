@@ -1,0 +1,235 @@
+/**
+ * The configuration of a run: one schema, its defaults, and errors of one line.
+ *
+ * Later sources win: defaults, then the file, then `key=value` overrides with dotted keys.
+ */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parse, parseDocument } from "yaml";
+import { z } from "zod";
+import { nearest, UsageError } from "../core/check.ts";
+import { cells } from "../nn/cells.ts";
+import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
+import { DEFAULT_DELAY } from "../tasks/delay.ts";
+import { TASKS, tasks } from "../tasks/tasks.ts";
+import { OPTIMIZERS } from "../train/optimizers.ts";
+import { SCHEDULES, type ScheduleName } from "../train/schedules.ts";
+import { DEFAULT_TEXT } from "./text.ts";
+
+export const DEFAULT_MAX_STEPS = 1200;
+
+/** A finite number; `expected` is what the error says. */
+const real = (expected: string, ok: (value: number) => boolean) =>
+  z.number({ error: expected }).refine(ok, { error: expected });
+const whole = (least: number) =>
+  real(`a whole number of at least ${least}`, (value) => Number.isSafeInteger(value) && value >= least);
+const atLeast0 = real("a number of at least 0", (value) => value >= 0);
+const share = real("a number from 0 up to, not including, 1", (value) => value >= 0 && value < 1);
+const oneOf = <const T extends readonly string[]>(names: T) => z.enum(names, { error: `one of ${names.join(", ")}` });
+const names = <T extends string>(table: Readonly<Record<T, unknown>>) => Object.keys(table) as [T, ...T[]];
+
+const task = z.strictObject({
+  name: oneOf(TASKS).default("character"),
+  /** character: a path or the name of a built-in text. */
+  text: z.string({ error: "a path or the name of a built-in text" }).min(1, { error: "a path or a name" }).optional(),
+  /** delay: how far to look back. */
+  delay: whole(1).optional(),
+});
+
+const model = z.strictObject({
+  cell: oneOf(names(cells)).default("lstm"),
+  numLayers: whole(1).default(2),
+  hiddenSize: whole(1).default(128),
+  /** Columns of a trained embedding; 0: one-hot input. */
+  embedding: whole(0).default(0),
+  /** Between recurrent layers and before the head. */
+  dropout: share.default(0),
+  /** Initial input bias of the forget gate. */
+  forgetBias: real("a finite number", () => true).default(1),
+});
+
+const train = z.strictObject({
+  batchSize: whole(1).default(50),
+  sequenceLength: whole(1).default(50),
+  /** Either of the two; without both, 1200 steps. */
+  maxSteps: whole(1).optional(),
+  maxEpochs: real("a number above 0", (value) => value > 0).optional(),
+  optimizer: oneOf(OPTIMIZERS).default("adam"),
+  learningRate: real("a number above 0", (value) => value > 0).default(2e-3),
+  /** Without it: 0.01 for adamw, else 0. */
+  weightDecay: atLeast0.optional(),
+  momentum: share.default(0),
+  beta1: share.default(0.9),
+  beta2: share.default(0.999),
+  epsilon: real("a number above 0", (value) => value > 0).default(1e-8),
+  alpha: share.default(0.99),
+  schedule: oneOf(names<ScheduleName>(SCHEDULES)).default("linear"),
+  warmupSteps: whole(0).default(0),
+  /** 0: no clipping. */
+  gradientClipVal: atLeast0.default(5),
+  valCheckInterval: whole(1).default(100),
+  /** Validations without a new best before an early stop; 0: never. */
+  patience: whole(0).default(0),
+  logEverySteps: whole(1).default(10),
+  checkpointEverySteps: whole(1).default(100),
+});
+
+const sections = { task, model, train };
+
+export const runConfigSchema = z.strictObject({
+  task: task.prefault({}),
+  model: model.prefault({}),
+  train: train.prefault({}),
+  policy: z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }).default(DEFAULT_POLICY),
+  engine: z.string({ error: "the name of an engine, or auto" }).default("auto"),
+  threads: real("1: training uses one thread", (value) => value === 1).default(1),
+  seed: whole(0).default(1),
+});
+
+export type RunConfig = z.output<typeof runConfigSchema>;
+
+export interface ConfigSources {
+  /** A .yaml, .yml or .json file is a configuration; any other is a text to learn. */
+  readonly file?: string | undefined;
+  /** "train.maxSteps=100"; values are YAML scalars. */
+  readonly overrides?: readonly string[] | undefined;
+}
+
+type Tree = Record<string, unknown>;
+
+/** Throws a UsageError of one line: what was got, what was expected. Relative paths start at the current folder. */
+export function loadConfig({ file, overrides = [] }: ConfigSources = {}): RunConfig {
+  const tree = file === undefined ? {} : isConfigFile(file) ? readTree(file) : { task: { text: file } };
+  const given = emptyTree();
+  for (const override of overrides) setOverride(given, override);
+  return parseConfig(merge(tree, given));
+}
+
+/** Checks a configuration as an object; fills defaults. */
+export function parseConfig(tree: unknown): RunConfig {
+  const result = runConfigSchema.safeParse(tree);
+  if (!result.success) throw new UsageError(explain(result.error.issues[0]!, tree));
+  const config = result.data;
+  const { name, text, delay } = config.task;
+  if (tasks[name].onText) config.task.text = text ?? DEFAULT_TEXT;
+  else if (text !== undefined)
+    throw new UsageError(`task.text: task ${name} reads no text; leave it out, or use task.name=character.`);
+  if (name === "delay") config.task.delay = delay ?? DEFAULT_DELAY;
+  else if (delay !== undefined)
+    throw new UsageError(`task.delay: task ${name} has no delay; leave it out, or use task.name=delay.`);
+  const { maxSteps, maxEpochs } = config.train;
+  if (maxSteps !== undefined && maxEpochs !== undefined)
+    throw new UsageError(
+      `train.maxSteps ${maxSteps} and train.maxEpochs ${maxEpochs} are both given; give one of them.`,
+    );
+  if (maxSteps === undefined && maxEpochs === undefined) config.train.maxSteps = DEFAULT_MAX_STEPS;
+  config.policy = parsePolicy(config.policy).name;
+  return config;
+}
+
+function isConfigFile(file: string): boolean {
+  return /\.(ya?ml|json)$/i.test(file);
+}
+
+function readTree(file: string): Tree {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UsageError(
+      missing
+        ? `no configuration file ${file} (looked for ${resolve(file)}).`
+        : `configuration file ${file} cannot be read: ${(error as Error).message}.`,
+    );
+  }
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error) throw new UsageError(`configuration file ${file}: ${error.message.split("\n")[0]}`);
+  const tree: unknown = document.toJS() ?? {};
+  if (!isTree(tree))
+    throw new UsageError(`configuration file ${file}: expected keys and values such as "policy: dense".`);
+  return tree;
+}
+
+function setOverride(tree: Tree, override: string): void {
+  const [, key, text] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
+  if (key === undefined || text === undefined)
+    throw new UsageError(`"${override}" is no setting; write key=value, for example train.maxSteps=100.`);
+  const path = key.trim().split(".");
+  let at = tree;
+  for (const part of path.slice(0, -1)) {
+    if (!isTree(at[part])) at[part] = emptyTree();
+    at = at[part] as Tree;
+  }
+  at[path.at(-1) as string] = key.trim() === "task.text" ? text : scalar(key, text);
+}
+
+/** A YAML scalar; what YAML reads as a list or a map stays text, for the schema to refuse. */
+function scalar(key: string, text: string): unknown {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch {
+    throw new UsageError(`${key}: got ${JSON.stringify(text)}, expected a plain value.`);
+  }
+  return typeof value === "object" ? text : value;
+}
+
+/** `over` wins, key by key. Of maxSteps and maxEpochs the later source's one counts. */
+function merge(under: Tree, over: Tree): Tree {
+  const merged = Object.assign(emptyTree(), under);
+  const rivals = { maxSteps: "maxEpochs", maxEpochs: "maxSteps" } as Record<string, string>;
+  for (const [key, value] of Object.entries(over)) {
+    const rival = rivals[key];
+    if (rival && !(rival in over)) delete merged[rival];
+    const below = merged[key];
+    merged[key] = isTree(below) && isTree(value) ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+/** Without a prototype: a key such as "__proto__" is a key like any other. */
+function emptyTree(): Tree {
+  return Object.create(null);
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function explain(issue: z.core.$ZodIssue, tree: unknown): string {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") return unknownKey(path, issue.keys[0] as string);
+  const got = path.reduce<unknown>((at, key) => (isTree(at) ? at[key] : undefined), tree);
+  const shown = typeof got === "number" ? String(got) : JSON.stringify(got);
+  if (issue.code === "invalid_type" && issue.expected === "object")
+    return path.length === 0
+      ? `configuration: got ${shown}, expected keys and values.`
+      : `${path.join(".")}: got ${shown}, expected keys such as ${keysOf(path).slice(0, 2).join(" and ")}.`;
+  const near =
+    typeof got === "string" && issue.code === "invalid_value" ? nearest(got, issue.values.map(String)) : undefined;
+  return `${path.join(".")}: got ${shown}, expected ${issue.message}.${near ? ` Did you mean "${near}"?` : ""}`;
+}
+
+function keysOf(path: readonly string[]): string[] {
+  const [section] = path;
+  if (section === undefined) return Object.keys(runConfigSchema.shape);
+  return Object.keys(sections[section as keyof typeof sections].shape).map((key) => `${section}.${key}`);
+}
+
+/** Names the nearest key anywhere (a key is often right but for its section), then the section's keys. */
+function unknownKey(path: readonly string[], key: string): string {
+  const full = [...path, key].join(".");
+  const everywhere = [
+    ...keysOf([]).filter((name) => !(name in sections)),
+    ...Object.keys(sections).flatMap((name) => keysOf([name])),
+  ];
+  const sameName = everywhere.find((name) => name.split(".").at(-1)!.toLowerCase() === key.toLowerCase());
+  const near = sameName ?? nearest(full, [...everywhere, ...Object.keys(sections)]);
+  const known = keysOf(path.slice(0, 1));
+  return `unknown key "${full}"${near ? `, did you mean "${near}"?` : "."} The keys ${path.length ? `of ${path[0]}` : ""} are: ${known.join(", ")}.`.replace(
+    "  ",
+    " ",
+  );
+}

@@ -1,0 +1,73 @@
+/** Text from a trained character model: one character at a time, each drawn from the model's distribution. */
+import { check, UsageError } from "../core/check.ts";
+import { RandomStream } from "../core/random.ts";
+import type { Model } from "../nn/model.ts";
+import type { Pass } from "../nn/module.ts";
+import { decode, encode } from "../tasks/character.ts";
+import type { Task } from "../tasks/task.ts";
+
+export interface SampleOptions {
+  /** Characters to draw. */
+  readonly length?: number;
+  /** 1: the model's distribution; below, bolder; 0: always the likeliest character. */
+  readonly temperature?: number;
+  /** Text to read first; a line end if empty. */
+  readonly prime?: string;
+  readonly seed?: number;
+}
+
+/** The drawn text, without the prime. `<unk>` is never drawn. Carried states are left as they were. */
+export function sampleText(model: Model, task: Task, options: SampleOptions = {}): string {
+  const { length = 300, temperature = 1, prime = "", seed = 1 } = options;
+  const { vocabulary } = task;
+  check(
+    task.name === "character" && vocabulary,
+    () => `task ${task.name} makes no text; only runs of task character can be sampled.`,
+  );
+  check(Number.isSafeInteger(length) && length >= 0, () => `length is ${length}; give a whole number of at least 0.`);
+  check(
+    temperature >= 0 && Number.isFinite(temperature),
+    () => `temperature is ${temperature}; give a number of at least 0, for example 0.8.`,
+  );
+  const unknown = [...new Set(prime)].filter((character) => !vocabulary.slice(1).includes(character));
+  if (unknown.length)
+    throw new UsageError(
+      `prime: ${unknown.map((character) => JSON.stringify(character)).join(", ")} not among the ${vocabulary.length - 1} characters this model knows. Leave out what it does not know.`,
+    );
+
+  const carried = model.carried.map((state) => state.data.slice());
+  model.resetCarried();
+  const random = new RandomStream(seed, "sample");
+  const pass: Pass = { ...model.pass, T: 1, B: 1, training: false };
+  const logits = new Float64Array(vocabulary.length);
+  const read = (token: number) => {
+    model.tokens.data[0] = token;
+    model.head.outputs(model.forward(pass), pass, logits);
+  };
+  for (const token of encode(vocabulary, prime || (vocabulary.includes("\n") ? "\n" : (vocabulary[1] as string))))
+    read(token);
+  const drawn: number[] = [];
+  while (drawn.length < length) {
+    const token = draw(logits, temperature, random);
+    drawn.push(token);
+    read(token);
+  }
+  for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
+  return decode(vocabulary, drawn);
+}
+
+/** A token other than 0 with probability softmax(logits / temperature). */
+function draw(logits: Float64Array, temperature: number, random: RandomStream): number {
+  let best = 1;
+  for (let token = 2; token < logits.length; token++) if (logits[token]! > logits[best]!) best = token;
+  if (temperature === 0) return best;
+  const weight = (token: number) => Math.exp((logits[token]! - logits[best]!) / temperature);
+  let total = 0;
+  for (let token = 1; token < logits.length; token++) total += weight(token);
+  let left = random.uniform() * total;
+  for (let token = 1; token < logits.length; token++) {
+    left -= weight(token);
+    if (left < 0) return token;
+  }
+  return best; // rounding used up the last weight
+}

@@ -1,0 +1,301 @@
+/** What every task promises. A new task gets its tests from its line in the table and one here. */
+import { describe, expect, test } from "vitest";
+import { UsageError } from "../core/check.ts";
+import { RandomStream } from "../core/random.ts";
+import { characterTask } from "./character.ts";
+import type { BatchBuffers, BatchCursor, BatchShape, Split, Task } from "./task.ts";
+import { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks.ts";
+
+/** 3,000 random characters, some beyond the basic plane; the last ones are missing in train. */
+const random = new RandomStream(1, "text");
+const characters = Array.from({ length: 3000 }, (_, i) =>
+  i % 97 === 0 ? "𝄞" : String.fromCodePoint(97 + random.below(25) + (i > 2800 ? 3 : 0)),
+);
+const text = characters.join("");
+
+const cases: Record<TaskName, TaskOptions[]> = {
+  character: [{ text }, { text, embedding: 7 }],
+  adding: [{}],
+  delay: [{}, { delay: 1 }, { delay: 9, embedding: 3 }],
+};
+/** The shortest sequence the task can do with these options, and one less. */
+const least: Record<TaskName, (options: TaskOptions) => number> = {
+  character: () => 1,
+  adding: () => 2,
+  delay: ({ delay = 5 }) => delay + 1,
+};
+
+const SPLITS: Split[] = ["train", "valid", "test"];
+const shape: BatchShape = { T: 11, B: 3, seed: 5 };
+
+interface Batch {
+  readonly fresh: boolean;
+  readonly tokens: number[] | undefined;
+  readonly features: number[] | undefined;
+  readonly targets: number[];
+}
+
+/** Buffers filled with what no task writes, so that a gap shows. */
+function buffers({ input, output }: Task, { T, B }: { T: number; B: number }): BatchBuffers {
+  const positions = output.positions === "all" ? T * B : B;
+  return {
+    tokens: input.kind === "tokens" ? new Int32Array(T * B).fill(-1) : undefined,
+    features: input.kind === "features" ? new Float32Array(T * B * input.size).fill(Number.NaN) : undefined,
+    targets:
+      output.kind === "classes"
+        ? new Int32Array(positions).fill(-1)
+        : new Float32Array(positions * output.size).fill(Number.NaN),
+  };
+}
+
+function take(task: Task, cursor: BatchCursor, count: number): Batch[] {
+  return Array.from({ length: count }, () => {
+    const into = buffers(task, cursor);
+    const fresh = cursor.next(into);
+    return {
+      fresh,
+      tokens: into.tokens && [...into.tokens],
+      features: into.features && [...into.features],
+      targets: [...into.targets],
+    };
+  });
+}
+
+describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, options] as const)))(
+  "%s %#",
+  (name, options) => {
+    const task = createTask(name, options);
+
+    test("says what it is", () => {
+      expect(task.name).toBe(name);
+      expect(task.summary).toMatch(/\w+ \w+/);
+      expect(task.lossUnit).not.toBe("");
+      if (task.input.kind === "tokens") expect(task.input.embedding ?? 0).toBe(options.embedding ?? 0);
+      if (task.vocabulary && task.input.kind === "tokens") expect(task.vocabulary.length).toBe(task.input.vocabulary);
+    });
+
+    describe.each(SPLITS)("%s", (split) => {
+      test("same seed, same batches", () => {
+        const count = 2 * task.batches(split, shape).batchesPerEpoch + 1;
+        const [a, b] = [0, 1].map(() => take(task, task.batches(split, shape), count));
+        expect(a).toEqual(b);
+      });
+
+      test("a cursor continues with the very next batch, from any position", () => {
+        const { batchesPerEpoch } = task.batches(split, shape);
+        for (const position of new Set([0, 1, 2, batchesPerEpoch - 1, batchesPerEpoch, batchesPerEpoch + 1])) {
+          const cursor = task.batches(split, shape);
+          take(task, cursor, position);
+          expect(cursor.position).toBe(position);
+          const state = JSON.parse(JSON.stringify(cursor.save()));
+          const expected = take(task, cursor, batchesPerEpoch + 1);
+          const other = task.batches(split, shape);
+          take(task, other, 3); // wherever it was before
+          other.load(state);
+          expect(other.position).toBe(position);
+          expect(take(task, other, batchesPerEpoch + 1)).toEqual(expected);
+        }
+      });
+
+      test("fills every element, with values the specification allows", () => {
+        const cursor = task.batches(split, shape);
+        expect(cursor.T).toBe(shape.T);
+        expect(cursor.B).toBeGreaterThan(0);
+        expect(cursor.B).toBeLessThanOrEqual(shape.B);
+        if (split === "train") expect(cursor.B).toBe(shape.B);
+        const { input, output } = task;
+        const tokenFits = (token: number) => input.kind === "tokens" && token >= 0 && token < input.vocabulary;
+        const targetFits = (target: number) =>
+          output.kind === "classes" ? target >= 0 && target < output.size : Number.isFinite(target);
+        for (const { tokens, features, targets } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
+          expect(tokens ? tokens.every(tokenFits) : features!.every(Number.isFinite)).toBe(true);
+          expect(targets.every(targetFits)).toBe(true);
+        }
+      });
+
+      test("states start from zero at each epoch", () => {
+        const cursor = task.batches(split, shape);
+        const fresh = take(task, cursor, 2 * cursor.batchesPerEpoch).map((batch) => batch.fresh);
+        expect(fresh[0]).toBe(true);
+        expect(fresh[cursor.batchesPerEpoch]).toBe(true);
+      });
+
+      test("too little data, or too short a sequence, is said in one line that names the setting", () => {
+        const minimum = least[name](options);
+        expect(() => task.batches(split, { ...shape, T: minimum })).not.toThrow();
+        const bad = name === "character" ? { ...shape, T: 5000 } : { ...shape, T: minimum - 1 };
+        expect(() => task.batches(split, bad)).toThrow(UsageError);
+        expect(() => task.batches(split, bad)).toThrow(/^[^\n]*train\.sequenceLength[^\n]*$/);
+      });
+    });
+
+    test("evaluation sees the same set at every epoch", () => {
+      for (const split of ["valid", "test"] as const) {
+        const cursor = task.batches(split, shape);
+        const first = take(task, cursor, cursor.batchesPerEpoch);
+        expect(take(task, cursor, cursor.batchesPerEpoch)).toEqual(first);
+      }
+    });
+
+    test("splits have no sequence in common", () => {
+      const { T, B } = shape;
+      const lanes = (split: Split) => {
+        const cursor = task.batches(split, shape);
+        const width = task.input.kind === "features" ? task.input.size : 1;
+        return take(task, cursor, cursor.batchesPerEpoch).flatMap(({ tokens, features }) =>
+          Array.from({ length: cursor.B }, (_, b) =>
+            Array.from({ length: T }, (_, t) =>
+              (tokens ?? features)!.slice((t * B + b) * width, (t * B + b + 1) * width),
+            ).join(),
+          ),
+        );
+      };
+      const [train, valid, held] = SPLITS.map((split) => new Set(lanes(split))) as [
+        Set<string>,
+        Set<string>,
+        Set<string>,
+      ];
+      expect([...train].filter((lane) => valid.has(lane) || held.has(lane))).toEqual([]);
+      expect([...valid].filter((lane) => held.has(lane))).toEqual([]);
+    });
+
+    test("scores are finite, and right for a uniform guess", () => {
+      const classes = task.output.size;
+      const scores = task.scores({ lossSum: 10 * Math.log(classes + 1), positions: 10, correct: 4 });
+      for (const value of Object.values(scores)) expect(Number.isFinite(value)).toBe(true);
+      if (task.output.kind === "classes") {
+        expect(scores.perplexity).toBeCloseTo(classes + 1, 9);
+        expect(scores.accuracy).toBe(0.4);
+      }
+    });
+  },
+);
+
+describe("character", () => {
+  test("time-major windows: lanes go on where they were, targets are one ahead, splits are 90/5/5", () => {
+    const sequence = Array.from({ length: 1000 }, (_, i) => String.fromCodePoint(0x10000 + i));
+    const vocabulary = ["<unk>", ...sequence]; // token = place in the text + 1
+    const task = characterTask({ text: sequence.join(""), name: "numbers", vocabulary });
+    const [T, B] = [10, 4];
+    const bounds = { train: [0, 900], valid: [900, 950], test: [950, 1000] } as const;
+    for (const split of SPLITS) {
+      const [start, end] = bounds[split];
+      const cursor = task.batches(split, { T, B, seed: 1 });
+      const lane = Math.floor((end - start - 1) / cursor.B);
+      expect(cursor.B).toBe(split === "train" ? 4 : 4);
+      expect(cursor.batchesPerEpoch).toBe(Math.floor(lane / T));
+      for (const [w, { tokens, targets }] of take(task, cursor, cursor.batchesPerEpoch).entries())
+        for (let b = 0; b < cursor.B; b++)
+          for (let t = 0; t < T; t++) {
+            const place = start + b * lane + w * T + t;
+            expect(tokens![t * cursor.B + b]).toBe(place + 1);
+            expect(targets[t * cursor.B + b]).toBe(place + 2);
+            expect(place + 1).toBeLessThan(end);
+          }
+    }
+  });
+
+  test("a short evaluation split gets fewer lanes", () => {
+    const task = createTask("character", { text: "ab".repeat(500) });
+    expect(task.batches("valid", { T: 12, B: 50, seed: 1 }).B).toBe(4);
+    expect(task.batches("test", { T: 49, B: 50, seed: 1 }).B).toBe(1);
+  });
+
+  test("the vocabulary is train's, sorted, with <unk> first; others become <unk>", () => {
+    const task = createTask("character", { text: `${"cab".repeat(30)}${"x".repeat(10)}` });
+    expect(task.vocabulary).toEqual(["<unk>", "a", "b", "c"]);
+    const [batch] = take(task, task.batches("test", { T: 2, B: 1, seed: 1 }), 1);
+    expect(batch).toMatchObject({ tokens: [0, 0], targets: [0, 0] });
+  });
+
+  test("the length an error asks for is enough, and one less is not", () => {
+    for (const [T, B] of [
+      [50, 50],
+      [7, 3],
+      [100, 1],
+      [1, 1],
+    ] as const) {
+      const short = createTask("character", { text: "ab", textName: "my.txt" });
+      let message = "";
+      try {
+        short.batches("train", { T, B, seed: 1 });
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message).toContain('text "my.txt" has 2 characters');
+      expect(message).toContain(`train.batchSize ${B}`);
+      const needed = Number(/at least (\d+)/.exec(message)?.[1]);
+      const fits = (length: number) =>
+        SPLITS.every((split) => {
+          try {
+            return (
+              createTask("character", { text: "a".repeat(length) }).batches(split, { T, B, seed: 1 }).batchesPerEpoch >
+              0
+            );
+          } catch {
+            return false;
+          }
+        });
+      expect(fits(needed)).toBe(true);
+      expect(fits(needed - 1)).toBe(false);
+    }
+  });
+});
+
+describe("adding", () => {
+  test("two marks, one in each half; the target is the sum of the marked", () => {
+    const task = createTask("adding");
+    const { T, B } = shape;
+    for (const { features, targets } of take(task, task.batches("train", shape), 50))
+      for (let b = 0; b < B; b++) {
+        const at = (t: number, column: number) => features![(t * B + b) * 2 + column] as number;
+        const marked = Array.from({ length: T }, (_, t) => t).filter((t) => at(t, 1) === 1);
+        expect(marked.length).toBe(2);
+        expect(marked[0]).toBeLessThan(T >> 1);
+        expect(marked[1]).toBeGreaterThanOrEqual(T >> 1);
+        expect(targets[b]).toBe(Math.fround(at(marked[0]!, 0) + at(marked[1]!, 0)));
+      }
+  });
+
+  test("always answering 1 has a mean squared error of 1/6", () => {
+    const task = createTask("adding");
+    const cursor = task.batches("train", { T: 4, B: 500, seed: 1 });
+    const errors = take(task, cursor, 40).flatMap(({ targets }) => targets.map((target) => (target - 1) ** 2));
+    const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
+    expect(Math.abs(mean - 1 / 6)).toBeLessThan(5 * (0.18 / Math.sqrt(errors.length))); // 5 standard errors
+  });
+});
+
+describe("delay", () => {
+  test.each([1, 5, 9])("a target is the token of %i positions ago, else 0", (delay) => {
+    const task = createTask("delay", { delay });
+    const { T, B } = shape;
+    const seen = new Set<number>();
+    for (const { tokens, targets } of take(task, task.batches("train", shape), 20))
+      for (let t = 0; t < T; t++)
+        for (let b = 0; b < B; b++) {
+          seen.add(tokens![t * B + b] as number);
+          expect(targets[t * B + b]).toBe(t < delay ? 0 : tokens![(t - delay) * B + b]);
+        }
+    expect(seen.size).toBe(8);
+  });
+
+  test("refuses a delay that is no whole number", () => {
+    expect(() => createTask("delay", { delay: 0.5 })).toThrow(/task\.delay is 0\.5/);
+  });
+});
+
+test("generated tasks differ from seed to seed", () => {
+  for (const name of ["adding", "delay"] as const)
+    for (const split of SPLITS) {
+      const task = createTask(name);
+      const [a, b] = [1, 2].map((seed) => take(task, task.batches(split, { ...shape, seed }), 1));
+      expect(a).not.toEqual(b);
+    }
+});
+
+test("an unknown task lists the choices", () => {
+  expect(() => createTask("charcter")).toThrow(
+    /unknown task "charcter", did you mean "character"\? The choices are: character, adding, delay/,
+  );
+});

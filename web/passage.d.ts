@@ -1,0 +1,5 @@
+/** Made by vite.config.ts. */
+declare module "virtual:passage" {
+  const text: string;
+  export default text;
+}
