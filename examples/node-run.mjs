@@ -44,7 +44,7 @@ console.log({ status, steps, validLoss, testLoss, sparsity, macsSkippedAll });
 // The folder gives the model back with its best weights.
 const opened = await openModel(runsDir, run.id);
 console.log(`test loss, scored again: ${evaluateRun(opened, "test").loss}`);
-console.log(sampleText(opened.model, opened.task, { prime: "\n8 squared is ", length: 3, temperature: 0 }));
+console.log(sampleText(opened.model, opened.task, { length: 100, temperature: 0.5, seed: 1 }));
 
 assert(status === "finished" && steps === 600, "the run did not finish");
 assert(validLoss < firstLoss / 2, "the loss fell by less than half");

@@ -54,7 +54,13 @@ const settings: [name: string, overrides: string[]][] = [
   ["dense, RMSprop, engine js", ["policy=dense", "train.optimizer=rmsprop", "engine=js"]],
   [
     "relative, cosine, early stop",
-    ["policy=relative:1", "train.schedule=cosine", "train.learningRate=0.3", "train.patience=1"],
+    [
+      "policy=relative:1",
+      "train.schedule=cosine",
+      "train.learningRate=0.3",
+      "train.patience=1",
+      "train.checkpointEverySteps=8",
+    ],
   ],
 ];
 
@@ -63,6 +69,8 @@ describe.each(settings)("%s", (_, overrides) => {
   let expected: ReturnType<typeof result>;
   beforeAll(async () => {
     expected = await uninterrupted(character);
+    const reason = character.train.patience > 0 ? "earlyStop" : "maxSteps";
+    expect(expected.events.at(-1)).toContain(`"reason":"${reason}"`);
   });
 
   // 1 and 39: the ends. 8: a validation. 15: a checkpoint, a log line. 24: a validation, a log line. 26: nothing.

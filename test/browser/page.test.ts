@@ -108,7 +108,7 @@ for (const [name, headers] of Object.entries(HEADERS))
 
     test("Stop stops, and another run begins", async () => {
       await begin("dense", 100_000);
-      await page.waitForFunction('/^[1-9]\\d* of 100000$/.test(document.getElementById("step").textContent)');
+      await page.locator("#step", { hasText: /^[1-9]\d* of 100000$/ }).waitFor();
       await page.click("#stop");
       await page.getByText(/^Stopped at step \d+$/).waitFor();
       await begin("threshold:1e-6", 20);
