@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRun, evaluateRun, listRuns, loadConfig, openModel, resumeRun, sampleText } from "gatesieve/node";
+import { sampleText } from "gatesieve";
+import { createRun, evaluateRun, listRuns, loadConfig, openModel, resumeRun } from "gatesieve/node";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-example-"));
 const file = join(folder, "squares.txt");

@@ -1,7 +1,6 @@
 // Trains a small LSTM on a string and lets it write: node examples/text-generator.mjs
 import assert from "node:assert/strict";
-import { characterTask, loadEngine, Model, parsePolicy, RandomStream, Trainer, Training } from "gatesieve";
-import { sampleText } from "gatesieve/node";
+import { characterTask, loadEngine, Model, parsePolicy, RandomStream, sampleText, Trainer, Training } from "gatesieve";
 
 // A little language of 4,000 sentences; any string of a few thousand characters will do.
 const random = new RandomStream(1, "words");

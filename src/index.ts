@@ -31,6 +31,7 @@ export { type Evaluation, evaluate } from "./train/evaluate.ts";
 export type { EndEvent, StepEvent, Timing, TrainEvent, ValidationEvent } from "./train/events.ts";
 export { OPTIMIZERS, type OptimizerName, type OptimizerOptions } from "./train/optimizers.ts";
 export { type Fidelity, fidelityProbe } from "./train/probe.ts";
+export { type SampleOptions, sampleText } from "./train/sample.ts";
 export { SCHEDULES, type ScheduleName } from "./train/schedules.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";

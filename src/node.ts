@@ -18,6 +18,5 @@ export {
   type RunOptions,
   resumeRun,
 } from "./runs/run.ts";
-export { type SampleOptions, sampleText } from "./runs/sample.ts";
 export { findRun, listRuns, type RunStatus, type RunSummary, readEvents, readRun } from "./runs/store.ts";
 export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText } from "./runs/text.ts";

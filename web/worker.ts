@@ -10,7 +10,7 @@ import {
   Training,
   train,
 } from "../src/index.ts";
-import { sampleText } from "../src/runs/sample.ts";
+import { sampleText } from "../src/train/sample.ts";
 import { fingerprints } from "./fingerprint.ts";
 import type { FromWorker, StartMessage, ToWorker } from "./messages.ts";
 

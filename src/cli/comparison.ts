@@ -23,11 +23,11 @@ export interface Sample {
 export const TIME_IS_NOT_MACS =
   "Skipped MACs count work that zeros make redundant; milliseconds are what the engine made of it here. They are not the same.";
 
-/** By policy where that tells the runs apart, else by policy and id. */
+/** By policy, numbered where that does not tell the runs apart. */
 export function labels(runs: readonly ComparedRun[]): string[] {
   const policies = runs.map(({ summary }) => summary.policy);
   const unique = new Set(policies).size === policies.length;
-  return runs.map(({ summary }) => (unique ? summary.policy : `${summary.policy} ${summary.id}`));
+  return policies.map((policy, index) => (unique ? policy : `${policy} (${index + 1})`));
 }
 
 /** Rows of cells: a name, then one value per run. Ratios are against the first run. */
@@ -40,7 +40,6 @@ export function comparisonRows(runs: readonly ComparedRun[]): string[][] {
   const stepMs = ({ seconds, steps }: RunSummary) => (seconds === null ? null : (1000 * seconds) / steps);
   const scoreNames = Object.keys(first.testScores ?? {});
   const rows = [
-    differs(({ id }) => id) && row("run", ({ id }) => id),
     differs(({ task }) => task) && row("task", ({ task }) => task),
     differs(({ text }) => text) && row("text", ({ text }) => text ?? "–"),
     differs(({ engine }) => engine) && row("engine", ({ engine, isa }) => `${engine} ${isa}`),
@@ -76,7 +75,7 @@ export function caveats(runs: readonly ComparedRun[]): string[] {
     differ ? "Tasks or texts differ: their losses cannot be compared." : "",
     machines ? "Engines or threads differ: times compare them, not the policies alone." : "",
     seeds === 1 && runs.length > 1
-      ? `One seed (${summaries[0]?.seed}) says little: losses of dense runs alone differ by about 2 % from seed to seed. Repeat with other seeds before you conclude anything about loss.`
+      ? `One seed (${summaries[0]?.seed}) proves neither loss nor gain of quality: dense runs alone differ from seed to seed. Repeat with others.`
       : "",
     TIME_IS_NOT_MACS,
   ].filter(Boolean);
@@ -103,7 +102,11 @@ export function comparisonPage(
   const yLabel = `validation loss (${unit})`;
   const parts: ReportPart[] = [
     ...caveats(runs).map((text): ReportPart => ({ kind: "text", text })),
-    { kind: "table", head: ["", ...names], rows: comparisonRows(runs) },
+    {
+      kind: "table",
+      head: ["", ...names],
+      rows: [...comparisonRows(runs), ["run", ...runs.map(({ summary }) => summary.id)]],
+    },
     {
       kind: "charts",
       svg: [

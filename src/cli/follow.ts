@@ -6,8 +6,8 @@ import type { Interrupt } from "./interrupt.ts";
 
 /** A run's events; between them the event loop runs, and a signal ends the run after its current step. */
 export async function* follow(run: Run, interrupt: Interrupt): AsyncGenerator<TrainEvent, void> {
-  for (const event of run.events()) {
-    yield event;
+  for (const event of run.ticks()) {
+    if (event) yield event;
     await interrupt.breathe();
     if (interrupt.received) run.stop();
   }

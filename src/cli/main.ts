@@ -53,7 +53,7 @@ function program(): Command {
       .exitOverride()
       .helpOption("-h, --help", "show help")
       .configureHelp({ styleTitle: (text) => paint.bold(text), helpWidth: 100 })
-      .configureOutput({ outputError: (text, write) => write(oneLine(text)) });
+      .configureOutput({ outputError: (text, write) => write(oneLine(text, command)) });
   return root;
 }
 
@@ -69,11 +69,13 @@ function unknownCommand(word: string, commands: readonly Command[]): never {
 }
 
 /** "error: unknown option '--polcy'\n(Did you mean --policy?)" in one line of ours. */
-function oneLine(text: string): string {
-  return `gatesieve: ${text
+function oneLine(text: string, command: Command): string {
+  const message = text
     .replace(/^error: /, "")
     .trim()
-    .replace(/\s*\n\s*/g, " ")}\n`;
+    .replace(/\s*\n\s*/g, " ");
+  const name = command.parent ? `gatesieve ${command.name()}` : "gatesieve";
+  return `gatesieve: ${message}${/[.?)]$/.test(message) ? "" : "."} See: ${name} --help\n`;
 }
 
 async function main(): Promise<void> {

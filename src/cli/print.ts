@@ -68,6 +68,11 @@ export function wrap(text: string, width: number): string {
   return [...lines, line].join("\n");
 }
 
+/** Text as it is, lines longer than `width` broken anywhere: for samples. */
+export function fold(text: string, width: number): string {
+  return text.replace(new RegExp(`(.{${width}})(?=.)`, "gu"), "$1\n");
+}
+
 export function visible(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }
@@ -116,6 +121,6 @@ export class LiveLines {
 }
 
 /** Cut to `width` visible characters; colours are given up with what is cut. */
-function cut(text: string, width: number): string {
+export function cut(text: string, width: number): string {
   return visible(text) <= width ? text : [...stripVTControlCharacters(text)].slice(0, width).join("");
 }

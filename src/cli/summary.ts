@@ -55,7 +55,7 @@ function macTable(products: readonly ProductMacs[], engine: string): string {
   return table([
     heads(["multiply-accumulates (MACs)", "dense", "skipped", `executed by ${engine}`]),
     row(
-      "recurrent products (the usual figure)",
+      "recurrent products, as the paper counts",
       products.filter(({ recurrent }) => recurrent),
     ),
     row("all training", products),

@@ -41,7 +41,7 @@ const model = z.strictObject({
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
   /** Columns of a trained embedding; 0: one-hot input. */
-  embedding: whole(0).default(0),
+  embedding: whole(0).default(128),
   /** Between recurrent layers and before the head. */
   dropout: share.default(0),
   /** Initial input bias of the forget gate. */

@@ -84,6 +84,7 @@ describe("a full disk", () => {
   const settings = [
     "task.name=delay",
     "model.hiddenSize=8",
+    "model.embedding=0",
     "model.numLayers=1",
     "train.batchSize=2",
     "train.sequenceLength=8",
@@ -135,4 +136,8 @@ test("a place that cannot be written is said in one line", () => {
   expect(() => createFolderAtomic(join(dir, "file", "x"), { a: "1" }, "a run")).toThrow(
     /^a run cannot be written to [^\n]*Choose another folder for runs\.$/,
   );
+});
+
+test.runIf(process.platform === "linux")("a parent that refuses children ends in the same line, not in a loop", () => {
+  expect(() => createFolderAtomic("/proc/gatesieve/x", { a: "1" }, "a run")).toThrow(/^a run cannot be written to [^\n]*ENOENT/);
 });

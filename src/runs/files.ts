@@ -15,7 +15,7 @@ export type Contents = Readonly<Record<string, string | Uint8Array>>;
 export function writeFileAtomic(path: string, content: string | Uint8Array, what: string): void {
   const temporary = temporaryName(path);
   try {
-    fs.mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     writeFlushed(temporary, content);
     fs.renameSync(temporary, path);
     flushFolder(dirname(path));
@@ -84,11 +84,22 @@ function writeContents(folder: string, contents: Contents): void {
   const folders = new Set([folder]);
   for (const [name, content] of Object.entries(contents)) {
     const path = join(folder, name);
-    fs.mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     folders.add(dirname(path));
     writeFlushed(path, content);
   }
   for (const each of folders) flushFolder(each);
+}
+
+/** Not `recursive`: Node 20 never returns from it where a parent refuses children with ENOENT, as /proc does. */
+function makeFolder(path: string): void {
+  if (fs.existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    fs.mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // made by another process meanwhile
+  }
 }
 
 function writeFlushed(path: string, content: string | Uint8Array): void {
@@ -138,7 +149,7 @@ function explainWriteError(error: unknown, path: string, what: string, bytes: nu
     return new GatesieveError(
       `no space left for ${what} at ${path}: it needs ${formatBytes(bytes)}${freeAt(dirname(path))}. Nothing was left half-written. Free some space, then try again.`,
     );
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EEXIST")
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EEXIST" || code === "ENOENT")
     return new GatesieveError(`${what} cannot be written to ${path}: ${message}. Choose another folder for runs.`);
   return error;
 }

@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const file = join(folder, "alice.txt");
 writeFileSync(file, loadText("carroll-alice").text.slice(0, 6000));
 const text = `task.text=${file}`;
-const small = ["model.hiddenSize=12", "train.batchSize=4", "train.sequenceLength=9"];
+const small = ["model.hiddenSize=12", "model.embedding=0", "train.batchSize=4", "train.sequenceLength=9"];
 const cadence = ["train.logEverySteps=3", "train.valCheckInterval=8", "train.checkpointEverySteps=5"];
 
 /** What a run leaves, without what a clock says. */
@@ -140,6 +140,7 @@ describe("killed processes", () => {
   const overrides = [
     text,
     "model.hiddenSize=24",
+    "model.embedding=0",
     "train.batchSize=8",
     "train.sequenceLength=20",
     "train.maxSteps=250",

@@ -6,7 +6,7 @@ import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import { loadConfig } from "./config.ts";
 import { createRun, openModel, type Run } from "./run.ts";
-import { sampleText } from "./sample.ts";
+import { sampleText } from "../train/sample.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-sample-"));
 const file = join(folder, "text.txt");
@@ -18,6 +18,7 @@ beforeAll(async () => {
   writeFileSync(file, Array.from({ length: 4000 }, () => (coin.below(2) ? "xa" : "xb")).join(""));
   const settings = [
     "model.hiddenSize=16",
+    "model.embedding=0",
     "model.numLayers=1",
     "train.batchSize=20",
     "train.sequenceLength=20",

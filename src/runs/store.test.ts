@@ -15,6 +15,7 @@ const runsDir = join(folder, "runs");
 const settings = [
   "task.name=delay",
   "model.hiddenSize=8",
+  "model.embedding=0",
   "train.batchSize=4",
   "train.sequenceLength=10",
   "train.maxSteps=40",

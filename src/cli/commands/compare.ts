@@ -19,7 +19,7 @@ export function compareCommand(): Command {
     .summary("runs side by side, as a table and a page with charts")
     .description("Put runs side by side: a table here, and one HTML page with charts that needs nothing else.")
     .argument("<run...>", RUN_ARGUMENT)
-    .option("--out <file>", "the page (compare-ID-ID.html in the folder of the runs)")
+    .option("--out <file>", "the page (compare-DATE-TIME.html in the folder of the runs)")
     .addOption(jsonOption("the runs' figures, one JSON object a line; no page unless --out is given"))
     .addOption(runsOption())
     .addHelpText("after", "\nExample:\n  gatesieve compare 7f3a b210 --out dense-and-sparse.html")
@@ -36,16 +36,29 @@ function compare(ids: readonly string[], { runs: dir, out, json }: CompareOption
   if (json) for (const { summary } of runs) printJson(summary);
   else printComparison(runs);
   if (json && out === undefined) return;
-  const page = out ?? join(dir, `compare-${runs.map(({ summary }) => summary.id).join("-")}.html`);
+  const page = out ?? join(dir, `compare-${timestamp()}.html`);
   writePage(page, comparisonPage(`${labels(runs).join(" and ")}, side by side`, runs, [], pageFooter()));
   if (json) remark(`gatesieve: charts are in ${page}`);
   else print(`\n${paint.dim("charts")}  ${page}`);
 }
 
 export function printComparison(runs: readonly ComparedRun[]): void {
-  print(table([heads(["", ...labels(runs)]), ...comparisonRows(runs)]));
+  const names = labels(runs);
+  print(table([heads(["", ...names]), ...comparisonRows(runs)]));
+  print();
+  print(
+    table(
+      runs.map(({ summary }, index) => [paint.dim(names[index] as string), summary.id]),
+      [0, 1],
+    ),
+  );
   print();
   for (const text of caveats(runs)) print(paint.dim(wrap(text, widthOf(process.stdout) - 1)));
+}
+
+/** "20260131-184500", UTC, for names of files. */
+export function timestamp(): string {
+  return new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
 }
 
 export function writePage(file: string, html: string): void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { loadConfig } from "../../runs/config.ts";
 import { createRun, type Run } from "../../runs/run.ts";
-import { sampleText } from "../../runs/sample.ts";
+import { sampleText } from "../../train/sample.ts";
 import { readEvents, readRun } from "../../runs/store.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
@@ -11,9 +11,9 @@ import { type ComparedRun, comparisonPage, pageFooter, type Sample } from "../co
 import { describe, follow } from "../follow.ts";
 import { Interrupt } from "../interrupt.ts";
 import { nextCommand, type RunsOption, runsOption, wholeNumber } from "../options.ts";
-import { indent, LiveLines, paint, paintRemark, print, remark } from "../print.ts";
+import { fold, indent, LiveLines, paint, paintRemark, print, remark, widthOf } from "../print.ts";
 import { LEGEND, Progress } from "../progress.ts";
-import { printComparison, writePage } from "./compare.ts";
+import { printComparison, timestamp, writePage } from "./compare.ts";
 
 const DEFAULT_STEPS = 700;
 const SAMPLE = { length: 240, temperature: 0.7, seed: 1 } as const;
@@ -41,6 +41,7 @@ export function demoCommand(): Command {
 
 /** One of the two trainings, and how far it is. */
 interface Lane {
+  readonly name: string;
   readonly run: Run;
   readonly progress: Progress;
   end: EndEvent | undefined;
@@ -53,14 +54,22 @@ async function demo(options: DemoOptions): Promise<void> {
     lines.note(`${signal}: ending after this step, keeping checkpoints (again: quit at once)`),
   );
   try {
-    for (const policy of ["dense", DEFAULT_POLICY]) {
+    for (const [name, policy] of [
+      ["dense", "dense"],
+      ["sparse", DEFAULT_POLICY],
+    ] as const) {
       const run = await openRun(policy, options);
-      lanes.push({ run, progress: new Progress(run.info.lossUnit), end: undefined });
+      lanes.push({
+        name: name.padEnd("sparse".length),
+        run,
+        progress: new Progress(run.info.lossUnit, run.config.train.valCheckInterval),
+        end: undefined,
+      });
     }
     introduce(lanes);
     await race(lanes, lines, interrupt);
     lines.clear();
-    if (interrupt.received) {
+    if (lanes.some(({ end }) => end?.reason === "stopped")) {
       remark("gatesieve: both stopped, their checkpoints are kept. Go on with:");
       for (const { run } of lanes) remark(`  ${nextCommand(`train --resume ${run.id}`, options)}`);
       process.exitCode = interrupt.exitCode;
@@ -82,14 +91,12 @@ function introduce(lanes: readonly Lane[]): void {
   const [dense, sparse] = lanes;
   if (!dense || !sparse) return;
   remark(`Two trainings from the same weights and batches, in turns:\n${indent(describe(dense.run))}`);
-  remark(indent(`policy ${sparse.run.config.policy}, all else the same`));
+  remark(indent(`sparse: policy ${sparse.run.config.policy}, all else the same`));
   remark(paintRemark.dim(LEGEND));
 }
 
 /** In turns: each up to its next event, so that whatever else the machine does hits both alike. */
 async function race(lanes: readonly Lane[], lines: LiveLines, interrupt: Interrupt): Promise<void> {
-  const width = Math.max(...lanes.map(({ run }) => run.config.policy.length));
-  const name = (run: Run) => run.config.policy.padEnd(width);
   const running = lanes.map((lane) => ({ lane, events: follow(lane.run, interrupt) }));
   while (running.length > 0)
     for (const racer of [...running]) {
@@ -101,9 +108,8 @@ async function race(lanes: readonly Lane[], lines: LiveLines, interrupt: Interru
       }
       if (event.type === "end") lane.end = event;
       const due = lane.progress.add(event);
-      if (lines.live)
-        lines.update(lanes.map(({ run, progress }) => `${paintRemark.bold(name(run))}  ${progress.line}`));
-      else if (due) remark(`${name(lane.run)}  ${lane.progress.line}`);
+      if (lines.live) lines.update(lanes.map(({ name, progress }) => `${paintRemark.bold(name)}  ${progress.line}`));
+      else if (due) remark(`${lane.name}  ${lane.progress.line}`);
     }
 }
 
@@ -118,10 +124,10 @@ function report(lanes: readonly Lane[], options: DemoOptions): void {
   printComparison(compared);
   for (const { title, text } of samples) {
     print(`\n${paint.dim(`${title}, temperature ${SAMPLE.temperature}`)}`);
-    print(indent(text));
+    print(indent(fold(text, widthOf(process.stdout) - 4)));
   }
   const ids = lanes.map(({ run }) => run.id);
-  const page = join(options.runs, `demo-${ids.join("-")}.html`);
+  const page = join(options.runs, `demo-${timestamp()}.html`);
   const title = `${lanes.map(({ run }) => run.config.policy).join(" and ")}, side by side`;
   writePage(page, comparisonPage(title, compared, samples, pageFooter()));
   print(`\n${paint.dim("charts, open it in a browser")}  ${page}`);

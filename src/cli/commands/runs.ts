@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { listRuns, type RunSummary } from "../../runs/store.ts";
 import { duration, fixed, percent } from "../format.ts";
 import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
-import { print, printJson, remark, table } from "../print.ts";
+import { cut, print, printJson, remark, table } from "../print.ts";
 import { heads } from "../summary.ts";
 
 export function runsCommand(): Command {
@@ -25,17 +25,15 @@ export function runsCommand(): Command {
 function runsTable(runs: readonly RunSummary[]): string {
   const rows = runs.map((run) => [
     run.id,
-    run.text ?? run.task,
-    run.policy,
-    `${run.steps}${run.status === "finished" ? "" : `/${run.maxSteps} ${run.status}`}`,
+    run.status === "finished" ? String(run.steps) : `${run.steps}/${run.maxSteps}`,
     fixed(run.validLoss, 3),
     fixed(run.testLoss, 3),
     percent(run.sparsity),
     percent(run.macsSkippedAll),
     duration(run.seconds),
+    [run.status === "finished" ? "" : run.status, run.text ?? ""].filter(Boolean).join(", "),
   ]);
-  return table(
-    [heads(["run", "data", "policy", "steps", "valid", "test", "zeros", "MACs -", "time"]), ...rows],
-    [0, 1, 2],
-  );
+  const text = table([heads(["run", "steps", "valid", "test", "zeros", "MACs -", "time", ""]), ...rows], [0, 7]);
+  const { isTTY, columns } = process.stdout;
+  return isTTY ? text.replace(/^.*$/gm, (line) => cut(line, columns)) : text;
 }

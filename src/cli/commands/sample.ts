@@ -1,7 +1,7 @@
 /** gatesieve sample: text written by a run's best weights. */
 import { Command } from "commander";
 import { openModel } from "../../runs/run.ts";
-import { sampleText } from "../../runs/sample.ts";
+import { sampleText } from "../../train/sample.ts";
 import { jsonOption, numberFrom0, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { print, printJson, remark } from "../print.ts";
 

@@ -3,13 +3,13 @@ import { Command } from "commander";
 import { UsageError } from "../../core/check.ts";
 import { loadConfig } from "../../runs/config.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
-import { sampleText } from "../../runs/sample.ts";
+import { sampleText } from "../../train/sample.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
 import { describe, follow } from "../follow.ts";
 import { Interrupt } from "../interrupt.ts";
 import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
-import { indent, LiveLines, paint, paintRemark, print, printJson, remark } from "../print.ts";
+import { fold, indent, LiveLines, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
 import { LEGEND, Progress } from "../progress.ts";
 import { summaryTables } from "../summary.ts";
 
@@ -84,7 +84,7 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
   const { json = false, quiet = false } = options;
   const say = quiet ? () => {} : remark;
   const lines = new LiveLines(process.stderr, !quiet);
-  const progress = new Progress(run.info.lossUnit);
+  const progress = new Progress(run.info.lossUnit, run.config.train.valCheckInterval);
   const interrupt = new Interrupt((signal) =>
     lines.note(`${signal}: ending after this step, keeping a checkpoint (again: quit at once)`),
   );
@@ -122,11 +122,15 @@ function report(run: Run, end: EndEvent, options: TrainOptions): void {
   print(summaryTables(end, run.info.lossUnit, run.engine.name));
   if (run.task.vocabulary) {
     print(`\n${paint.dim("a sample, temperature 0.8")}`);
-    print(indent(sampleText(run.model, run.task, { length: 300, temperature: 0.8, seed: 1 })));
+    print(
+      indent(
+        fold(sampleText(run.model, run.task, { length: 300, temperature: 0.8, seed: 1 }), widthOf(process.stdout) - 4),
+      ),
+    );
   }
   print(`\n${paint.dim("kept in")} ${run.dir}`);
   print(paint.dim("type next"));
-  if (run.task.vocabulary) print(`  ${nextCommand(`sample ${run.id} --length 1000 --temperature 0.5`, options)}`);
+  if (run.task.vocabulary) print(`  ${nextCommand(`sample ${run.id} --length 1000`, options)}`);
   print(`  ${nextCommand(`eval ${run.id} --split test`, options)}`);
   print(`  ${nextCommand(`compare ${run.id} ANOTHER_RUN`, options)}`);
 }
