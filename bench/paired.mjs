@@ -58,9 +58,9 @@ const find = (runs, policy, seed) => runs.find((run) => run.policy === policy &&
 async function runAll() {
   const done = finishedRuns();
   // Seed by seed, so that pairs are complete early and drift of the machine hits all policies alike.
-  const jobs = seeds.flatMap((seed) => policies.map((policy) => ({ policy, seed }))).filter(
-    ({ policy, seed }) => !find(done, policy, seed),
-  );
+  const jobs = seeds
+    .flatMap((seed) => policies.map((policy) => ({ policy, seed })))
+    .filter(({ policy, seed }) => !find(done, policy, seed));
   const worker = async () => {
     for (let job = jobs.shift(); job; job = jobs.shift()) {
       process.stderr.write(`paired: ${job.policy}, seed ${job.seed} (${jobs.length} to go)\n`);
@@ -124,7 +124,11 @@ function markdown(rows, runs) {
     ...rows.map((row) => {
       const { mean: center, low, high } = row.testLossRelative;
       const versus =
-        row.policy === policies[0] ? "" : low === null ? signed(center) : `${signed(center)} [${signed(low)}, ${signed(high)}]`;
+        row.policy === policies[0]
+          ? ""
+          : low === null
+            ? signed(center)
+            : `${signed(center)} [${signed(low)}, ${signed(high)}]`;
       const added = row.sparsity - row.naturalZeros;
       return `| \`${row.policy}\` | ${row.testLoss.toFixed(4)} | ${versus} | ${percent(row.sparsity)} (${percent(row.naturalZeros)} + ${percent(added)}) | ${percent(row.macsSkippedRecurrent)} | ${percent(row.macsSkippedAll)} | ${row.secondsMedian.toFixed(1)} | ${row.secondsRelative.toFixed(2)} |`;
     }),
@@ -143,6 +147,9 @@ await runAll();
 const runs = finishedRuns();
 const rows = summarise(runs);
 const out = (extension) => new URL(`../docs/results/${options.name}.${extension}`, import.meta.url).pathname;
-writeFileSync(out("json"), `${JSON.stringify({ command, date: new Date().toISOString().slice(0, 10), rows }, null, 2)}\n`);
+writeFileSync(
+  out("json"),
+  `${JSON.stringify({ command, date: new Date().toISOString().slice(0, 10), rows }, null, 2)}\n`,
+);
 writeFileSync(out("md"), markdown(rows, runs));
 process.stdout.write(markdown(rows, runs));

@@ -1,0 +1,154 @@
+/**
+ * What the WebAssembly module exports: the kernels of assembly/, by address (bytes into the arena's
+ * memory), row and length. wasm.ts alone calls them.
+ */
+export interface WasmExports {
+  packPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
+  packTransposedPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
+  transpose(rows: number, cols: number, from: number, fromRow: number, to: number, toRow: number): void;
+  product(
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    aRow: number,
+    aStep: number,
+    b: number,
+    bPanel: number,
+    c: number,
+    cRow: number,
+    scratch: number,
+  ): void;
+  productTN(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    x: number,
+    out: number,
+    xPanels: number,
+    gPanel: number,
+    scratch: number,
+  ): void;
+  compressSweep(
+    g: number,
+    rows: number,
+    cols: number,
+    groups: number,
+    row: number,
+    kind: number,
+    tau: number,
+    key: number,
+    sums: number,
+    histogram: number,
+    before: boolean,
+    after: boolean,
+  ): void;
+  compressIndex(
+    g: number,
+    rows: number,
+    cols: number,
+    bitmap: number,
+    rowCounts: number,
+    lists: boolean,
+    pairs: number,
+    starts: number,
+  ): void;
+  sparseProduct(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    rowCounts: number,
+    starts: number,
+    panels: number,
+    out: number,
+    full: number,
+    scratch: number,
+  ): number;
+  sparseProductTN(
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    rowCounts: number,
+    starts: number,
+    x: number,
+    out: number,
+    full: number,
+    xPanels: number,
+    columns: number,
+    cursors: number,
+    gPanel: number,
+    scratch: number,
+  ): number;
+  lstmForward(rows: number, hidden: number, gates: number, before: number, c: number, h: number, tanhC: number): void;
+  lstmBackward(
+    rows: number,
+    hidden: number,
+    gates: number,
+    before: number,
+    tanhC: number,
+    dh: number,
+    dc: number,
+    scratch: number,
+  ): void;
+  addInto(to: number, from: number, length: number): void;
+  addColumnSums(out: number, g: number, rows: number, cols: number): void;
+  setRows(out: number, rows: number, cols: number, a: number, b: number): void;
+  gatherRows(out: number, table: number, index: number, rows: number, cols: number): void;
+  scatterRows(table: number, index: number, g: number, rows: number, cols: number): void;
+  lookupGradient(
+    out: number,
+    index: number,
+    g: number,
+    rows: number,
+    n: number,
+    k: number,
+    sums: number,
+    touched: number,
+  ): void;
+  dropout(out: number, a: number, length: number, limit: number, scale: number, key: number): void;
+  softmaxCrossEntropy(logits: number, targets: number, rows: number, cols: number, scale: number): number;
+  squaredError(y: number, targets: number, length: number, scale: number): number;
+  sumSquares(x: number, length: number): number;
+  sgd(
+    value: number,
+    gradient: number,
+    buffer: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    momentum: number,
+    learningRate: number,
+  ): void;
+  rmsprop(
+    value: number,
+    gradient: number,
+    square: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    alpha: number,
+    rest: number,
+    learningRate: number,
+    epsilon: number,
+  ): void;
+  adam(
+    value: number,
+    gradient: number,
+    mean: number,
+    square: number,
+    length: number,
+    gradientScale: number,
+    weightDecay: number,
+    shrink: number,
+    beta1: number,
+    rest1: number,
+    beta2: number,
+    rest2: number,
+    stepSize: number,
+    correction: number,
+    epsilon: number,
+  ): void;
+}
