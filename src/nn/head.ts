@@ -4,13 +4,19 @@
  *
  * classes: softmax cross-entropy in nats. values: mean squared error. The loss is averaged over
  * counted positions: T*B, or B where only the last position counts (values: and over outputs).
+ *
+ * The gradient of the logits, (p - onehot) / positions, is a site of its own: its rule is apart from
+ * the gates' and keeps everything unless a policy is given for it.
  */
 import type { IntTensor, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
 import type { Kernels, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
+import { countRows } from "../sparse/pattern.ts";
+import { dropRule } from "../sparse/rule.ts";
+import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
-import { clearRows, fillUniform, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
+import { clearRows, type DropSite, fillUniform, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
 
 /** Logits of one chunk: about this many numbers, to stay in a second-level cache. */
 const CHUNK_ELEMENTS = 32768;
@@ -23,6 +29,8 @@ export class Head {
   /** (T*B) or (B) class numbers, or (T*B or B, size) values. */
   readonly targets: IntTensor | Tensor;
   readonly dx: Rows; // (T*B, H)
+  /** The logits' gradient, a chunk at a time. Not watched under a rule that keeps all: V is large. */
+  readonly site: DropSite;
   /** Milliseconds of the last `lossAndGradient` that were backward work. */
   backwardMs = 0;
 
@@ -44,6 +52,14 @@ export class Head {
     const positions = spec.positions === "all" ? T * B : B;
     this.#chunk = Math.min(positions, Math.max(12, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
     this.#logits = arena.tensor("head.logits", [this.#chunk, spec.size], "workspace");
+    const site = { name: "head", groups: ["logits"], rows: this.#chunk, cols: spec.size };
+    this.site = {
+      site,
+      pattern: kernels.planPattern(site, this.#logits),
+      statistics: planStatistics(arena, site),
+      rule: dropRule(1),
+      watched: false,
+    };
     this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt: true, nn: true });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);
@@ -71,8 +87,14 @@ export class Head {
     const kernels = this.#kernels;
     const logits = this.#logits;
     const scale = 1 / this.#averaged(positions);
+    const { pattern, rule, statistics, watched } = this.site;
+    const sparse = rule.kind !== "keep";
+    const { key } = rule;
+    clearStatistics(statistics);
     clearRows(this.dx.tensor, pass.T * pass.B);
     let sum = 0;
+    let kept = 0;
+    let [dWExecuted, dxExecuted] = [0, 0];
     this.backwardMs = 0;
     for (let start = 0; start < positions; start += this.#chunk) {
       const rows = Math.min(this.#chunk, positions - start);
@@ -80,13 +102,26 @@ export class Head {
       this.#chunkLogits(x, row, rows);
       sum += this.#loss(start, rows, scale);
       const began = performance.now();
-      kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
+      // Chunks reuse the same rows of the pattern, so a stochastic rule needs a key of its own for each.
+      rule.key = key + start;
+      if (sparse || watched) kernels.compress(pattern, 0, rows, rule, statistics);
       kernels.sumRows(this.#bias.gradient, logits, 0, rows);
-      kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
+      if (sparse) {
+        dWExecuted += kernels.spmmTN(this.#weight.gradient, pattern, 0, x.tensor, x.row + row, rows);
+        dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
+      } else {
+        kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
+        kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
+      }
+      kept += sparse || watched ? countRows(pattern, 0, rows) : rows * this.#spec.size;
       this.backwardMs += performance.now() - began;
     }
-    const macs = positions * this.#weight.value.length;
-    for (const product of this.macs) setMacs(product, macs, 0, macs);
+    rule.key = key;
+    const dense = positions * this.#weight.value.length;
+    const skipped = dense - kept * this.#weight.value.rowLength;
+    setMacs(this.#count.xW, dense, 0, dense);
+    setMacs(this.#count.dW, dense, skipped, sparse ? dWExecuted : dense);
+    setMacs(this.#count.dx, dense, skipped, sparse ? dxExecuted : dense);
     return sum * scale;
   }
 

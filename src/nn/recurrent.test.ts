@@ -75,9 +75,10 @@ test("two passes with carried state are one long pass", () => {
   expect(parts).toEqual(outputs);
 });
 
+const [H, V] = [6, 7];
+
 describe("multiply-accumulates", () => {
   const { T, B } = SHAPE;
-  const [H, V] = [6, 7];
   const rows = T * B;
 
   test("dense counts are the textbook's: look-ups 0, no dh at t = 0, no dx below the first layer", () => {
@@ -124,5 +125,31 @@ describe("multiply-accumulates", () => {
     for (const { dense, skipped, executed } of model.macs) expect(executed).toBe(dense - skipped);
     const { macsSkippedRecurrent, macsSkippedAll } = macShares(model.macs);
     expect(macsSkippedRecurrent).toBeGreaterThan(macsSkippedAll);
+  });
+});
+
+describe("the head's site", () => {
+  test("threshold:0 is dense, bit for bit", () => {
+    const model = filledModel(jsEngine, SPEC, SHAPE);
+    const dense = gradients(model);
+    model.head.site.rule.kind = "threshold";
+    expect(gradients(model)).toEqual(dense);
+  });
+
+  test("what it drops is counted in the head's products alone, and changes every gradient", () => {
+    const model = filledModel(jsEngine, SPEC, SHAPE);
+    const dense = gradients(model);
+    const { rule, pattern } = model.head.site;
+    rule.kind = "threshold";
+    rule.tau[0] = 0.01;
+    const sparse = gradients(model);
+    const zeros = [...pattern.dense.data].filter((g) => g === 0).length; // one chunk holds all rows here
+    expect(zeros).toBeGreaterThan(10);
+    for (const { layer, product, dense: all, skipped, executed } of model.macs) {
+      const expected = layer === "head" && product !== "xW" ? zeros * H : 0;
+      expect(skipped).toBe(expected);
+      expect(executed).toBe(all - expected);
+    }
+    for (const [index, gradient] of sparse.entries()) expect(gradient).not.toEqual(dense[index]);
   });
 });

@@ -52,6 +52,7 @@ describe("defaults", () => {
         checkpointEverySteps: 100,
       },
       policy: "energy:0.99",
+      headPolicy: "dense",
       engine: "auto",
       threads: 1,
       seed: 1,
@@ -153,7 +154,7 @@ describe("errors", () => {
       /^unknown key "train\.learningrate", did you mean "train\.learningRate"\? The keys of train are: train\.batchSize, /,
     );
     expect(messageOf("learningRate=1")).toContain(
-      'did you mean "train.learningRate"? The keys are: task, model, train, policy, engine, threads, seed.',
+      'did you mean "train.learningRate"? The keys are: task, model, train, policy, headPolicy, engine, threads, seed.',
     );
     expect(messageOf("polcy=dense")).toContain('did you mean "policy"?');
     expect(messageOf("train.hiddenSize=3")).toContain('did you mean "model.hiddenSize"?');

@@ -81,6 +81,8 @@ export const runConfigSchema = z.strictObject({
   model: model.prefault({}),
   train: train.prefault({}),
   policy: z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }).default(DEFAULT_POLICY),
+  /** For the gradient of the logits. */
+  headPolicy: z.string({ error: 'a policy such as "dense"' }).default("dense"),
   engine: z.string({ error: "the name of an engine, or auto" }).default("auto"),
   threads: real("1: training uses one thread", (value) => value === 1).default(1),
   seed: whole(0).default(1),
@@ -124,6 +126,7 @@ export function parseConfig(tree: unknown): RunConfig {
     );
   if (maxSteps === undefined && maxEpochs === undefined) config.train.maxSteps = DEFAULT_MAX_STEPS;
   config.policy = parsePolicy(config.policy).name;
+  config.headPolicy = parsePolicy(config.headPolicy).name;
   return config;
 }
 

@@ -37,10 +37,10 @@ export function makeTraining(config: RunConfig, task: Task, engine: Engine, maxS
   const { sequenceLength, batchSize, schedule, warmupSteps, gradientClipVal, weightDecay, ...train } = config.train;
   const model = makeModel(config, task, engine, sequenceLength, batchSize);
   const optimizer: OptimizerOptions = { ...train, ...(weightDecay === undefined ? {} : { weightDecay }) };
-  const policy = parsePolicy(config.policy);
   const trainer = new Trainer(model, {
     ...optimizer,
-    policy,
+    policy: parsePolicy(config.policy),
+    headPolicy: config.headPolicy === "dense" ? undefined : parsePolicy(config.headPolicy),
     seed: config.seed,
     maxSteps,
     schedule,

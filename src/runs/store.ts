@@ -62,6 +62,7 @@ export interface RunSummary {
   /** Name of the text, for tasks on text. */
   readonly text: string | null;
   readonly policy: string;
+  readonly headPolicy: string;
   readonly engine: string;
   readonly isa: string;
   readonly threads: number;
@@ -220,6 +221,7 @@ export function summarize(
     task: config.task.name,
     text: info.text?.name ?? null,
     policy: config.policy,
+    headPolicy: config.headPolicy,
     engine: info.engine,
     isa: info.isa,
     threads: config.threads,

@@ -29,6 +29,7 @@ export interface StepEvent {
   readonly tokensPerSecond: number;
   /** Seconds of training alone (no validation) since the start of the run. */
   readonly seconds: number;
+  /** Of all gate gradients. */
   readonly sparsity: Sparsity;
   readonly macs: MacShares;
 }
@@ -53,8 +54,9 @@ export interface EndEvent {
   readonly testLoss: number | null;
   readonly validScores: Readonly<Record<string, number>>;
   readonly testScores: Readonly<Record<string, number>>;
-  /** Averages over all training steps. */
+  /** Of all gate gradients, averaged over all training steps. */
   readonly sparsity: Sparsity;
+  /** Per site; the head is one of them where it has a policy. */
   readonly sites: readonly SiteObservation[];
   readonly macs: MacShares;
   /** Totals per product. */

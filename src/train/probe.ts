@@ -15,7 +15,8 @@ export interface Fidelity {
 /** On the batch now in the model's buffers, from the carried states it holds. */
 export function fidelityProbe(model: Model): Fidelity {
   const carried = model.carried.map((state) => state.data.slice());
-  const kinds = model.sites.map(({ rule }) => rule.kind);
+  const rules = [...model.sites, model.head.site].map(({ rule }) => rule);
+  const kinds = rules.map(({ kind }) => kind);
   const gradients = () => {
     for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
     model.clearGradients();
@@ -23,9 +24,9 @@ export function fidelityProbe(model: Model): Fidelity {
     return model.parameters.map(({ gradient }) => Float64Array.from(gradient.data));
   };
   const sparse = gradients();
-  for (const { rule } of model.sites) rule.kind = "keep";
+  for (const rule of rules) rule.kind = "keep";
   const dense = gradients();
-  for (const [index, { rule }] of model.sites.entries()) rule.kind = kinds[index] as (typeof kinds)[number];
+  for (const [index, rule] of rules.entries()) rule.kind = kinds[index] as (typeof kinds)[number];
   for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   model.clearGradients();
 

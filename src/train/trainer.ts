@@ -4,12 +4,16 @@
  */
 import { GatesieveError } from "../core/check.ts";
 import type { Model } from "../nn/model.ts";
+import type { DropSite } from "../nn/module.ts";
 import type { Policy, SitePolicy } from "../sparse/policy.ts";
 import { Optimizer, type OptimizerOptions } from "./optimizers.ts";
 import { type ScheduleName, scheduleFactor } from "./schedules.ts";
 
 export interface TrainerOptions extends OptimizerOptions {
+  /** For the gate gradients of every recurrent layer. */
   readonly policy: Policy;
+  /** For the gradient of the logits; without one, nothing is dropped there. */
+  readonly headPolicy?: Policy | undefined;
   readonly seed: number;
   readonly maxSteps: number;
   readonly schedule?: ScheduleName;
@@ -36,6 +40,8 @@ export class Trainer {
   readonly model: Model;
   readonly options: TrainerOptions;
   readonly optimizer: Optimizer;
+  /** Every site that drops, and the policy at work there. */
+  readonly sites: readonly DropSite[];
   readonly sitePolicies: readonly SitePolicy[];
   readonly report: StepReport = {
     loss: 0,
@@ -54,7 +60,12 @@ export class Trainer {
     this.options = options;
     this.optimizer = new Optimizer(model.arena, model.kernels, options);
     model.initialize(options.seed);
-    this.sitePolicies = model.sites.map(({ site }) => options.policy.start(site, options.seed));
+    const { policy, headPolicy, seed } = options;
+    if (headPolicy) model.head.site.watched = true;
+    this.sites = headPolicy ? [...model.sites, model.head.site] : model.sites;
+    this.sitePolicies = this.sites.map((drop) =>
+      (drop === model.head.site && headPolicy ? headPolicy : policy).start(drop.site, seed),
+    );
   }
 
   step(): StepReport {
@@ -62,7 +73,7 @@ export class Trainer {
     const { gradientClipVal = 5, schedule = "linear", warmupSteps = 0, maxSteps } = options;
     const began = performance.now();
     model.pass.step = this.steps;
-    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, model.sites[s]!.rule);
+    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, this.sites[s]!.rule);
     optimizer.gradient.data.fill(0);
 
     report.loss = model.lossAndGradient(model.pass);
@@ -76,7 +87,7 @@ export class Trainer {
       (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
     optimizer.update(report.learningRate, scale);
     model.pack();
-    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.learn(model.sites[s]!.statistics);
+    for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.learn(this.sites[s]!.statistics);
     this.steps++;
 
     report.forwardMs = model.timing.forwardMs;

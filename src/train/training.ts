@@ -56,7 +56,7 @@ export class Training {
     this.options = options;
     const { T, B } = model.pass;
     this.#cursor = task.batches("train", { T, B, seed: trainer.options.seed });
-    const sites = model.sites.map(({ site }) => site);
+    const sites = trainer.sites.map(({ site }) => site);
     this.#tally = new SparsityTally(sites);
     this.#recent = new SparsityTally(sites);
     this.#totals = model.macs.map((product) => ({ ...product }));
@@ -107,9 +107,9 @@ export class Training {
     const began = performance.now();
     if (this.#cursor.next(model.buffers())) model.resetCarried();
     const report = trainer.step();
-    for (let s = 0; s < model.sites.length; s++) {
-      this.#tally.add(s, model.sites[s]!.statistics);
-      this.#recent.add(s, model.sites[s]!.statistics);
+    for (let s = 0; s < trainer.sites.length; s++) {
+      this.#tally.add(s, trainer.sites[s]!.statistics);
+      this.#recent.add(s, trainer.sites[s]!.statistics);
     }
     for (let p = 0; p < model.macs.length; p++) {
       addMacs(this.#totals[p]!, model.macs[p]!);
@@ -155,7 +155,7 @@ export class Training {
       gradientNorm: trainer.report.gradientNorm,
       tokensPerSecond: (this.#recentSteps * T * B) / this.#recentSeconds,
       seconds: this.#seconds,
-      sparsity: this.#recent.overall(),
+      sparsity: this.#recent.overall(trainer.model.sites.length),
       macs: macShares(this.#recentMacs),
     };
     this.#clearRecent();
@@ -188,7 +188,7 @@ export class Training {
       testLoss: test ? test.loss : null,
       validScores: this.#bestScores,
       testScores: test?.scores ?? {},
-      sparsity: this.#tally.overall(),
+      sparsity: this.#tally.overall(trainer.model.sites.length),
       sites: this.#tally.sites(),
       macs: macShares(this.#totals),
       products: this.#totals.map((product) => ({ ...product })),
