@@ -128,7 +128,10 @@ function installedByHand() {
 
 function compile() {
   const result = command([process.execPath, at("node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
-  if (result.status === 0) removeLeftovers();
+  if (result.status === 0) {
+    removeLeftovers();
+    fs.chmodSync(at("dist/cli/main.js"), 0o755); // tsc writes it without; npx runs it
+  }
   return { ...result, what: "tsc" };
 }
 

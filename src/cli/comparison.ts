@@ -105,7 +105,7 @@ export function comparisonPage(
     {
       kind: "table",
       head: ["", ...names],
-      rows: [...comparisonRows(runs), ["run", ...runs.map(({ summary }) => summary.id)]],
+      rows: comparisonRows(runs),
     },
     {
       kind: "charts",
@@ -125,6 +125,7 @@ export function comparisonPage(
         zerosChart(runs, names),
       ].filter(Boolean),
     },
+    { kind: "text", text: `Runs: ${runs.map(({ summary }, index) => `${names[index]} is ${summary.id}`).join("; ")}.` },
     ...samples.map(({ title: heading, text }): ReportPart => ({ kind: "sample", title: heading, text })),
   ];
   return htmlReport(title, parts, footer);

@@ -13,14 +13,16 @@ export async function* follow(run: Run, interrupt: Interrupt): AsyncGenerator<Tr
   }
 }
 
-/** What is trained, in two lines. */
-export function describe(run: Run): string {
-  const { config, info, engine, engineReason } = run;
+/** The task, net and length of a run: a line of at most 100 characters, unless names are long. */
+export function describeTraining({ config, info, maxSteps }: Run): string {
   const { numLayers, hiddenSize, cell } = config.model;
   const data = info.text ? ` on ${info.text.name} (${metric(info.text.characters)} characters)` : "";
   return (
     `task ${config.task.name}${data}, ${cell} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
-    `${run.maxSteps} steps, seed ${config.seed}\n` +
-    `policy ${config.policy}, engine ${engine.name} ${engine.isa} (${engineReason})`
+    `${maxSteps} steps, seed ${config.seed}`
   );
+}
+
+export function describeEngine({ engine, engineReason }: Run): string {
+  return `engine ${engine.name} ${engine.isa} (${engineReason})`;
 }

@@ -4,8 +4,10 @@ type Maybe = number | null | undefined;
 
 const NONE = "–";
 
+/** With so many decimals; very large numbers in exponential form. */
 export function fixed(value: Maybe, digits: number): string {
-  return known(value) ? value.toFixed(digits) : NONE;
+  if (!known(value)) return NONE;
+  return Math.abs(value) < 1e5 ? value.toFixed(digits) : value.toExponential(2);
 }
 
 /** A share of 1: "84.7 %". */

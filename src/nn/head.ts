@@ -83,7 +83,8 @@ export class Head {
 
   /** Mean loss; adds dW and db and fills `dx`. */
   lossAndGradient(x: Rows, pass: Pass): number {
-    const { first, positions } = this.#positions(pass);
+    const positions = this.#positions(pass);
+    const first = pass.T * pass.B - positions;
     const kernels = this.#kernels;
     const logits = this.#logits;
     const scale = 1 / this.#averaged(positions);
@@ -94,7 +95,8 @@ export class Head {
     clearRows(this.dx.tensor, pass.T * pass.B);
     let sum = 0;
     let kept = 0;
-    let [dWExecuted, dxExecuted] = [0, 0];
+    let dWExecuted = 0;
+    let dxExecuted = 0;
     this.backwardMs = 0;
     for (let start = 0; start < positions; start += this.#chunk) {
       const rows = Math.min(this.#chunk, positions - start);
@@ -127,7 +129,8 @@ export class Head {
 
   /** Summed loss and, for classes, how many positions have their largest logit at the target. */
   evaluate(x: Rows, pass: Pass): { lossSum: number; correct: number; positions: number } {
-    const { first, positions } = this.#positions(pass);
+    const positions = this.#positions(pass);
+    const first = pass.T * pass.B - positions;
     let lossSum = 0;
     let correct = 0;
     for (let start = 0; start < positions; start += this.#chunk) {
@@ -143,7 +146,8 @@ export class Head {
 
   /** Copies the outputs (logits or values) of all counted positions into `out` (positions, size). */
   outputs(x: Rows, pass: Pass, out: Float32Array | Float64Array): void {
-    const { first, positions } = this.#positions(pass);
+    const positions = this.#positions(pass);
+    const first = pass.T * pass.B - positions;
     for (let start = 0; start < positions; start += this.#chunk) {
       const rows = Math.min(this.#chunk, positions - start);
       this.#chunkLogits(x, first + start, rows);
@@ -151,8 +155,9 @@ export class Head {
     }
   }
 
-  #positions({ T, B }: Pass): { first: number; positions: number } {
-    return this.#spec.positions === "all" ? { first: 0, positions: T * B } : { first: (T - 1) * B, positions: B };
+  /** Counted positions: the last ones of the T*B. */
+  #positions({ T, B }: Pass): number {
+    return this.#spec.positions === "all" ? T * B : B;
   }
 
   /** What the loss is averaged over. */

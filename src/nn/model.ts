@@ -59,6 +59,7 @@ export class Model {
   /** Milliseconds of the last `lossAndGradient`. */
   readonly timing = { forwardMs: 0, backwardMs: 0 };
   readonly #weights: readonly Weight[];
+  #buffers: BatchBuffers | undefined;
 
   constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32" }: ModelShape) {
     for (const [name, value] of Object.entries({
@@ -128,12 +129,12 @@ export class Model {
 
   /** The buffers a batch cursor fills. */
   buffers(): BatchBuffers {
-    const oneHot = this.input instanceof OneHot;
-    return {
-      tokens: oneHot ? this.tokens.data : undefined,
-      features: oneHot ? undefined : this.features.data,
+    this.#buffers ??= {
+      tokens: this.input instanceof OneHot ? this.tokens.data : undefined,
+      features: this.input instanceof OneHot ? undefined : this.features.data,
       targets: this.head.targets.data,
     };
+    return this.#buffers;
   }
 
   get tokens(): IntTensor {

@@ -69,6 +69,8 @@ export class RecurrentLayer implements Module {
   readonly #gates: Tensor; // (T*B, G*H), block t = time t
   readonly #drop: DropSite;
   readonly #step: CellStep;
+  /** h, c, ... along time, ((T+1)*B, H): block 0 is where the pass starts. In the order of `carried`. */
+  readonly #histories: readonly Tensor[];
   readonly #dBias: Tensor; // (G*H)
   readonly #dx: Rows | undefined; // (T*B, I)
   readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
@@ -116,6 +118,7 @@ export class RecurrentLayer implements Module {
       dh: arena.tensor(`${name}.dh`, [B, H], "workspace"),
       dStates: cell.states.map((state) => arena.tensor(`${name}.d${state}`, [B, H], "workspace")),
     };
+    this.#histories = [this.#step.h, ...this.#step.states];
     this.#dBias = arena.tensor(`${name}.dBias`, [gateColumns], "workspace");
     this.output = new Rows(this.#step.h);
     this.#dx = options.needsInputGradient
@@ -156,8 +159,8 @@ export class RecurrentLayer implements Module {
     const step = this.#step;
     const gates = this.#gates;
     const rows = T * B;
-    const histories = [step.h, ...step.states];
-    for (const [s, history] of histories.entries()) copyBlock(history, 0, this.carried[s] as Tensor, 0, B);
+    const histories = this.#histories;
+    for (let s = 0; s < histories.length; s++) copyBlock(histories[s]!, 0, this.carried[s]!, 0, B);
 
     kernels.setBias(gates, 0, rows, this.#biasIH.value, this.#biasHH.value);
     if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, 0, this.#W, rows);
@@ -170,7 +173,7 @@ export class RecurrentLayer implements Module {
       this.#pointwise.forward(step);
     }
 
-    for (const [s, history] of histories.entries()) copyBlock(this.carried[s] as Tensor, 0, history, rows, B);
+    for (let s = 0; s < histories.length; s++) copyBlock(this.carried[s]!, 0, histories[s]!, rows, B);
     if (training) {
       const H = step.hidden;
       const perRow = this.#gates.rowLength;
@@ -188,7 +191,7 @@ export class RecurrentLayer implements Module {
     const { pattern, rule, statistics, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
     clearStatistics(statistics);
-    for (const dState of step.dStates) clearRows(dState, B);
+    for (let s = 0; s < step.dStates.length; s++) clearRows(step.dStates[s]!, B);
     clearRows(step.dh, B);
 
     let executed = 0;
@@ -209,48 +212,57 @@ export class RecurrentLayer implements Module {
   /** dW, dU, db and dx, once over all T*B rows. */
   #weightGradients(T: number, B: number, sparse: boolean, dhExecuted: number): Rows | undefined {
     const kernels = this.#kernels;
-    const { pattern } = this.#drop;
+    const { pattern, watched } = this.#drop;
     const gates = this.#gates;
     const rows = T * B;
     const H = this.#step.hidden;
-    const kept = this.#drop.watched || sparse ? countRows(pattern, 0, rows) : rows * gates.rowLength;
-    const keptAfterFirst = kept - (this.#drop.watched || sparse ? countRows(pattern, 0, B) : B * gates.rowLength);
-    const all = rows * gates.rowLength;
-    const count = (macs: ProductMacs, elements: number, left: number, width: number, executed: number) =>
-      setMacs(macs, elements * width, (elements - left) * width, sparse ? executed : elements * width);
-
-    const product = (gradient: Tensor, x: Tensor, xRow: number): number => {
-      if (sparse) return kernels.spmmTN(gradient, pattern, 0, x, xRow, rows);
-      kernels.gemmTN(gradient, gates, 0, x, xRow, rows);
-      return 0;
-    };
-    count(this.#count.dh, all - B * gates.rowLength, keptAfterFirst, H, dhExecuted);
-    count(this.#count.dU, all, kept, H, product(this.#weightHH.gradient, this.#step.h, 0));
-
     const x = this.#options.input;
+    const all = rows * gates.rowLength;
+    const first = B * gates.rowLength;
+    const kept = sparse || watched ? countRows(pattern, 0, rows) : all;
+    const keptFirst = sparse || watched ? countRows(pattern, 0, B) : first;
+    countProduct(this.#count.dh, all - first, kept - keptFirst, H, sparse ? dhExecuted : undefined);
+    countProduct(this.#count.dU, all, kept, H, this.#weightProduct(this.#weightHH, this.#step.h, 0, rows, sparse));
+
     if (x instanceof OneHot) {
       kernels.lookupGradient(this.#weightIH.gradient, x.index, 0, gates, 0, this.#W, rows);
     } else {
-      count(this.#count.dW, all, kept, x.tensor.rowLength, product(this.#weightIH.gradient, x.tensor, x.row));
+      const executed = this.#weightProduct(this.#weightIH, x.tensor, x.row, rows, sparse);
+      countProduct(this.#count.dW, all, kept, x.tensor.rowLength, executed);
     }
 
     this.#dBias.data.fill(0);
     kernels.sumRows(this.#dBias, gates, 0, rows);
-    for (const { gradient } of [this.#biasIH, this.#biasHH]) kernels.addRows(gradient, 0, this.#dBias, 0, gradient.length);
+    kernels.addRows(this.#biasIH.gradient, 0, this.#dBias, 0, gates.rowLength);
+    kernels.addRows(this.#biasHH.gradient, 0, this.#dBias, 0, gates.rowLength);
 
-    if (!this.#dx) return undefined;
-    clearRows(this.#dx.tensor, rows);
-    let executed = 0;
-    if (sparse) executed = kernels.spmmNN(this.#dx.tensor, 0, pattern, 0, this.#W, rows);
-    else kernels.gemmNN(this.#dx.tensor, 0, gates, 0, this.#W, rows);
-    count(this.#count.dx, all, kept, this.#dx.tensor.rowLength, executed);
-    return this.#dx;
+    const dx = this.#dx;
+    if (!dx) return undefined;
+    clearRows(dx.tensor, rows);
+    let executed: number | undefined;
+    if (sparse) executed = kernels.spmmNN(dx.tensor, 0, pattern, 0, this.#W, rows);
+    else kernels.gemmNN(dx.tensor, 0, gates, 0, this.#W, rows);
+    countProduct(this.#count.dx, all, kept, dx.tensor.rowLength, executed);
+    return dx;
   }
+
+  /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
+  #weightProduct({ gradient }: Parameter, x: Tensor, xRow: number, rows: number, sparse: boolean): number | undefined {
+    if (sparse) return this.#kernels.spmmTN(gradient, this.#drop.pattern, 0, x, xRow, rows);
+    this.#kernels.gemmTN(gradient, this.#gates, 0, x, xRow, rows);
+    return undefined;
+  }
+}
+
+/** A product of `elements` gate gradients, `kept` of them nonzero, with rows of `width`; a dense one executes all. */
+function countProduct(macs: ProductMacs, elements: number, kept: number, width: number, executed?: number): void {
+  setMacs(macs, elements * width, (elements - kept) * width, executed ?? elements * width);
 }
 
 /** Copies rows between buffers of equal row length. */
 function copyBlock(to: Tensor, toRow: number, from: Tensor, fromRow: number, rows: number): void {
   const width = to.rowLength;
-  const [target, source] = [to.data, from.data];
+  const target = to.data;
+  const source = from.data;
   for (let i = 0; i < rows * width; i++) target[toRow * width + i] = source[fromRow * width + i] as number;
 }

@@ -16,7 +16,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{max-width:75ch;margin:.5rem 0}
 .charts{display:flex;flex-wrap:wrap;gap:1.5rem 2rem;margin:1rem 0}.charts>figure{margin:0;max-width:100%}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.5rem 0}
-th,td{padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-right:2rem}
+th,td{padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-right:2rem;white-space:pre}
 th{color:var(--faint);font-weight:600}pre{background:var(--box);border:1px solid var(--line);border-radius:6px;padding:.75rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;max-width:90ch}
 footer{color:var(--faint);margin-top:2.5rem;font-size:.85rem}`;
 

@@ -210,6 +210,7 @@ export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
   const { engine, reason } = await chooseEngine(config.engine);
   const training = makeTraining(resolved, task, engine, maxSteps);
 
+  store.checkRunsDir(runsDir);
   removeStaleTemporaries(runsDir, isAlive);
   const created = new Date();
   for (let attempt = 1; ; attempt++) {

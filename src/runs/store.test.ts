@@ -47,6 +47,13 @@ function expectSound(summary: RunSummary): void {
   for (const share of shares) if (share !== null) expect(share >= 0 && share <= 1).toBe(true);
 }
 
+test("a file in place of the folder of runs is said in one line", () => {
+  const file = join(folder, "file");
+  fs.writeFileSync(file, "");
+  for (const use of [() => listRuns(file), () => findRun(file, "last")])
+    expect(use).toThrow(/^\S+ is a file, expected a folder for runs\. Name another with --runs\.$/);
+});
+
 describe("summaries", () => {
   let finished: Run;
   let stopped: Run;

@@ -100,6 +100,7 @@ export interface RunSummary {
 /** All runs of a store, newest first. A folder that cannot be understood is skipped, and `note` is told. */
 export function listRuns(runsDir: string, note: (line: string) => void = () => {}): RunSummary[] {
   if (!fs.existsSync(runsDir)) return [];
+  checkRunsDir(runsDir);
   const runs: RunSummary[] = [];
   for (const { name } of fs.readdirSync(runsDir, { withFileTypes: true })) {
     const dir = join(runsDir, name);
@@ -191,6 +192,12 @@ export function findRun(runsDir: string, idOrDir: string): string {
       ? `"${idOrDir}" fits ${matches.length} runs: ${shown}. Give more of the id.`
       : `no run "${idOrDir}" in ${runsDir}. The newest are: ${shown}.`,
   );
+}
+
+/** A folder for runs may not exist yet, and must not be a file. */
+export function checkRunsDir(runsDir: string): void {
+  if (fs.existsSync(runsDir) && !fs.statSync(runsDir).isDirectory())
+    throw new UsageError(`${runsDir} is a file, expected a folder for runs. Name another with --runs.`);
 }
 
 /** Figures of a run from its events; those of the end event where there is one. */

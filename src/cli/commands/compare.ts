@@ -1,6 +1,6 @@
 /** gatesieve compare: runs side by side. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
 import { GatesieveError, UsageError } from "../../core/check.ts";
 import { findRun, readEvents, readRun } from "../../runs/store.ts";
@@ -63,7 +63,6 @@ export function timestamp(): string {
 
 export function writePage(file: string, html: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, html);
   } catch (error) {
     throw new GatesieveError(`${file} cannot be written: ${(error as Error).message}.`);

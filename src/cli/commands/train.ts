@@ -3,10 +3,10 @@ import { Command } from "commander";
 import { UsageError } from "../../core/check.ts";
 import { loadConfig } from "../../runs/config.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
-import { sampleText } from "../../train/sample.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
-import { describe, follow } from "../follow.ts";
+import { sampleText } from "../../train/sample.ts";
+import { describeEngine, describeTraining, follow } from "../follow.ts";
 import { Interrupt } from "../interrupt.ts";
 import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
 import { fold, indent, LiveLines, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
@@ -86,12 +86,14 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
   const lines = new LiveLines(process.stderr, !quiet);
   const progress = new Progress(run.info.lossUnit, run.config.train.valCheckInterval);
   const interrupt = new Interrupt((signal) =>
-    lines.note(`${signal}: ending after this step, keeping a checkpoint (again: quit at once)`),
+    lines.note(`gatesieve: ${signal}, ending after this step, keeping a checkpoint (again: quit at once)`),
   );
   let end: EndEvent | undefined;
   try {
     for (const note of run.notes) remark(`gatesieve: ${note}`);
-    say(`run ${run.id}: ${describe(run)}`);
+    say(`run ${run.id}`);
+    say(describeTraining(run));
+    say(`policy ${run.config.policy}, ${describeEngine(run)}`);
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
     for await (const event of follow(run, interrupt)) {
