@@ -77,7 +77,8 @@ export async function buildNative() {
       args: [...FLAGS, "-fPIC", "-DNAPI_VERSION=8", "-I", headers, "-c", join(native, "addon.cpp"), "-o", addon],
     });
     const result = join(folder, "addon.node");
-    const link = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-static-libstdc++", "-static-libgcc"];
+    const link =
+      process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-static-libstdc++", "-static-libgcc"];
     const linking = ["-shared", ...objects.map(({ object }) => object), "-o", result, ...link, "-pthread", "-s"];
     const done =
       (await runAll(

@@ -7,6 +7,7 @@ export {
   type RunConfig,
   runConfigSchema,
 } from "./runs/config.ts";
+export { type MemoryPlan, planMemory } from "./runs/memory.ts";
 export {
   createRun,
   evaluateRun,

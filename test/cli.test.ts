@@ -97,6 +97,18 @@ describe("help", () => {
     expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["energy"]);
   });
 
+  test("doctor --plan adds up what a training would keep, however large", () => {
+    const plan = (...settings: string[]) =>
+      JSON.parse(gatesieve("doctor", "--plan", "--json", "task.name=delay", "model.embedding=0", ...settings).stdout);
+    const small = plan("model.hiddenSize=8", "model.numLayers=1");
+    expect(small.parameters).toBe(4 * 8 * (8 + 8 + 2) + 8 * 9);
+    const sum = (bytes: Record<string, number>) => Object.values(bytes).reduce((total, part) => total + part, 0);
+    expect(sum(small.bytes)).toBe(small.totalBytes);
+    expect(small.bytes.optimizer).toBe(2 * small.bytes.weights);
+    expect(plan("model.hiddenSize=20000").totalBytes).toBeGreaterThan(4 * 2 ** 30);
+    expect(gatesieve("doctor", "my.txt")).toMatchObject({ status: 2, stdout: "" });
+  });
+
   test("doctor tells of the machine and its engines", () => {
     const report = JSON.parse(gatesieve("doctor", "--json").stdout);
     expect(report).toMatchObject({ node: process.versions.node, wasm: { simd128: true, sharedMemory: true }, runs: 0 });

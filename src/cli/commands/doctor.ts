@@ -2,13 +2,16 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { formatBytes } from "../../core/check.ts";
+import { formatBytes, UsageError } from "../../core/check.ts";
 import { chooseEngine, engineNames } from "../../kernels/engines.ts";
+import { loadConfig } from "../../runs/config.ts";
+import { planMemory } from "../../runs/memory.ts";
 import { listRuns } from "../../runs/store.ts";
 import { builtinTexts, DEFAULT_TEXT } from "../../runs/text.ts";
 import { version } from "../../runs/version.ts";
 import { type BreakEven, measureBreakEven } from "../break-even.ts";
-import { milliseconds, percent, ratio } from "../format.ts";
+import { milliseconds, percent, ratio, words } from "../format.ts";
+import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
 import { cpuFeatures, cpuModel, wasmFeatures } from "../machine.ts";
 import { jsonOption, type RunsOption, runsOption } from "../options.ts";
 import { indent, paint, print, printJson, table } from "../print.ts";
@@ -21,14 +24,28 @@ interface EngineReport {
   readonly error: string | null;
 }
 
+interface DoctorOptions extends RunsOption {
+  readonly json?: boolean;
+  readonly plan?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  gatesieve doctor --json
+  gatesieve doctor --plan model.hiddenSize=512 train.batchSize=20`;
+
 export function doctorCommand(): Command {
   return new Command("doctor")
     .summary("what this machine has, and what Gatesieve makes of it")
     .description("Show the machine, the engines, and in about two seconds from what density on dropping pays here.")
+    .argument("[input...]", `with --plan: ${INPUT_ARGUMENT}`)
+    .option("--plan", "instead, what a training would keep in memory, by purpose")
     .addOption(jsonOption("one JSON object"))
     .addOption(runsOption())
-    .addHelpText("after", "\nExample:\n  gatesieve doctor --json")
-    .action(async ({ runs, json }: RunsOption & { json?: boolean }) => {
+    .addHelpText("after", EXAMPLES)
+    .action(async (inputs: readonly string[], { runs, json, plan }: DoctorOptions) => {
+      if (plan) return showPlan(inputs, json);
+      if (inputs.length) throw new UsageError(`"${inputs[0]}" goes with --plan only; see gatesieve doctor --help.`);
       const report = await examine(runs);
       if (json) printJson(report);
       else printReport(report);
@@ -57,6 +74,17 @@ async function examine(runsDir: string) {
     texts: builtinTexts(),
     defaultText: DEFAULT_TEXT,
   };
+}
+
+/** What the arena of a training would hold. */
+async function showPlan(inputs: readonly string[], json = false): Promise<void> {
+  const { file, settings } = sortInputs(inputs);
+  const plan = await planMemory(loadConfig({ file, overrides: settings }));
+  if (json) return printJson(plan);
+  const row = (name: string, bytes: number) => [name, formatBytes(bytes), percent(bytes / plan.totalBytes)];
+  const rows = Object.entries(plan.bytes).map(([purpose, bytes]) => row(words(purpose), bytes));
+  print(table([heads([`memory, engine ${plan.engine}`, "planned", "share"]), ...rows, row("in all", plan.totalBytes)]));
+  print(`${plan.parameters.toLocaleString("en")} parameters. One memory, allocated once; it never grows.`);
 }
 
 async function tryEngine(name: string): Promise<EngineReport> {

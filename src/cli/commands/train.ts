@@ -7,6 +7,7 @@ import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
 import { sampleText } from "../../train/sample.ts";
 import { describeEngine, describeTraining, follow } from "../follow.ts";
+import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
 import { Interrupt } from "../interrupt.ts";
 import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
 import { fold, indent, LiveLines, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
@@ -40,7 +41,7 @@ export function trainCommand(): Command {
   return new Command("train")
     .summary("train a model on a text or another task")
     .description("Train a model. Results go to stdout, progress to stderr; the run is kept in a folder.")
-    .argument("[input...]", "a text, or a configuration file (.yaml, .json); and settings as key=value")
+    .argument("[input...]", INPUT_ARGUMENT)
     .option("--policy <policy>", `what is dropped from gate gradients; see gatesieve policies (${DEFAULT_POLICY})`)
     .option("--engine <engine>", "js, wasm or auto (auto)")
     .option("--seed <n>", "of weights, data and policy (1)")
@@ -70,13 +71,8 @@ async function openRun(inputs: readonly string[], options: TrainOptions): Promis
       );
     return resumeRun(runsDir, resume);
   }
-  const isSetting = (input: string) => /^[A-Za-z][\w.]*=/.test(input);
-  const [file, second] = inputs.filter((input) => !isSetting(input));
-  if (second !== undefined)
-    throw new UsageError(
-      `got two inputs, "${file}" and "${second}"; give one text or configuration file, and settings as key=value.`,
-    );
-  const overrides = [...inputs.filter(isSetting), ...flags.map((name) => `${name}=${options[name]}`)];
+  const { file, settings } = sortInputs(inputs);
+  const overrides = [...settings, ...flags.map((name) => `${name}=${options[name]}`)];
   return createRun({ config: loadConfig({ file, overrides }), runsDir });
 }
 

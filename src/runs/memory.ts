@@ -1,0 +1,31 @@
+/** What a training would keep in memory, by purpose, without allocating any of it. */
+import { PURPOSES, type Purpose } from "../core/arena.ts";
+import { chooseEngine } from "../kernels/engines.ts";
+import { tasks } from "../tasks/tasks.ts";
+import { Optimizer } from "../train/optimizers.ts";
+import type { RunConfig } from "./config.ts";
+import { makeModel, makeTask } from "./parts.ts";
+import { loadText } from "./text.ts";
+
+export interface MemoryPlan {
+  readonly engine: string;
+  /** Trained numbers. */
+  readonly parameters: number;
+  readonly bytes: Readonly<Record<Purpose, number>>;
+  readonly totalBytes: number;
+}
+
+export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
+  const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
+  const { engine } = await chooseEngine(config.engine);
+  const { batchSize, sequenceLength } = config.train;
+  const model = makeModel(config, makeTask(config, text), engine, sequenceLength, batchSize);
+  new Optimizer(model.arena, model.kernels, { optimizer: config.train.optimizer, momentum: config.train.momentum });
+  const entries = PURPOSES.map((purpose) => [purpose, model.arena.bytes(purpose)] as const);
+  return {
+    engine: engine.name,
+    parameters: model.size,
+    bytes: Object.fromEntries(entries) as Record<Purpose, number>,
+    totalBytes: model.arena.bytes(),
+  };
+}
