@@ -1,7 +1,8 @@
 /**
- * Benchmarks of Gatesieve and its peers: `npm run bench -- step | profile | heap | list`.
+ * Benchmarks of Gatesieve and its peers: `npm run bench -- step | profile | heap | report | list`.
  * docs/benchmarks.md explains the options and the fields.
  */
+import { getPriority } from "node:os";
 import { parseArgs } from "node:util";
 import { describe, gflop, parameterCount, WORKLOADS } from "./workloads.mjs";
 
@@ -10,6 +11,7 @@ const HELP = `npm run bench -- COMMAND [options]
   step      times full training steps, ours and peers', side by side
   profile   where one of our steps spends its time, kernel by kernel
   heap      many steps: the arena must not grow, the heap must stay flat
+  report    step and heap of one workload, written to docs/results/ with the bars reached and missed
   list      the workloads
 
   --workload W1[,W2...]|all   default W1
@@ -26,62 +28,56 @@ const HELP = `npm run bench -- COMMAND [options]
 const PEERS = ["none", "js", "pytorch", "all"];
 
 const COMMANDS = {
-  async step() {
-    if (!PEERS.includes(options.peers))
-      fail(`unknown peers "${options.peers}". The choices are: ${PEERS.join(", ")}.`);
-    const { formatStepTable, preparePeers, stepRows } = await import("./step.mjs");
-    const { DEFAULT_POLICY, NO_POLICY, parsePolicy } = await import("./ours.mjs");
-    const chosen = policies(["dense", "density:0.2", "density:0.1", "density:0.05", DEFAULT_POLICY, NO_POLICY]);
-    for (const policy of chosen) if (policy !== NO_POLICY) parsePolicy(policy);
-    const peers = preparePeers(options.peers, note);
-    for (const workloadName of workloads()) {
-      const workload = WORKLOADS[workloadName];
-      const rows = await stepRows({
-        workloadName,
-        workload,
-        engine: options.engine,
-        policies: chosen,
-        peers,
-        threads: whole("threads", 1),
-        steps: whole("steps", 21),
-        note,
-      });
-      if (options.json) for (const row of rows) print(row);
-      else {
-        console.log(`${workloadName}: ${describe(workload)}; ${gflop(workload).toFixed(2)} GFLOP a dense step`);
-        console.log(`medians of ${rows[0].steps} steps, ${rows[0].threads} thread, Node ${process.versions.node}\n`);
-        console.log(`${formatStepTable(rows)}\n`);
-      }
-    }
-  },
-  async list() {
+  list() {
     for (const [workload, shape] of Object.entries(WORKLOADS)) {
       const row = { workload, gflop: gflop(shape), parameters: parameterCount(shape), shape: describe(shape) };
       if (options.json) print(row);
       else console.log(`${workload}  ${row.gflop.toFixed(3).padStart(8)} GFLOP a step  ${row.shape}`);
     }
   },
+  async step() {
+    for (const workloadName of workloads()) {
+      const workload = WORKLOADS[workloadName];
+      const rows = await stepRowsOf(workloadName, note);
+      if (options.json) for (const row of rows) print(row);
+      else {
+        const { formatStepTable } = await import("./step.mjs");
+        console.log(`${workloadName}: ${describe(workload)}; ${gflop(workload).toFixed(2)} GFLOP a dense step`);
+        console.log(`medians of ${rows[0].steps} steps, ${rows[0].threads} thread, Node ${process.versions.node}\n`);
+        console.log(`${formatStepTable(rows)}\n`);
+      }
+    }
+  },
   async heap() {
-    const { heap, SPOILS } = await import("./heap.mjs");
     const { GatesieveError } = await import("../dist/core/check.js");
-    if (!Object.hasOwn(SPOILS, options.spoil))
-      fail(`unknown spoil "${options.spoil}". The choices are: ${Object.keys(SPOILS).join(", ")}.`);
     const failures = [];
     for (const workloadName of workloads())
       for (const policy of policies(["dense", "density:0.1"])) {
-        const workload = WORKLOADS[workloadName];
-        const row = await heap({
-          workloadName,
-          workload,
-          engineName: options.engine,
-          policy,
-          steps: whole("steps", 1000),
-          spoil: options.spoil,
-        });
+        const row = await heapRowOf(workloadName, policy, whole("steps", 1000));
         print(row);
         failures.push(...row.failures.map((failure) => `${workloadName} ${policy}: ${failure}`));
       }
     if (failures.length > 0) throw new GatesieveError(failures.join("; "));
+  },
+  async report() {
+    const { writeFileSync } = await import("node:fs");
+    const { machineName, page } = await import("./report.mjs");
+    const notes = [];
+    const keep = (message) => notes.push(message) && note(message);
+    if (getPriority() !== 0) keep(`run at priority ${getPriority()} (nice), beside other work`);
+    const [workloadName] = workloads();
+    const rows = await stepRowsOf(workloadName, keep);
+    const heapRows = [];
+    for (const policy of ["dense", "density:0.1"]) heapRows.push(await heapRowOf(workloadName, policy, 1000));
+    const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
+    const machine = machineName();
+    const to = new URL(`../docs/results/bench-${workloadName.toLowerCase()}`, import.meta.url);
+    writeFileSync(
+      `${to.pathname}.json`,
+      `${JSON.stringify({ command, machine, notes, rows, heap: heapRows }, null, 1)}\n`,
+    );
+    writeFileSync(`${to.pathname}.md`, page({ command, rows, heapRows, notes, machine }));
+    note(`wrote docs/results/bench-${workloadName.toLowerCase()}.md and .json`);
   },
   async profile() {
     const { profile, printProfile } = await import("./profile.mjs");
@@ -99,6 +95,32 @@ const COMMANDS = {
       }
   },
 };
+
+async function stepRowsOf(workloadName, note) {
+  if (!PEERS.includes(options.peers)) fail(`unknown peers "${options.peers}". The choices are: ${PEERS.join(", ")}.`);
+  const { preparePeers, stepRows } = await import("./step.mjs");
+  const { DEFAULT_POLICY, NO_POLICY, parsePolicy } = await import("./ours.mjs");
+  const chosen = policies(["dense", "density:0.2", "density:0.1", "density:0.05", DEFAULT_POLICY, NO_POLICY]);
+  for (const policy of chosen) if (policy !== NO_POLICY) parsePolicy(policy);
+  return stepRows({
+    workloadName,
+    workload: WORKLOADS[workloadName],
+    engine: options.engine,
+    policies: chosen,
+    peers: preparePeers(options.peers, note),
+    threads: whole("threads", 1),
+    steps: whole("steps", 21),
+    note,
+  });
+}
+
+async function heapRowOf(workloadName, policy, steps) {
+  const { heap, SPOILS } = await import("./heap.mjs");
+  if (!Object.hasOwn(SPOILS, options.spoil))
+    fail(`unknown spoil "${options.spoil}". The choices are: ${Object.keys(SPOILS).join(", ")}.`);
+  const workload = WORKLOADS[workloadName];
+  return heap({ workloadName, workload, engineName: options.engine, policy, steps, spoil: options.spoil });
+}
 
 const { values: options, positionals } = parse();
 if (options.help || positionals.length === 0) console.log(HELP);

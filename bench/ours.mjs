@@ -7,6 +7,7 @@ import { Model } from "../dist/nn/model.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
 import { Trainer } from "../dist/train/trainer.js";
+import { modelSpec } from "./workloads.mjs";
 
 export { DEFAULT_POLICY, loadEngine, parsePolicy };
 
@@ -17,18 +18,6 @@ export const NO_POLICY = "none";
 
 /** Different batches, drawn once: drawing is no part of a step. */
 const BATCHES = 8;
-
-export function modelSpec({ input, layers, H, V, positions }) {
-  return {
-    input: input.features
-      ? { kind: "features", size: input.features }
-      : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    cell: "lstm",
-    hiddenSize: H,
-    numLayers: layers,
-    output: { kind: "classes", size: V, positions },
-  };
-}
 
 /** A trainer on random batches: `step()` is one full step of the workload. */
 export function makeOurs(engine, workload, policy, seed = 1) {

@@ -75,7 +75,9 @@ export async function profile({ workloadName, workload, engineName, policy, step
 export function printProfile({ summary, parts }) {
   const { workload, engine, isa, policy, density } = summary;
   const kept = density === null ? "" : `, kept ${(100 * density).toFixed(1)} %`;
-  console.log(`${workload}, ${engine} (${isa}), ${policy}${kept}: medians of ${summary.steps} steps, clocks included\n`);
+  console.log(
+    `${workload}, ${engine} (${isa}), ${policy}${kept}: medians of ${summary.steps} steps, clocks included\n`,
+  );
   const figure = (value) => (value === null ? "" : value.toFixed(1));
   printTable(
     ["part", "calls", "ms", "share", "GFLOP/s dense-equivalent", "GFLOP/s executed"],
@@ -156,7 +158,13 @@ function methodNames(object) {
 /** A line of the profile: "layer product (kernel)" for products, "layer kernel" for the rest. */
 function partOf(kernel, args) {
   const names = args.map((arg) => arg?.tensor?.name ?? arg?.site?.name ?? arg?.name);
-  const products = { gemmNT: ["xW", "hU"], gemmNN: ["dx", "dh"], spmmNN: ["dx", "dh"], gemmTN: ["dW", "dU"], spmmTN: ["dW", "dU"] };
+  const products = {
+    gemmNT: ["xW", "hU"],
+    gemmNN: ["dx", "dh"],
+    spmmNN: ["dx", "dh"],
+    gemmTN: ["dW", "dU"],
+    spmmTN: ["dW", "dU"],
+  };
   if (products[kernel]) {
     const weight = names.find((name) => /weight/.test(name ?? "")) ?? "?";
     const product = products[kernel][/weight_hh/.test(weight) ? 1 : 0];

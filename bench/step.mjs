@@ -40,7 +40,12 @@ export async function stepRows({ workloadName, workload, engine, policies, peers
   const tools = [
     ...policies.map((policy) => ({ tool: "gatesieve", policy })),
     ...(peers.includes("js") ? [{ tool: "tfjs" }, { tool: "jax-js" }] : []),
-    ...(peers.includes("pytorch") ? [{ tool: "pytorch", mkldnn: true }, { tool: "pytorch", mkldnn: false }] : []),
+    ...(peers.includes("pytorch")
+      ? [
+          { tool: "pytorch", mkldnn: true },
+          { tool: "pytorch", mkldnn: false },
+        ]
+      : []),
   ];
   const runners = [];
   try {
@@ -50,7 +55,7 @@ export async function stepRows({ workloadName, workload, engine, policies, peers
       else runners.push(runner);
     }
     for (let round = 0; round < ROUNDS; round++) for (const runner of runners) await runner.round(round);
-    const rows = runners.map((runner) => rowOf(runner, { workloadName, workload, threads }));
+    const rows = runners.map((runner) => rowOf(runner, { workloadName, workload }));
     for (const row of rows) refuseImpossible(row);
     remark(rows, note);
     return bestOfPyTorch(rows, note);
@@ -115,7 +120,7 @@ class Runner {
   }
 }
 
-function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload, threads }) {
+function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) {
   const of = (key) => (samples[0][key] == null ? null : median(samples.map((sample) => sample[key])));
   const msMedian = of("ms");
   return {
@@ -126,7 +131,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload, th
     isa: identity.isa,
     policy: tool.policy ?? null,
     density: tool.policy ? of("density") : null,
-    threads,
+    threads: identity.threads,
     msMedian,
     msMin: Math.min(...samples.map(({ ms }) => ms)),
     rssMiB,
@@ -163,20 +168,26 @@ function remark(rows, note) {
       `the machine was busy: ${disturbed.length} of ${rows.length} medians are over 1.1 times their CPU time (cpuMs). Repeat on an idle one.`,
     );
   if (rows.some(({ engine }) => engine.startsWith("reference-blas")))
-    note("pytorch multiplies with the reference BLAS here, ten times slower than it can: apt install libopenblas0-openmp.");
+    note(
+      "pytorch multiplies with the reference BLAS here, ten times slower than it can: apt install libopenblas0-openmp.",
+    );
 }
 
 /** With oneDNN or without, whichever was faster. */
 function bestOfPyTorch(rows, note) {
   const both = rows.filter(({ tool }) => tool === "pytorch").sort((a, b) => a.msMedian - b.msMedian);
   if (both.length === 2)
-    note(`pytorch: ${both[0].engine} ${both[0].msMedian.toFixed(1)} ms, ${both[1].engine} ${both[1].msMedian.toFixed(1)} ms; the faster one is reported.`);
+    note(
+      `pytorch: ${both[0].engine} ${both[0].msMedian.toFixed(1)} ms, ${both[1].engine} ${both[1].msMedian.toFixed(1)} ms; the faster one is reported.`,
+    );
   return [...rows.filter(({ tool }) => tool !== "pytorch"), ...both.slice(0, 1)];
 }
 
 /** Which of the wanted peers can run here; installs those of JavaScript once. */
 export function preparePeers(wanted, note) {
-  const { js, pytorch } = { none: {}, js: { js: true }, pytorch: { pytorch: true }, all: { js: true, pytorch: true } }[wanted];
+  const { js, pytorch } = { none: {}, js: { js: true }, pytorch: { pytorch: true }, all: { js: true, pytorch: true } }[
+    wanted
+  ];
   const peers = [];
   if (js) {
     installPeers(note);
@@ -201,7 +212,8 @@ function installPeers(note) {
     encoding: "utf8",
     shell: process.platform === "win32",
   });
-  if (status !== 0) throw new BenchError(`npm ci in bench/peers failed: ${(stderr || error?.message || "").trim().split("\n").at(-1)}`);
+  if (status !== 0)
+    throw new BenchError(`npm ci in bench/peers failed: ${(stderr || error?.message || "").trim().split("\n").at(-1)}`);
   writeFileSync(stamp, lock);
 }
 

@@ -3,7 +3,7 @@
  *
  *   argv     tool, workload, options { seed, threads, engine, policy, warmSteps, warmMs }
  *   answers  { skipped: reason }, and ends, if the tool cannot do this workload
- *   answers  { tool, version, engine, isa, warmMs } once warm
+ *   answers  { tool, version, engine, isa, threads, warmMs } once warm
  *   stdin    { steps } runs a round: one discarded step, then `steps` timed ones
  *   answers  { samples: [{ ms, cpuMs, ... }], loss, rssMiB }
  */
@@ -28,8 +28,8 @@ const elapsed = () => performance.now() - began;
 let warm = await timed();
 for (let i = 1; (i < options.warmSteps && elapsed() < LONGEST_WARM_UP_MS) || elapsed() < options.warmMs; i++)
   warm = await timed();
-const { version, engine, isa } = runner;
-answer({ tool: runner.tool, version, engine, isa, warmMs: warm.ms, ...runner.extra?.() });
+const { version, engine, isa, threads } = runner;
+answer({ tool, version, engine, isa, threads, warmMs: warm.ms, ...runner.extra?.() });
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { steps } = JSON.parse(line);
@@ -44,17 +44,23 @@ async function startOurs() {
   const engine = await loadEngine(options.engine);
   const { model, trainer, step } = makeOurs(engine, workload, options.policy, options.seed);
   return {
-    tool,
     version: VERSION,
     engine: engine.name,
     isa: engine.isa,
+    threads: 1, // no engine of ours has more yet
     step: () => step().loss,
     extra: () => ({ arenaMiB: model.arena.memory.buffer.byteLength / 2 ** 20 }),
     sample() {
       const { forwardMs, backwardMs, updateMs } = trainer.report;
       let executed = 0;
       for (const product of model.macs) executed += product.executed;
-      return { forwardMs, backwardMs, updateMs, density: keptShare(model) ?? null, gflopExecuted: (2 * executed) / 1e9 };
+      return {
+        forwardMs,
+        backwardMs,
+        updateMs,
+        density: keptShare(model) ?? null,
+        gflopExecuted: (2 * executed) / 1e9,
+      };
     },
   };
 }

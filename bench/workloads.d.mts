@@ -1,3 +1,5 @@
+import type { ModelSpec } from "../src/nn/model.ts";
+
 export interface Workload {
   readonly input: {
     readonly oneHot?: number;
@@ -17,3 +19,4 @@ export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" 
 export function gflop(workload: Workload): number;
 export function parameterCount(workload: Workload): number;
 export function describe(workload: Workload): string;
+export function modelSpec(workload: Workload): ModelSpec;

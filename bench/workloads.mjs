@@ -9,15 +9,33 @@
  * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows.
  */
 export const WORKLOADS = {
-  W0: { input: { oneHot: 65 }, layers: 1, H: 32, V: 65, B: 8, T: 20, positions: "all", carried: false },
-  W1: { input: { oneHot: 65 }, layers: 2, H: 128, V: 65, B: 50, T: 50, positions: "all", carried: true },
-  W2: { input: { oneHot: 65 }, layers: 2, H: 512, V: 65, B: 50, T: 50, positions: "all", carried: true },
-  W3: { input: { tokens: 10_000, embedding: 200 }, layers: 2, H: 200, V: 10_000, B: 20, T: 20, positions: "all", carried: true },
-  W4: { input: { tokens: 10_000, embedding: 650 }, layers: 2, H: 650, V: 10_000, B: 20, T: 35, positions: "all", carried: true },
-  W5: { input: { tokens: 10_000, embedding: 1500 }, layers: 2, H: 1500, V: 10_000, B: 20, T: 35, positions: "all", carried: true },
+  W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
+  W1: language({ oneHot: 65 }, { layers: 2, H: 128, V: 65, B: 50, T: 50 }),
+  W2: language({ oneHot: 65 }, { layers: 2, H: 512, V: 65, B: 50, T: 50 }),
+  W3: language({ tokens: 10_000, embedding: 200 }, { layers: 2, H: 200, V: 10_000, B: 20, T: 20 }),
+  W4: language({ tokens: 10_000, embedding: 650 }, { layers: 2, H: 650, V: 10_000, B: 20, T: 35 }),
+  W5: language({ tokens: 10_000, embedding: 1500 }, { layers: 2, H: 1500, V: 10_000, B: 20, T: 35 }),
   W6: { input: { features: 28 }, layers: 1, H: 128, V: 10, B: 128, T: 28, positions: "last", carried: false },
-  W7: { input: { tokens: 100, embedding: 256 }, layers: 3, H: 256, V: 100, B: 50, T: 100, positions: "all", carried: false },
+  W7: language({ tokens: 100, embedding: 256 }, { layers: 3, H: 256, V: 100, B: 50, T: 100, carried: false }),
 };
+
+/** Every position predicts; states go on from step to step unless said otherwise. */
+function language(input, shape) {
+  return { input, positions: "all", carried: true, ...shape };
+}
+
+/** The workload as a model of ours. */
+export function modelSpec({ input, layers, H, V, positions }) {
+  return {
+    input: input.features
+      ? { kind: "features", size: input.features }
+      : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
+    cell: "lstm",
+    hiddenSize: H,
+    numLayers: layers,
+    output: { kind: "classes", size: V, positions },
+  };
+}
 
 /** Width of the rows that enter the first layer, or 0 where they are one-hot: a look-up multiplies nothing. */
 function firstInputWidth({ input }) {

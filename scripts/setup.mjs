@@ -49,6 +49,21 @@ const ACTIONS = [
       ]),
   },
   {
+    name: "native",
+    doing: "compiling the native engine",
+    wanted: () => fs.existsSync(at("native")) && hasCompiler(),
+    optional: "the WebAssembly engine does the work",
+    inputs: () => hashFiles([...walk("native"), "scripts/build-native.mjs", "package-lock.json"]),
+    done: () => fs.existsSync(at("build", "native", `${process.platform}-${process.arch}.node`)),
+    run: () =>
+      command([
+        process.execPath,
+        "--input-type=module",
+        "-e",
+        'if (!(await (await import("./scripts/build-native.mjs")).buildNative())) process.exit(1)',
+      ]),
+  },
+  {
     name: "dist",
     doing: "compiling TypeScript to dist/",
     inputs: () => hashFiles([...sources(), "tsconfig.json", "tsconfig.build.json", "package-lock.json"]),
@@ -90,6 +105,10 @@ function perform(action) {
   const start = Date.now();
   process.stderr.write(`gatesieve: ${action.doing} ... `);
   const { what, status, signal, output } = action.run();
+  if (status !== 0 && action.optional) {
+    process.stderr.write(`failed (${output.trim().split("\n").at(-1)}); ${action.optional}\n`);
+    return;
+  }
   if (status !== 0) {
     process.stderr.write(`failed\n${output.trimEnd()}\n`);
     fail(
@@ -102,6 +121,18 @@ function perform(action) {
 }
 
 // ---- the actions
+
+/** Without a C++ compiler the native engine is left out, in one line. The names are those build-native.mjs tries. */
+function hasCompiler() {
+  const candidates = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
+  hasCompiler.found ??= candidates.some((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0);
+  if (!hasCompiler.found && !hasCompiler.told)
+    process.stderr.write(
+      "gatesieve: no C++ compiler here, so no native engine; the WebAssembly engine does the work\n",
+    );
+  hasCompiler.told = true;
+  return hasCompiler.found;
+}
 
 function npmCi() {
   // dev is included whatever NODE_ENV says: the build needs it.

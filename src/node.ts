@@ -1,4 +1,6 @@
 /** `gatesieve/node`: runs with folders, checkpoints and texts, for Node. Nets and training are in `gatesieve`. */
+import "./runs/native-addon.ts";
+
 export {
   type ConfigSources,
   DEFAULT_MAX_STEPS,

@@ -45,7 +45,9 @@ test("it carries what it needs and nothing else", () => {
   expect(packed).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts", "dist/cli/main.js"]));
   const strange = packed.filter(
     (file) =>
-      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^[A-Z]+(\.md)?$|^package\.json$/.test(file) || /\.test\./.test(file),
+      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^build\/native\/[a-z0-9-]+\.node$|^[A-Z]+(\.md)?$|^package\.json$/.test(
+        file,
+      ) || /\.test\./.test(file),
   );
   expect(strange).toEqual([]);
 });

@@ -39,7 +39,10 @@ export async function start(workload, { seed }) {
     for (const x of xs) {
       const net = np.matmul(x, W.ref).add(np.matmul(h, U.ref)).add(b.ref);
       const [i, f, g, o] = np.split(net, 4, 1);
-      c = nn.sigmoid(f).mul(c).add(nn.sigmoid(i).mul(np.tanh(g)));
+      c = nn
+        .sigmoid(f)
+        .mul(c)
+        .add(nn.sigmoid(i).mul(np.tanh(g)));
       h = nn.sigmoid(o).mul(np.tanh(c.ref));
       hs.push(h.ref);
     }
@@ -86,10 +89,11 @@ export async function start(workload, { seed }) {
   let states = zeroStates();
   let at = 0;
   return {
-    tool: "jax-js",
-    version: JSON.parse(readFileSync(new URL("./node_modules/@jax-js/jax/package.json", import.meta.url), "utf8")).version,
+    version: JSON.parse(readFileSync(new URL("./node_modules/@jax-js/jax/package.json", import.meta.url), "utf8"))
+      .version,
     engine: "wasm",
     isa: "simd128",
+    threads: 1, // its pool needs a global Worker, which Node has not
     async step() {
       const { x, targets } = batches[at];
       at = (at + 1) % batches.length;

@@ -105,6 +105,7 @@ def main():
                 "version": torch.__version__,
                 "engine": blas() + ("+mkldnn" if options["mkldnn"] else ""),
                 "isa": capability.group(1).lower() if capability else None,
+                "threads": torch.get_num_threads(),
                 "warmMs": warm[-1]["ms"],
             }
         )

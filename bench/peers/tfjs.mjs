@@ -45,7 +45,13 @@ export async function start(workload, { threads, seed }) {
 
   /** (T*B, I) to (T*B, H), or to the last t alone. */
   function layerForward({ W, U, b }, x, { h, c }, lastOnly) {
-    const xs = tf.unstack(x.matMul(W).add(b).reshape([T, B, 4 * H]), 0);
+    const xs = tf.unstack(
+      x
+        .matMul(W)
+        .add(b)
+        .reshape([T, B, 4 * H]),
+      0,
+    );
     const hs = [];
     for (let t = 0; t < T; t++) {
       const [i, f, g, o] = tf.split(xs[t].add(h.matMul(U)), 4, 1);
@@ -73,10 +79,10 @@ export async function start(workload, { threads, seed }) {
   const batches = drawBatches(workload, seed);
   let at = 0;
   return {
-    tool: "tfjs",
     version: tf.version.tfjs,
     engine: "wasm",
     isa: (await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) ? "simd128" : "scalar",
+    threads: (await tf.env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT")) ? wasm.getThreadsCount() : 1,
     step() {
       const batch = batches[at];
       at = (at + 1) % batches.length;

@@ -19,8 +19,15 @@ try {
   const program = join(folder, "products");
   const defines = [`-DISA_NAME=${isa}`, `-DISA_TABLE=${table}`];
   run(findCompiler(), [
-    ...FLAGS, ...march, ...defines, join(native, "kernels.cpp"), join(native, "team.cpp"), join(here, "products.cpp"),
-    "-o", program, "-pthread",
+    ...FLAGS,
+    ...march,
+    ...defines,
+    join(native, "kernels.cpp"),
+    join(native, "team.cpp"),
+    join(here, "products.cpp"),
+    "-o",
+    program,
+    "-pthread",
   ]);
   run(program, shapes.length > 0 ? shapes : ["128,50,50", "512,50,50", "650,20,35"]);
 } finally {

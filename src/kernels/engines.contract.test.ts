@@ -8,6 +8,7 @@
 import { describe, expect, test } from "vitest";
 import { Arena, type RealArray, type Tensor } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
+import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "../runs/native-addon.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { type DropRule, dropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -25,7 +26,14 @@ import { jsEngine } from "./js.ts";
 import type { CellStep, Engine, Kernels, UpdateSettings } from "./kernels.ts";
 import { loadWasmEngine } from "./wasm.ts";
 
-const engines: readonly Engine[] = [jsEngine, await loadWasmEngine()];
+/** Engine native once for every instruction set this processor runs; none where it has not been built. */
+const isas = hasNativeAddon() ? loadNativeAddon().isas() : [];
+const engines: readonly Engine[] = [
+  jsEngine,
+  await loadWasmEngine(),
+  ...(await Promise.all(isas.map((isa) => loadNativeEngine(1, isa)))),
+];
+const table = (rows: readonly Engine[]) => rows.map((engine) => [`${engine.name} (${engine.isa})`, engine] as const);
 
 const EPSILON = 2 ** -23;
 const GUARDS = 2; // rows before and after an output
@@ -179,7 +187,7 @@ function fillGradients(data: RealArray, density: number | "one", seed: number): 
   if (density === "one") data[data.length >> 1] = 0.75;
 }
 
-describe.each(engines.map((engine) => [engine.name, engine] as const))("engine %s", (_, engine) => {
+describe.each(table(engines))("engine %s", (_, engine) => {
   describe("dense products", () => {
     test.each(SHAPES)("rows %i, N %i, K %i", (rows, N, K) => {
       for (const name of ["gemmNT", "gemmNN", "gemmTN"] as const) {
@@ -693,7 +701,7 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))("engine %
 /** Cells an engine brings itself; a cell it lacks runs its own reference. */
 const lstmEngines = engines.filter((engine) => engine.attach(new Arena("f32")).cells.lstm);
 
-describe.each(lstmEngines.map((engine) => [engine.name, engine] as const))("engine %s, LSTM", (_, engine) => {
+describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
   function planCell(rows: number, hidden: number): Plan<{ kernels: Kernels; step: CellStep }> {
     return (arena, kernels) => ({
       kernels,

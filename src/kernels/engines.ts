@@ -1,21 +1,29 @@
 /**
  * The table of engines, and the choice among them. `auto` takes the fastest that loads here.
- * The native engine registers itself when the sub-path that holds it is imported.
+ * The native engine registers itself when "gatesieve/node" is imported.
  */
-import { choose } from "../core/check.ts";
+import { choose, UsageError } from "../core/check.ts";
 import { jsEngine } from "./js.ts";
 import type { Engine } from "./kernels.ts";
 import { loadWasmEngine } from "./wasm.ts";
 
-type Loader = () => Promise<Engine>;
+/** Throws where the engine does not load here, or does not run on so many threads. */
+export type EngineLoader = (threads: number) => Promise<Engine>;
 
 /** From slow to fast: `auto` tries from the end. */
-const loaders: Record<string, Loader> = {
-  js: async () => jsEngine,
-  wasm: loadWasmEngine,
+const loaders: Record<string, EngineLoader> = {
+  js: oneThread("js", async () => jsEngine),
+  wasm: oneThread("wasm", loadWasmEngine),
 };
 
-export function registerEngine(name: string, load: Loader): void {
+function oneThread(name: string, load: () => Promise<Engine>): EngineLoader {
+  return async (threads) => {
+    if (threads === 1) return load();
+    throw new UsageError(`engine ${name} runs on one thread, got threads=${threads}. Use threads=1 or engine=native.`);
+  };
+}
+
+export function registerEngine(name: string, load: EngineLoader): void {
   loaders[name] = load;
 }
 
@@ -30,24 +38,24 @@ export interface EngineChoice {
 }
 
 /** Loads an engine by name. The one `await` of training. */
-export async function chooseEngine(name = "auto"): Promise<EngineChoice> {
+export async function chooseEngine(name = "auto", threads = 1): Promise<EngineChoice> {
   if (name !== "auto") {
-    const load = choose("engine", name, { auto: undefined as unknown as Loader, ...loaders });
-    return { engine: await load(), reason: "asked for" };
+    choose("engine", name, { auto: true, ...loaders });
+    return { engine: await loaders[name]!(threads), reason: "asked for" };
   }
   const failures: string[] = [];
   for (const candidate of engineNames().reverse()) {
     try {
-      const engine = await (loaders[candidate] as Loader)();
+      const engine = await loaders[candidate]!(threads);
       const passedOver = failures.length ? `; passed over ${failures.join("; ")}` : "";
       return { engine, reason: `the fastest that loads here${passedOver}` };
     } catch (error) {
       failures.push(`${candidate} (${error instanceof Error ? error.message : error})`);
     }
   }
-  return { engine: jsEngine, reason: "nothing else loads here" };
+  throw new UsageError(`no engine runs here on ${threads} thread${threads === 1 ? "" : "s"}: ${failures.join("; ")}`);
 }
 
-export async function loadEngine(name = "auto"): Promise<Engine> {
-  return (await chooseEngine(name)).engine;
+export async function loadEngine(name = "auto", threads = 1): Promise<Engine> {
+  return (await chooseEngine(name, threads)).engine;
 }

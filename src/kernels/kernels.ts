@@ -114,7 +114,15 @@ export interface Kernels {
   /** out (rows, N) += column index[indexRow + r] of w (N, K). */
   lookup(out: Tensor, outRow: number, index: IntTensor, indexRow: number, w: Weight, rows: number): void;
   /** Column index[indexRow + r] of out (N, K) += row r of g (rows, N). */
-  lookupGradient(out: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void;
+  lookupGradient(
+    out: Tensor,
+    index: IntTensor,
+    indexRow: number,
+    g: Tensor,
+    gRow: number,
+    w: Weight,
+    rows: number,
+  ): void;
   /** out (rows, E) += row index[indexRow + r] of table (V, E). */
   gather(out: Tensor, outRow: number, table: Tensor, index: IntTensor, indexRow: number, rows: number): void;
   /** Row index[indexRow + r] of table (V, E) += row r of g (rows, E). */
@@ -161,4 +169,3 @@ export interface Kernels {
   /** Adam; `decoupled` weight decay makes it AdamW. */
   adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, settings: UpdateSettings, decoupled: boolean): void;
 }
-

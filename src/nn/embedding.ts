@@ -2,7 +2,17 @@
 import type { Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
-import { clearRows, type Input, type Module, OneHot, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
+import {
+  clearRows,
+  type Input,
+  type Module,
+  OneHot,
+  type Parameter,
+  type Pass,
+  type Planner,
+  planParameter,
+  Rows,
+} from "./module.ts";
 
 export class Embedding implements Module {
   readonly name = "embedding";

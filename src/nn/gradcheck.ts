@@ -26,7 +26,7 @@ export interface GradcheckOptions {
 }
 
 export function gradcheck(model: Model, { epsilon = 1e-3, elements = 64 }: GradcheckOptions = {}): GradcheckResult[] {
-  check(model.arena.real === "f64", "gradcheck: the model is float32; make it with { real: \"f64\" } on engine js.");
+  check(model.arena.real === "f64", 'gradcheck: the model is float32; make it with { real: "f64" } on engine js.');
   const { pass } = model;
   const start = model.carried.map((state) => state.data.slice());
   const restore = () => {

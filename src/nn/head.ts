@@ -16,10 +16,24 @@ import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
-import { clearRows, type DropSite, fillUniform, type Parameter, type Pass, type Planner, planParameter, Rows } from "./module.ts";
+import {
+  clearRows,
+  type DropSite,
+  fillUniform,
+  type Parameter,
+  type Pass,
+  type Planner,
+  planParameter,
+  Rows,
+} from "./module.ts";
 
-/** Logits of one chunk: about this many numbers, to stay in a second-level cache. */
+/**
+ * Logits of one chunk: about this many numbers, to stay in a second-level cache, but so many rows
+ * that reading the whole weight for them pays (at V = 10,000 a chunk of 12 rows made W4 half as
+ * slow again: `npm run bench -- profile --workload W4`).
+ */
 const CHUNK_ELEMENTS = 32768;
+const CHUNK_ROWS = 240;
 
 export class Head {
   readonly name = "head";
@@ -50,7 +64,7 @@ export class Head {
     this.#bias = planParameter(arena, "head.bias", [spec.size]);
     this.parameters = [this.#weight, this.#bias];
     const positions = spec.positions === "all" ? T * B : B;
-    this.#chunk = Math.min(positions, Math.max(12, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
+    this.#chunk = Math.min(positions, Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
     this.#logits = arena.tensor("head.logits", [this.#chunk, spec.size], "workspace");
     const site = { name: "head", groups: ["logits"], rows: this.#chunk, cols: spec.size };
     this.site = {
@@ -138,7 +152,8 @@ export class Head {
       this.#chunkLogits(x, first + start, rows);
       if (this.#spec.kind === "classes")
         for (let r = 0; r < rows; r++)
-          if (largest(this.#logits.data, r * this.#spec.size, this.#spec.size) === this.targets.data[start + r]) correct++;
+          if (largest(this.#logits.data, r * this.#spec.size, this.#spec.size) === this.targets.data[start + r])
+            correct++;
       lossSum += this.#loss(start, rows, 0);
     }
     return { lossSum, correct, positions: this.#averaged(positions) };

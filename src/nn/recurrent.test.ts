@@ -102,7 +102,9 @@ describe("multiply-accumulates", () => {
       "head dx": rows * V * H,
       "head dW": rows * V * H,
     };
-    expect(Object.fromEntries(model.macs.map(({ layer, product, dense }) => [`${layer} ${product}`, dense]))).toEqual(expected);
+    expect(Object.fromEntries(model.macs.map(({ layer, product, dense }) => [`${layer} ${product}`, dense]))).toEqual(
+      expected,
+    );
     for (const { dense, executed } of model.macs) expect(executed).toBe(dense);
   });
 

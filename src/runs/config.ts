@@ -84,7 +84,7 @@ export const runConfigSchema = z.strictObject({
   /** For the gradient of the logits. */
   headPolicy: z.string({ error: 'a policy such as "dense"' }).default("dense"),
   engine: z.string({ error: "the name of an engine, or auto" }).default("auto"),
-  threads: real("1: training uses one thread", (value) => value === 1).default(1),
+  threads: whole(1).default(1),
   seed: whole(0).default(1),
 });
 

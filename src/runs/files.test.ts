@@ -139,5 +139,7 @@ test("a place that cannot be written is said in one line", () => {
 });
 
 test.runIf(process.platform === "linux")("a parent that refuses children ends in the same line, not in a loop", () => {
-  expect(() => createFolderAtomic("/proc/gatesieve/x", { a: "1" }, "a run")).toThrow(/^a run cannot be written to [^\n]*ENOENT/);
+  expect(() => createFolderAtomic("/proc/gatesieve/x", { a: "1" }, "a run")).toThrow(
+    /^a run cannot be written to [^\n]*ENOENT/,
+  );
 });

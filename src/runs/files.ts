@@ -149,7 +149,14 @@ function explainWriteError(error: unknown, path: string, what: string, bytes: nu
     return new GatesieveError(
       `no space left for ${what} at ${path}: it needs ${formatBytes(bytes)}${freeAt(dirname(path))}. Nothing was left half-written. Free some space, then try again.`,
     );
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EEXIST" || code === "ENOENT")
+  if (
+    code === "EACCES" ||
+    code === "EPERM" ||
+    code === "EROFS" ||
+    code === "ENOTDIR" ||
+    code === "EEXIST" ||
+    code === "ENOENT"
+  )
     return new GatesieveError(`${what} cannot be written to ${path}: ${message}. Choose another folder for runs.`);
   return error;
 }

@@ -17,7 +17,7 @@ export interface MemoryPlan {
 
 export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
   const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
-  const { engine } = await chooseEngine(config.engine);
+  const { engine } = await chooseEngine(config.engine, config.threads);
   const { batchSize, sequenceLength } = config.train;
   const model = makeModel(config, makeTask(config, text), engine, sequenceLength, batchSize);
   new Optimizer(model.arena, model.kernels, { optimizer: config.train.optimizer, momentum: config.train.momentum });

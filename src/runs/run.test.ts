@@ -161,7 +161,13 @@ test.each([
   ],
   ["adding", ["task.name=adding", "train.maxSteps=600"], ({ validLoss }: RunSummary) => validLoss! < 0.01], // a guess: 0.167
 ] as const)("task %s is learnt while gradients are dropped", async (_, overrides, learnt) => {
-  const shape = ["model.numLayers=1", "model.hiddenSize=32", "model.embedding=0", "train.sequenceLength=10", "train.learningRate=0.02"];
+  const shape = [
+    "model.numLayers=1",
+    "model.hiddenSize=32",
+    "model.embedding=0",
+    "train.sequenceLength=10",
+    "train.learningRate=0.02",
+  ];
   const run = await createRun({ config: loadConfig({ overrides: [...shape, ...overrides] }), runsDir });
   for (const _ of run.events());
   const summary = run.summary() as RunSummary;

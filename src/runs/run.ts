@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { GatesieveError, UsageError } from "../core/check.ts";
 import { chooseEngine } from "../kernels/engines.ts";
+import "./native-addon.ts";
 import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import type { Task } from "../tasks/task.ts";
@@ -207,7 +208,7 @@ export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
   const resolved: RunConfig = text ? { ...config, task: { ...config.task, text: text.path } } : config;
   const task = makeTask(resolved, text);
   const maxSteps = stepsOf(resolved, task);
-  const { engine, reason } = await chooseEngine(config.engine);
+  const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const training = makeTraining(resolved, task, engine, maxSteps);
 
   store.checkRunsDir(runsDir);
@@ -260,7 +261,7 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
       );
     const text = info.text ? sameText(info) : undefined;
     const task = makeTask(config, text);
-    const { engine } = await chooseEngine(info.engine);
+    const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
       notes.push(
         `run ${info.id} began with ${info.engine} (${info.isa}) and goes on with ${engine.isa}: results may differ in the last bits.`,

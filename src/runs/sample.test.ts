@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
+import { sampleText } from "../train/sample.ts";
 import { loadConfig } from "./config.ts";
 import { createRun, openModel, type Run } from "./run.ts";
-import { sampleText } from "../train/sample.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-sample-"));
 const file = join(folder, "text.txt");

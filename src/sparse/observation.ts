@@ -45,7 +45,8 @@ export class SparsityTally {
   /** Over the first `count` sites together: the gate sites come first, the head's after them. */
   overall(count = this.#sums.length): Sparsity {
     const total = new Float64Array(SUM_COLUMNS);
-    for (const sums of this.#sums.slice(0, count)) for (let i = 0; i < sums.length; i++) total[i % SUM_COLUMNS]! += sums[i]!;
+    for (const sums of this.#sums.slice(0, count))
+      for (let i = 0; i < sums.length; i++) total[i % SUM_COLUMNS]! += sums[i]!;
     return shares(total, 0);
   }
 

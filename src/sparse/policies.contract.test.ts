@@ -27,7 +27,10 @@ function bench(text: string, { scale = 1e-4, seed = 1 } = {}) {
   const pass = () => {
     for (let i = 0; i < dense.length; i++) {
       const group = Math.floor((i % SITE.cols) / 16);
-      dense.data[i] = random.uniform() < 0.25 ? 0 : scale * 10 ** group * Math.exp(2 * random.normal()) * (random.uniform() < 0.5 ? -1 : 1);
+      dense.data[i] =
+        random.uniform() < 0.25
+          ? 0
+          : scale * 10 ** group * Math.exp(2 * random.normal()) * (random.uniform() < 0.5 ? -1 : 1);
     }
     clearStatistics(statistics);
     policy.plan(step++, rule);
@@ -82,7 +85,8 @@ describe.each(EXAMPLES)("policy %s", (text) => {
     const pattern = kernels.planPattern(site, g);
     const statistics = planStatistics(arena, site);
     arena.allocate();
-    for (let c = 0; c < SITE.cols; c += 2) g.data[c] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][c % 3]!;
+    for (let c = 0; c < SITE.cols; c += 2)
+      g.data[c] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][c % 3]!;
     const expected = g.data.slice();
     kernels.compress(pattern, 0, 1, rule, statistics);
     expect(g.data).toEqual(expected);
@@ -134,7 +138,10 @@ describe("what each policy promises", () => {
       plan();
       for (let group = 0; group < 4; group++)
         // log-normal with sigma 2, three in four nonzero: rms = scale sqrt(0.75) e^4, heavy-tailed
-        expect(Math.log10(rule.tau[group]! / (0.5 * scale * 10 ** group * Math.sqrt(0.75) * Math.exp(4)))).toBeCloseTo(0, 0);
+        expect(Math.log10(rule.tau[group]! / (0.5 * scale * 10 ** group * Math.sqrt(0.75) * Math.exp(4)))).toBeCloseTo(
+          0,
+          0,
+        );
     }
   });
 

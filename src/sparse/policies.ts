@@ -11,7 +11,14 @@ import { stochastic } from "./policies/stochastic.ts";
 import { threshold } from "./policies/threshold.ts";
 import type { Policy, PolicyEntry } from "./policy.ts";
 
-export const policies: Readonly<Record<string, PolicyEntry>> = { dense, threshold, relative, density, energy, stochastic };
+export const policies: Readonly<Record<string, PolicyEntry>> = {
+  dense,
+  threshold,
+  relative,
+  density,
+  energy,
+  stochastic,
+};
 
 export const DEFAULT_POLICY = "energy:0.99";
 
@@ -24,7 +31,8 @@ export function parsePolicy(text: string): Policy {
     if (argumentText === undefined) return entry.create(Number.NaN);
     throw new UsageError(`policy "${text}": ${name} takes no argument; write "${name}".`);
   }
-  const value = argumentText === undefined ? argument.default : argumentText.trim() === "" ? Number.NaN : Number(argumentText);
+  const value =
+    argumentText === undefined ? argument.default : argumentText.trim() === "" ? Number.NaN : Number(argumentText);
   const example = `${name}:${formatNumber(argument.default ?? argument.atMost)}`;
   if (value === undefined || !(value >= argument.atLeast && value <= argument.atMost))
     throw new UsageError(

@@ -27,7 +27,12 @@ export interface SitePolicy {
 export interface PolicyEntry {
   readonly summary: string;
   /** What the argument means, or undefined for a policy without one. */
-  readonly argument?: { readonly name: string; readonly default?: number; readonly atLeast: number; readonly atMost: number };
+  readonly argument?: {
+    readonly name: string;
+    readonly default?: number;
+    readonly atLeast: number;
+    readonly atMost: number;
+  };
   /** `argument` is checked and defined where the entry has one. */
   create(argument: number): Policy;
 }

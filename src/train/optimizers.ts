@@ -42,7 +42,10 @@ export class Optimizer {
   constructor(arena: Arena, kernels: Kernels, options: OptimizerOptions) {
     const { optimizer = "adam", learningRate = 2e-3, weightDecay = optimizer === "adamw" ? 0.01 : 0 } = options;
     const { momentum = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99 } = options;
-    check(learningRate >= 0 && Number.isFinite(learningRate), `learningRate is ${learningRate}; give a finite number of at least 0, for example 0.002.`);
+    check(
+      learningRate >= 0 && Number.isFinite(learningRate),
+      `learningRate is ${learningRate}; give a finite number of at least 0, for example 0.002.`,
+    );
     this.name = optimizer;
     this.#kernels = kernels;
     this.settings = { learningRate, gradientScale: 1, step: 0, weightDecay, momentum, beta1, beta2, epsilon, alpha };

@@ -83,8 +83,7 @@ export class Trainer {
     if (!Number.isFinite(report.gradientNorm)) this.#stop(`the gradient norm is ${report.gradientNorm}`);
     // PyTorch's clip_grad_norm_.
     const scale = gradientClipVal > 0 ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
-    report.learningRate =
-      (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
+    report.learningRate = (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
     optimizer.update(report.learningRate, scale);
     model.pack();
     for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.learn(this.sites[s]!.statistics);

@@ -47,13 +47,23 @@ function counterTask(): Task {
     output: { kind: "classes", size: 6, positions: "all" },
     lossUnit: "nats/token",
     batches,
-    scores: ({ lossSum, positions, correct }) => ({ perplexity: Math.exp(lossSum / positions), accuracy: correct / positions }),
+    scores: ({ lossSum, positions, correct }) => ({
+      perplexity: Math.exp(lossSum / positions),
+      accuracy: correct / positions,
+    }),
   };
 }
 
 function setUp(options: Partial<TrainerOptions> = {}, { dropout = 0, patience = 0 } = {}) {
   const task = counterTask();
-  const spec: ModelSpec = { input: task.input, output: task.output, cell: "lstm", hiddenSize: 8, numLayers: 2, dropout };
+  const spec: ModelSpec = {
+    input: task.input,
+    output: task.output,
+    cell: "lstm",
+    hiddenSize: 8,
+    numLayers: 2,
+    dropout,
+  };
   const model = new Model(jsEngine, spec, { T: 6, B: 4 });
   const trainer = new Trainer(model, {
     policy: parsePolicy("energy:0.99"),
@@ -141,13 +151,20 @@ test("NaN stops training, names layer and step, and leaves the weights as they w
     error = thrown;
   }
   expect(error).toBeInstanceOf(NonFiniteError);
-  expect((error as Error).message).toMatch(/^step 4: the loss is NaN.*output of lstm\.l1.*train\.learningRate \(now 0\.02\)/);
+  expect((error as Error).message).toMatch(
+    /^step 4: the loss is NaN.*output of lstm\.l1.*train\.learningRate \(now 0\.02\)/,
+  );
   expect(weights()).toEqual(before);
 });
 
 test("clipping bounds the global norm as PyTorch does", () => {
   const update = (gradientClipVal: number) => {
-    const { trainer, training, weights } = setUp({ optimizer: "sgd", learningRate: 1, schedule: "constant", gradientClipVal });
+    const { trainer, training, weights } = setUp({
+      optimizer: "sgd",
+      learningRate: 1,
+      schedule: "constant",
+      gradientClipVal,
+    });
     const before = weights();
     training.step();
     const moved = Math.hypot(...weights().map((value, i) => value - before[i]!));

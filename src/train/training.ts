@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../core/arena.ts";
 import { GatesieveError } from "../core/check.ts";
-import { type ProductMacs, macShares } from "../sparse/macs.ts";
+import { macShares, type ProductMacs } from "../sparse/macs.ts";
 import { SparsityTally } from "../sparse/observation.ts";
 import type { BatchCursor, Task } from "../tasks/task.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
@@ -217,11 +217,7 @@ export class Training {
         recentTotals: this.#recentMacs.map(({ dense, skipped, executed }) => [dense, skipped, executed]),
         recent: [this.#recentLoss, this.#recentSteps, this.#recentSeconds],
       },
-      tensors: Object.fromEntries([
-        ["best", this.#best.slice()],
-        ...copy(optimizer.state),
-        ...copy(model.carried),
-      ]),
+      tensors: Object.fromEntries([["best", this.#best.slice()], ...copy(optimizer.state), ...copy(model.carried)]),
     };
   }
 

@@ -23,7 +23,12 @@ const FIRST_NONFINITE_BIN = 1020;
 /** The tau one group's statistics ask for; NaN where they say nothing. */
 export type TauOf = (statistics: SiteStatistics, group: number) => number;
 
-export function steered(name: string, kind: RuleKind, tauOf: TauOf, keyOf?: (seed: number, site: string, step: number) => number): Policy {
+export function steered(
+  name: string,
+  kind: RuleKind,
+  tauOf: TauOf,
+  keyOf?: (seed: number, site: string, step: number) => number,
+): Policy {
   return {
     name,
     start(site, seed) {

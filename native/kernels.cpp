@@ -1,0 +1,65 @@
+// All kernels for one instruction set: compiled once per set, with its flags and
+// -DISA_TABLE=kernelsAvx512 -DISA_NAME=avx512 (a namespace: no two sets may share an inline function).
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+namespace ISA_NAME {
+namespace {
+
+#include "vector.h"
+
+#include "./math.h"
+
+#include "gemm.h"
+
+#include "lstm.h"
+
+#include "rows.h"
+
+#include "loss.h"
+
+#include "sparse.h"
+
+#include "update.h"
+
+}  // namespace
+}  // namespace ISA_NAME
+
+namespace isa = ISA_NAME;
+
+const Kernels ISA_TABLE = {
+    TEXT(ISA_NAME),
+    isa::packPanels,
+    isa::packTransposedPanels,
+    isa::transpose,
+    isa::product,
+    isa::productTN,
+    isa::compress,
+    isa::sparseProduct,
+    isa::sparseProductTN,
+    isa::lstmForward,
+    isa::lstmBackward,
+    isa::addInto,
+    isa::addColumnSums,
+    isa::setRows,
+    isa::gatherRows,
+    isa::scatterRows,
+    isa::lookupGradient,
+    isa::dropout,
+    isa::softmaxCrossEntropy,
+    isa::squaredError,
+    isa::sumSquares,
+    isa::sgd,
+    isa::rmsprop,
+    isa::adam,
+};

@@ -1,0 +1,108 @@
+// What the engine `native` consists of: a team of threads, and one table of kernels per instruction
+// set. Every kernel is compiled from the same source (kernels.cpp) once per set; the addon takes the
+// best table the processor runs. What the kernels compute is defined by src/kernels/js.ts.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+using Size = int64_t;
+
+/// Floats of the right factor of a transposed product that are packed at once, 2 MB.
+constexpr Size X_FLOATS = 512 << 10;
+/// Columns of a packed panel.
+constexpr Size PANEL = 64;
+/// Gate columns of a list tile: a panel tile of TILE rows is 32 KB and stays in the first-level cache.
+constexpr Size TILE = 128;
+/// Columns of g that are transposed at once for the dense transposed product.
+constexpr Size G_COLUMNS = 48;
+/// Distance of two columns' lists; no power of two, so that lists do not fall on the same cache sets.
+constexpr Size COLUMN_ROOM = TILE + 16;
+/// Rows that meet one tile of a panel before the next comes, in the sparse product.
+constexpr Size ROW_BLOCK = 256;
+/// Room behind the list of a row: a vector may be stored past its end.
+constexpr Size LIST_SLACK = 16;
+/// Rows a compress task sweeps; its partial sums are added in order.
+constexpr Size SWEEP_ROWS = 4;
+constexpr Size SWEEP_BLOCK = 256;
+/// Groups a site may have.
+constexpr Size MOST_GROUPS = 16;
+
+/// A thread's scratch memory.
+struct Scratch {
+  alignas(64) float gPanel[G_COLUMNS * TILE + 64];
+  // The column form of a tile: a list per column, and where it begins and ends.
+  alignas(64) float values[TILE * COLUMN_ROOM];
+  alignas(64) uint16_t offsets[TILE * COLUMN_ROOM];
+  alignas(64) uint32_t ranges[TILE * 2];
+  alignas(64) int32_t bins[4 * 1024];
+};
+
+/// Threads that share one kernel call, and their scratch. Tasks write to disjoint, fixed ranges, so
+/// that the result does not depend on who runs them.
+struct Team {
+  using Task = void (*)(void* context, Size task, int thread);
+  int threads = 1;
+  Scratch* scratch = nullptr;  // one per thread
+  float* xPanels = nullptr;    // X_FLOATS, of all threads
+  /// Row of an index out of range, or -1; the addon turns it into an error.
+  Size badRow = -1;
+  int32_t badIndex = 0;
+  /// Partial sums of reductions.
+  double partials[1024];
+
+  /// Runs task 0 .. count-1, each once, on this thread and those of the pool.
+  void run(Size count, Task task, void* context);
+};
+
+/// Addresses are of rows where the work begins; matrices are row-major without gaps.
+struct Kernels {
+  const char* isa;
+  void (*packPanels)(Team&, Size rows, Size cols, const float* from, float* to);
+  void (*packTransposedPanels)(Team&, Size rows, Size cols, const float* from, float* to);
+  void (*transpose)(Team&, Size rows, Size cols, const float* from, float* to);
+  void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
+  void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);
+  void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size kind, const float* tau,
+                   uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                   float* values, uint16_t* offsets, uint32_t* starts, double* partials);
+  double (*sparseProduct)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
+                          const uint32_t* starts, const float* values, const uint16_t* offsets, const float* panels,
+                          float* out, double full);
+  double (*sparseProductTN)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
+                            const uint32_t* starts, const float* values, const uint16_t* offsets, const float* x,
+                            float* out, double full);
+  void (*lstmForward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* c, float* h,
+                      float* tanhC);
+  void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
+                       const float* dh, float* dc);
+  void (*addInto)(Team&, float* to, const float* from, Size length);
+  void (*addColumnSums)(Team&, float* out, const float* g, Size rows, Size cols);
+  void (*setRows)(Team&, float* out, Size rows, Size cols, const float* a, const float* b);
+  void (*gatherRows)(Team&, float* out, const float* table, const int32_t* index, Size rows, Size cols, Size limit);
+  void (*scatterRows)(Team&, float* table, const int32_t* index, const float* g, Size rows, Size cols, Size limit);
+  void (*lookupGradient)(Team&, float* out, const int32_t* index, const float* g, Size rows, Size n, Size k,
+                         float* sums, int32_t* touched);
+  void (*dropout)(Team&, float* out, const float* a, Size length, uint32_t limit, float scale, uint32_t key);
+  double (*softmaxCrossEntropy)(Team&, float* logits, const int32_t* targets, Size rows, Size cols, float scale);
+  double (*squaredError)(Team&, float* y, const float* targets, Size length, float scale);
+  double (*sumSquares)(Team&, const float* x, Size length);
+  void (*sgd)(Team&, float* value, const float* gradient, float* buffer, Size length, float gradientScale,
+              float weightDecay, float momentum, float learningRate);
+  void (*rmsprop)(Team&, float* value, const float* gradient, float* square, Size length, float gradientScale,
+                  float weightDecay, float alpha, float rest, float learningRate, float epsilon);
+  void (*adam)(Team&, float* value, const float* gradient, float* mean, float* square, Size length,
+               float gradientScale, float weightDecay, float shrink, float beta1, float rest1, float beta2,
+               float rest2, float stepSize, float correction, float epsilon);
+};
+
+/// What `compress` does with a group, and its flags.
+constexpr Size THRESHOLD = 1, STOCHASTIC = 2;
+constexpr Size BEFORE = 1, AFTER = 2, INDEX = 4, LISTS = 8;
+
+#if defined(__x86_64__)
+extern const Kernels kernelsAvx512, kernelsAvx2, kernelsPlain;
+#elif defined(__aarch64__)
+extern const Kernels kernelsNeon;
+#else
+extern const Kernels kernelsPlain;
+#endif

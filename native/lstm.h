@@ -1,0 +1,72 @@
+// The pointwise part of an LSTM, gate order i, f, g, o. Equations: src/nn/cells/lstm.ts. Rows of
+// gates are 4 H long, those of the others H. Threads own ranges of hidden units, as in the products.
+#pragma once
+
+template <class Lanes>
+INLINE void forwardVector(Lanes lanes, Size H, float* gates, const float* before, float* c, float* h, float* tanhC) {
+  const V i = sigmoid(load(gates, lanes));
+  const V f = sigmoid(load(gates + H, lanes));
+  const V g = tanh(load(gates + 2 * H, lanes));
+  const V o = sigmoid(load(gates + 3 * H, lanes));
+  const V next = f * load(before, lanes) + i * g;
+  const V squashed = tanh(next);
+  store(gates, i, lanes);
+  store(gates + H, f, lanes);
+  store(gates + 2 * H, g, lanes);
+  store(gates + 3 * H, o, lanes);
+  store(c, next, lanes);
+  store(tanhC, squashed, lanes);
+  store(h, o * squashed, lanes);
+}
+
+template <class Lanes>
+INLINE void backwardVector(Lanes lanes, Size H, float* gates, const float* before, const float* tanhC,
+                           const float* dhs, float* dcs) {
+  const V o = load(gates + 3 * H, lanes);
+  const V y = load(tanhC, lanes);
+  const V dh = load(dhs, lanes);
+  const V dho = dh * o;
+  const V dc = load(dcs, lanes) + dho * (1 - y * y);
+  const V i = load(gates, lanes);
+  const V g = load(gates + 2 * H, lanes);
+  const V f = load(gates + H, lanes);
+  const V dci = dc * i;
+  const V dcf = dc * f;
+  store(gates + 3 * H, dho * y * (1 - o), lanes);
+  store(gates, dci * g * (1 - i), lanes);
+  store(gates + 2 * H, dci * (1 - g * g), lanes);
+  store(gates + H, dcf * load(before, lanes) * (1 - f), lanes);
+  store(dcs, dcf, lanes);
+}
+
+constexpr Size UNIT_COLUMNS = 64;
+
+static void lstmForward(Team& team, Size rows, Size H, float* gates, const float* before, float* c, float* h,
+                        float* tanhC) {
+  parallel(team, ceilDiv(H, UNIT_COLUMNS), 1.2 * rows * H * 16 / W, [=](Size task, int) {
+    const Size first = task * UNIT_COLUMNS;
+    const Size width = least(UNIT_COLUMNS, H - first);
+    for (Size r = 0; r < rows; r++) {
+      const Size at = r * H + first;
+      float* net = gates + r * 4 * H + first;
+      eachVector(width, [&](Size n, auto lanes) {
+        forwardVector(lanes, H, net + n, before + at + n, c + at + n, h + at + n, tanhC + at + n);
+      });
+    }
+  });
+}
+
+static void lstmBackward(Team& team, Size rows, Size H, float* gates, const float* before, const float* tanhC,
+                         const float* dh, float* dc) {
+  parallel(team, ceilDiv(H, UNIT_COLUMNS), 0.5 * rows * H * 16 / W, [=](Size task, int) {
+    const Size first = task * UNIT_COLUMNS;
+    const Size width = least(UNIT_COLUMNS, H - first);
+    for (Size r = 0; r < rows; r++) {
+      const Size at = r * H + first;
+      float* net = gates + r * 4 * H + first;
+      eachVector(width, [&](Size n, auto lanes) {
+        backwardVector(lanes, H, net + n, before + at + n, tanhC + at + n, dh + at + n, dc + at + n);
+      });
+    }
+  });
+}

@@ -1,0 +1,400 @@
+// The seam: dropping, indexing, and the products with what is left.
+//
+// A row's nonzeros are two lists: values, and the byte offset of the row of a panel they multiply.
+// Lists are cut at every 128 columns, so that the part of a panel one piece refers to is 32 KB and
+// stays in the first-level cache.
+#pragma once
+
+constexpr Size HISTOGRAM_BINS = 1024, HISTOGRAM_SHIFT = 21, HISTOGRAM_ROW_STRIDE = 8;
+/// Columns of a site's sums, and of a task's share of them.
+enum { TOTAL, NATURAL_ZEROS, KEPT, SQUARES, KEPT_SQUARES, SUM_COLUMNS };
+enum { PART_ZEROS, PART_KEPT, PART_SQUARES, PART_KEPT_SQUARES, PART_COLUMNS };
+constexpr Size ROW_BYTES = PANEL * sizeof(float);
+static_assert((TILE - 1) * ROW_BYTES < 65536, "offsets are 16 bits");
+
+/// What is left of x.
+INLINE V pruneThreshold(V x, V tau) { return magnitude(x) <= tau ? V{} : x; }
+
+/// Keeps with probability |x| / tau, as sign(x) tau. Compared in float64, as the definition does: same bits everywhere.
+INLINE V pruneStochastic(V x, V tau, uint32_t key, uint32_t position) {
+  const V size = magnitude(x);
+  if (nonzeroBits(V(size < tau)) == 0) return x;
+  const N hash = mixBits((N(laneNumbers()) + position) * GOLDEN + key);
+  HalfN low, high;
+  __builtin_memcpy(&low, &hash, sizeof low);
+  __builtin_memcpy(&high, reinterpret_cast<const char*>(&hash) + sizeof low, sizeof high);
+  const L keptLow = __builtin_convertvector(low, D) < lowHalf(size) / lowHalf(tau) * 4294967296.0;
+  const L keptHigh = __builtin_convertvector(high, D) < highHalf(size) / highHalf(tau) * 4294967296.0;
+  int64_t kept[W];
+  __builtin_memcpy(kept, &keptLow, sizeof keptLow);
+  __builtin_memcpy(kept + W / 2, &keptHigh, sizeof keptHigh);
+  I keep;
+  for (int i = 0; i < W; i++) keep[i] = static_cast<int32_t>(kept[i]);
+  const V drawn = V((I(tau) | (I(x) & INT32_MIN)) & keep & I(size > 0));
+  return size < tau ? drawn : x;
+}
+
+/// Counts |g| of some rows of a group by exponent and two bits. Neighbours are of like size and would wait for
+/// each other's count: they go to four tables in turn.
+static void countBins(Scratch& scratch, const float* g, Size rows, Size rowStep, Size width, int32_t* bins) {
+  memset(scratch.bins, 0, sizeof scratch.bins);
+  for (Size r = 0; r < rows; r++, g += rowStep)
+    for (Size i = 0; i < width; i++) {
+      uint32_t bits;
+      __builtin_memcpy(&bits, g + i, 4);
+      scratch.bins[(i & 3) * HISTOGRAM_BINS + ((bits & 0x7fffffff) >> HISTOGRAM_SHIFT)]++;
+    }
+  const int32_t* part = scratch.bins;
+  for (Size i = 0; i < HISTOGRAM_BINS; i++)
+    bins[i] += part[i] + part[i + HISTOGRAM_BINS] + part[i + 2 * HISTOGRAM_BINS] + part[i + 3 * HISTOGRAM_BINS];
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// For each set of lanes: their numbers, in order.
+struct LaneLists {
+  uint64_t of[256];
+  constexpr LaneLists() : of() {
+    for (int set = 0; set < 256; set++)
+      for (int lane = 7; lane >= 0; lane--)
+        if (set >> lane & 1) of[set] = of[set] << 8 | static_cast<uint64_t>(lane);
+  }
+};
+alignas(64) static constexpr LaneLists laneLists;
+#endif
+
+/// Appends the `count` lanes in `set` to the lists; may write W elements of each. offset: of lane 0.
+INLINE void appendLanes(V x, uint32_t set, int count, uint32_t offset, float* values, uint16_t* offsets) {
+#if defined(__AVX512F__)
+  const __m512i numbers = __m512i(laneNumbers() * static_cast<int>(ROW_BYTES) + static_cast<int>(offset));
+  const __mmask16 mask = static_cast<__mmask16>(set);
+  const __m512 left = _mm512_maskz_compress_ps(mask, __m512(x));
+  const __m256i rows = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(mask, numbers));
+  // Half vectors where they do: whole ones nearly always cross a cache line.
+  if (__builtin_expect(count > 8, 0)) {
+    store(values, V(left));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets), rows);
+  } else {
+    _mm256_storeu_ps(values, _mm512_castps512_ps256(left));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(offsets), _mm256_castsi256_si128(rows));
+  }
+#elif defined(__AVX2__)
+  (void)count;
+  const __m128i list = _mm_cvtsi64_si128(static_cast<int64_t>(laneLists.of[set]));
+  store(values, V(_mm256_permutevar8x32_ps(__m256(x), _mm256_cvtepu8_epi32(list))));
+  const __m128i rows = _mm_slli_epi16(_mm_cvtepu8_epi16(list), 8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(offsets),
+                   _mm_add_epi16(rows, _mm_set1_epi16(static_cast<int16_t>(offset))));
+#else
+  (void)count;
+  for (int n = 0; set != 0; set &= set - 1, n++) {
+    const int lane = __builtin_ctz(set);
+    values[n] = x[lane];
+    offsets[n] = static_cast<uint16_t>(offset + static_cast<uint32_t>(lane) * static_cast<uint32_t>(ROW_BYTES));
+  }
+#endif
+}
+static_assert(ROW_BYTES == 256, "appendLanes shifts by 8");
+
+/// What a sweep writes and where; pointers stand at the first row.
+struct Sweep {
+  float* g;
+  Size cols, groups;
+  const float* tau;
+  uint32_t key, position;  // of the first element, for the stochastic rule
+  uint32_t* bitmap;
+  int32_t* rowCounts;
+  float* values;
+  uint16_t* offsets;
+  uint32_t* starts;
+  uint32_t at;  // where the lists go on
+};
+
+/// One sweep over some rows: drops, counts, and, if INDEXED, writes bitmap and counts, if LISTED the lists.
+/// part (groups, 4): the sums of these rows.
+template <bool STOCHASTICALLY, bool INDEXED, bool LISTED>
+static void sweepRows(Sweep s, Size rows, double* part) {
+  const Size width = s.cols / s.groups;
+  D squares[MOST_GROUPS] = {}, keptSquares[MOST_GROUPS] = {};
+  Size nonzeros[MOST_GROUPS] = {}, kept[MOST_GROUPS] = {};
+  for (Size r = 0; r < rows; r++) {
+    uint32_t word = 0;
+    Size rowCount = 0;
+    for (Size group = 0; group < s.groups; group++) {
+      const V limit = splat(s.tau[group]);
+      V square = {}, keptSquare = {};
+      Size before = 0, after = 0;
+      const Size groupEnd = (group + 1) * width;
+      for (Size c = group * width, end; c < groupEnd; c = end) {
+        // One word of the bitmap, or what the group has of it.
+        end = least(groupEnd, (c | 31) + 1);
+        if (LISTED && (c & (TILE - 1)) == 0) *s.starts++ = s.at;
+        eachVector(end - c, [&](Size i, auto lanes) {
+          float* p = s.g + c + i;
+          const V x = load(p, lanes);
+          const V left = STOCHASTICALLY
+                             ? pruneStochastic(x, limit, s.key, s.position + static_cast<uint32_t>(c + i))
+                             : pruneThreshold(x, limit);
+          store(p, left, lanes);
+          square += x * x;
+          keptSquare += left * left;
+          before += __builtin_popcount(nonzeroBits(x));
+          const uint32_t set = nonzeroBits(left);
+          const int count = __builtin_popcount(set);
+          after += count;
+          if (INDEXED) word |= set << ((c + i) & 31);
+          if (LISTED) {
+            appendLanes(left, set, count, static_cast<uint32_t>(((c + i) & (TILE - 1)) * ROW_BYTES), s.values + s.at,
+                        s.offsets + s.at);
+            s.at += static_cast<uint32_t>(count);
+          }
+        });
+        if (INDEXED && end % 32 == 0) {
+          *s.bitmap++ = word;
+          word = 0;
+        }
+      }
+      squares[group] += lowHalf(square) + highHalf(square);
+      keptSquares[group] += lowHalf(keptSquare) + highHalf(keptSquare);
+      nonzeros[group] += before;
+      kept[group] += after;
+      rowCount += after;
+    }
+    if (INDEXED) {
+      if (s.cols % 32 != 0) *s.bitmap++ = word;
+      *s.rowCounts++ = static_cast<int32_t>(rowCount);
+    }
+    if (LISTED) *s.starts++ = s.at;
+    s.g += s.cols;
+    s.position += static_cast<uint32_t>(s.cols);
+  }
+  for (Size group = 0; group < s.groups; group++, part += PART_COLUMNS) {
+    part[PART_ZEROS] = static_cast<double>(rows * width - nonzeros[group]);
+    part[PART_KEPT] = static_cast<double>(kept[group]);
+    part[PART_SQUARES] = total(squares[group]);
+    part[PART_KEPT_SQUARES] = total(keptSquares[group]);
+  }
+}
+
+/// Applies the rule to g (rows, cols) in place, adds to the statistics, and indexes what is left.
+/// `row` is the site's row of g; values and offsets are the whole site's. partials: (64, groups, 4).
+static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Size row, Size kind, const float* tau,
+                     uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                     float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
+  const Size width = cols / groups;
+  const Size words = ceilDiv(cols, 32);
+  const Size startsRow = ceilDiv(cols, TILE) + 1;
+  if (flags & BEFORE) {
+    const Size first = ceilDiv(row, HISTOGRAM_ROW_STRIDE) * HISTOGRAM_ROW_STRIDE - row;
+    const Size sampled = first < rows ? ceilDiv(rows - first, HISTOGRAM_ROW_STRIDE) : 0;
+    if (sampled > 0)
+      parallel(team, groups, 0.5 * sampled * cols, [=, &team](Size group, int thread) {
+        countBins(team.scratch[thread], g + first * cols + group * width, sampled, HISTOGRAM_ROW_STRIDE * cols, width,
+                  histogram + group * HISTOGRAM_BINS);
+      });
+  }
+  for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
+    const Size block = least(SWEEP_BLOCK, rows - r0);
+    const Size tasks = ceilDiv(block, SWEEP_ROWS);
+    parallel(team, tasks, 2.5 * block * cols / W, [=](Size task, int) {
+      const Size r = r0 + task * SWEEP_ROWS;
+      const Size height = least(r0 + block - r, SWEEP_ROWS);
+      const Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((row + r) * cols),
+                           bitmap + r * words, rowCounts + r, values, offsets, starts + r * startsRow,
+                           static_cast<uint32_t>((row + r) * (cols + LIST_SLACK))};
+      double* part = partials + task * groups * PART_COLUMNS;
+      if (kind == STOCHASTIC)
+        sweepRows<true, true, true>(sweep, height, part);
+      else if (flags & LISTS)
+        sweepRows<false, true, true>(sweep, height, part);
+      else if (flags & INDEX)
+        sweepRows<false, true, false>(sweep, height, part);
+      else
+        sweepRows<false, false, false>(sweep, height, part);
+    });
+    for (Size part = 0; part < tasks * groups; part++, sums += SUM_COLUMNS) {
+      if (part % groups == 0 && part > 0) sums -= groups * SUM_COLUMNS;
+      const double* from = partials + part * PART_COLUMNS;
+      if (flags & BEFORE) {
+        sums[NATURAL_ZEROS] += from[PART_ZEROS];
+        sums[SQUARES] += from[PART_SQUARES];
+      }
+      if (flags & AFTER) {
+        sums[KEPT] += from[PART_KEPT];
+        sums[KEPT_SQUARES] += from[PART_KEPT_SQUARES];
+      }
+    }
+    sums -= groups * SUM_COLUMNS;
+  }
+  if (flags & BEFORE)
+    for (Size group = 0; group < groups; group++) sums[group * SUM_COLUMNS + TOTAL] += static_cast<double>(rows * width);
+}
+
+/// Vectors of the result that a walk keeps in registers, and the columns they hold.
+constexpr int WALK_VECTORS = PANEL / W < 8 ? PANEL / W : 8;
+constexpr Size WALK_COLUMNS = WALK_VECTORS * W;
+
+/// Lists of nonzeros: list i is [starts[i * step], starts[i * step + 1]) of values and offsets.
+struct Lists {
+  const uint32_t* starts;
+  Size step, count;
+  const float* values;
+  const uint16_t* offsets;
+};
+
+/// For each list i: c (i, n) += sum of value * (row of n at offset); n = (NV - 1) W + last.
+/// `ahead`: a tile to fetch meanwhile, or null.
+template <int NV>
+static void walkLists(const Lists& lists, const float* tile, float* c, Size cRow, int last, const char* ahead) {
+  const uint32_t* start = lists.starts;
+  const Size lines = ahead ? ceilDiv(TILE * ROW_BYTES / 64, lists.count) : 0;
+  for (Size i = 0; i < lists.count; i++, start += lists.step, c += cRow) {
+    for (Size line = 0; line < lines; line++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+    if (start[0] == start[1]) continue;
+    float* end = c + (NV - 1) * W;
+    V sum[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v + 1 < NV; v++) sum[v] = load(c + v * W);
+    sum[NV - 1] = last == W ? load(end) : load(end, Some{last});
+    for (uint32_t p = start[0]; p < start[1]; p++) {
+      const V factor = splat(lists.values[p]);
+      const float* row = reinterpret_cast<const float*>(reinterpret_cast<const char*>(tile) + lists.offsets[p]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v++) sum[v] += factor * load(row + v * W);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v + 1 < NV; v++) store(c + v * W, sum[v]);
+    if (last == W)
+      store(end, sum[NV - 1]);
+    else
+      store(end, sum[NV - 1], Some{last});
+  }
+}
+
+using Walk = void (*)(const Lists&, const float*, float*, Size, int, const char*);
+template <int NV>
+constexpr Walk walkFor() {
+  if constexpr (NV <= WALK_VECTORS)
+    return walkLists<NV>;
+  else
+    return nullptr;
+}
+static const Walk walks[8] = {walkFor<1>(), walkFor<2>(), walkFor<3>(), walkFor<4>(),
+                              walkFor<5>(), walkFor<6>(), walkFor<7>(), walkFor<8>()};
+
+/// All lists against one tile of a panel, `width` columns wide.
+static void walkTile(const Lists& lists, const float* tile, float* c, Size cRow, Size width,
+                     const char* ahead = nullptr) {
+  for (Size j = 0; j < width; j += WALK_COLUMNS) {
+    const Size columns = least(WALK_COLUMNS, width - j);
+    const int vectors = static_cast<int>(ceilDiv(columns, W));
+    walks[vectors - 1](lists, tile + j, c + j, cRow, static_cast<int>(columns - (vectors - 1) * W),
+                       j == 0 ? ahead : nullptr);
+  }
+}
+
+static Size countNonzeros(const int32_t* rowCounts, Size rows) {
+  Size count = 0;
+  for (Size r = 0; r < rows; r++) count += rowCounts[r];
+  return count;
+}
+
+/// Weights larger than this come from far away at every time step: the next tile is fetched during a walk.
+constexpr Size FAR_BYTES = 8 << 20;
+/// Nanoseconds of one nonzero against 64 columns.
+constexpr double WALK_NS = 1.2 * 16 / W;
+
+/// out (rows, k) += pruned g (rows, n) w, w (n, k) in panels. Blocks of rows with more than `full`
+/// of their elements left go dense. Returns the multiply-accumulates executed.
+static double sparseProduct(Team& team, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
+                            const uint32_t* starts, const float* values, const uint16_t* offsets, const float* panels,
+                            float* out, double full) {
+  const Size tiles = ceilDiv(n, TILE);
+  const bool far = n * k * static_cast<Size>(sizeof(float)) > FAR_BYTES;
+  double macs = 0;
+  for (Size r = 0; r < rows; r += ROW_BLOCK) {
+    const Size block = least(ROW_BLOCK, rows - r);
+    const double count = static_cast<double>(countNonzeros(rowCounts + r, block));
+    const double elements = static_cast<double>(block * n);
+    if (count > full * elements) {
+      product(team, block, k, n, g + r * n, panels, out + r * k);
+      macs += elements * static_cast<double>(k);
+      continue;
+    }
+    if (count == 0) continue;
+    macs += count * static_cast<double>(k);
+    parallel(team, ceilDiv(k, PANEL), WALK_NS / PANEL * count * static_cast<double>(k), [=](Size panel, int) {
+      const Size j = panel * PANEL;
+      for (Size t = 0; t < tiles; t++) {
+        const Lists lists = {starts + r * (tiles + 1) + t, tiles + 1, block, values, offsets};
+        const float* panel = panels + j * n + t * TILE * PANEL;
+        const bool fetch = far && (t + 1 < tiles || j + PANEL < k);
+        walkTile(lists, panel, out + r * k + j, k, least(PANEL, k - j),
+                 fetch ? reinterpret_cast<const char*>(panel + TILE * PANEL) : nullptr);
+      }
+    });
+  }
+  return macs;
+}
+
+/// The column form of a tile: list i holds (value, offset of row r) of column i. starts: of row 0 and this tile.
+static Lists listColumns(Scratch& scratch, Size rows, Size columns, const uint32_t* starts, Size startsRow,
+                         const float* values, const uint16_t* offsets) {
+  for (Size i = 0; i < columns; i++)
+    scratch.ranges[2 * i] = scratch.ranges[2 * i + 1] = static_cast<uint32_t>(i * COLUMN_ROOM);
+  for (Size r = 0; r < rows; r++, starts += startsRow) {
+    const uint16_t here = static_cast<uint16_t>(r * ROW_BYTES);
+    for (uint32_t p = starts[0]; p < starts[1]; p++) {
+      const uint32_t to = scratch.ranges[offsets[p] / ROW_BYTES * 2 + 1]++;
+      scratch.values[to] = values[p];
+      scratch.offsets[to] = here;
+    }
+  }
+  return {scratch.ranges, 2, columns, scratch.values, scratch.offsets};
+}
+
+/// Columns of the result that stay in the second-level cache, with a tile's rows, while the rows of x pass.
+constexpr Size NEAR_COLUMNS = 512;
+
+/// out (n, k) += pruned g^T x, g (rows, n), x (rows, k). Tiles of rows with more than `full` of their
+/// elements left go dense. Threads own rows of out.
+static double sparseProductTN(Team& team, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
+                              const uint32_t* starts, const float* values, const uint16_t* offsets, const float* x,
+                              float* out, double full) {
+  const Size tiles = ceilDiv(n, TILE);
+  const auto nonzeros = [=](Size r, Size height) {
+    const double count = static_cast<double>(countNonzeros(rowCounts + r, height));
+    const double elements = static_cast<double>(height * n);
+    return count > full * elements ? elements : count;
+  };
+  double macs = 0;
+  eachPackedPiece(team, rows, k, x, [=, &team, &macs](Size r0, Size height, Size j0, Size columns) {
+    double executed = 0;
+    for (Size r = 0; r < height; r += TILE) executed += nonzeros(r0 + r, least(TILE, height - r));
+    executed *= static_cast<double>(columns);
+    macs += executed;
+    const Size width = ceilDiv(columns, PANEL) * PANEL;
+    parallel(team, tiles, WALK_NS / PANEL * executed, [=, &team](Size tile, int thread) {
+      Scratch& scratch = team.scratch[thread];
+      const Size first = tile * TILE;
+      const Size gColumns = least(TILE, n - first);
+      for (Size near = 0; near < columns; near += NEAR_COLUMNS)
+        for (Size r = 0; r < height; r += TILE) {
+          const Size block = least(TILE, height - r);
+          const float* panels = team.xPanels + r * width + near * block;
+          const Size nearColumns = least(NEAR_COLUMNS, columns - near);
+          float* c = out + j0 + near;
+          const double left = nonzeros(r0 + r, block);
+          if (left == 0) continue;
+          if (left == static_cast<double>(block * n)) {
+            tileTN(scratch, block, n, k, g + (r0 + r) * n, panels, nearColumns, c, first, first + gColumns);
+            continue;
+          }
+          const Lists lists = listColumns(scratch, block, gColumns, starts + (r0 + r) * (tiles + 1) + tile, tiles + 1,
+                                          values, offsets);
+          for (Size j = 0; j < nearColumns; j += PANEL)
+            walkTile(lists, panels + j * block, c + first * k + j, k, least(PANEL, nearColumns - j));
+        }
+    });
+  });
+  return macs;
+}

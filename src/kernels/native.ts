@@ -1,0 +1,435 @@
+/**
+ * Engine `native`: C++ kernels (native/) over the arena's memory, compiled once per instruction set.
+ * This file plans their buffers and passes addresses; the addon is handed in by whoever can load it
+ * (runs/native-addon.ts). Float32 only. What each kernel does and what was measured: docs/kernels.md.
+ */
+import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
+import { type Pattern, planPattern } from "../sparse/pattern.ts";
+import type { DropRule } from "../sparse/rule.ts";
+import type { Site } from "../sparse/site.ts";
+import type { SiteStatistics } from "../sparse/statistics.ts";
+import type { CellKernel, CellStep, Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+
+/**
+ * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
+ * `node lab/native/run.mjs`: there the sparse products take as long as the dense ones.
+ */
+const FULL: Readonly<Record<string, number>> = { avx512: 0.45, avx2: 0.6, plain: 0.5, neon: 0.5 };
+
+/** Sizes the kernels count on; see native/kernels.h. */
+const PANEL = 64; // columns of a panel
+const TILE = 128; // columns of a list tile
+const LIST_SLACK = 16; // elements behind a row's list
+const SWEEP_TASKS = 64; // tasks of compress between two sums
+const PART_COLUMNS = 4; // sums of a task and group
+const THRESHOLD = 1;
+const STOCHASTIC = 2;
+const BEFORE = 1;
+const AFTER = 2;
+const INDEX = 4;
+const LISTS = 8;
+
+/** What native/addon.cpp exports. */
+export interface NativeAddon {
+  /** Instruction sets this processor runs, best first. */
+  isas(): string[];
+  /** Bytes of scratch memory: per thread, and of all threads together. */
+  readonly threadBytes: number;
+  readonly sharedBytes: number;
+  /**
+   * The kernels over addresses in `bytes`, which the caller keeps alive. `scratch`: address of the scratch
+   * memory; `large`: so many bytes from the beginning on are better kept in large pages.
+   */
+  bind(bytes: Uint8Array, isa: string, threads: number, scratch: number, large: number): NativeCalls;
+}
+
+/** Kernels of native/kernels.h: addresses, sizes and numbers in their order. */
+export type NativeCalls = Record<KernelName, (...args: number[]) => number>;
+type KernelName =
+  | "packPanels"
+  | "packTransposedPanels"
+  | "transpose"
+  | "product"
+  | "productTN"
+  | "compress"
+  | "sparseProduct"
+  | "sparseProductTN"
+  | "lstmForward"
+  | "lstmBackward"
+  | "addInto"
+  | "addColumnSums"
+  | "setRows"
+  | "gatherRows"
+  | "scatterRows"
+  | "lookupGradient"
+  | "dropout"
+  | "softmaxCrossEntropy"
+  | "squaredError"
+  | "sumSquares"
+  | "sgd"
+  | "rmsprop"
+  | "adam";
+
+/** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
+export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  const engine: Engine = {
+    name: "native",
+    isa,
+    attach: (arena) => new NativeKernels(engine, addon, threads, arena),
+  };
+  return engine;
+}
+
+interface NativeWeight extends Weight {
+  /** Panels over N of w^T, [N / 64][K][64]. */
+  readonly nt: Tensor | undefined;
+  /** Panels over K of w, [K / 64][N][64]. */
+  readonly nn: Tensor | undefined;
+  /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
+  readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
+}
+
+interface NativePattern extends Pattern {
+  /** Nonzeros of a row, row after row within one sweep. (rows, cols + slack) */
+  readonly values: Tensor;
+  /** For each of them 16 bits: byte offset of its row in a panel tile. */
+  readonly offsets: IntTensor;
+  /** (rows, tiles + 1): index into the lists where each tile's piece of a row begins. */
+  readonly starts: IntTensor;
+  /** The rule's tau in float32, per group. */
+  readonly tau: Tensor;
+  /** Shares of the sums, added in order. (64, groups, 4) */
+  readonly partials: Tensor<Float64Array>;
+  /** 1 where the row's lists are of its last sweep: `keep` makes none. */
+  readonly listed: Uint8Array;
+}
+
+class NativeKernels implements Kernels {
+  readonly engine: Engine;
+  readonly cells: Readonly<Record<string, CellKernel>>;
+  readonly #arena: Arena;
+  readonly #full: number;
+  #call!: NativeCalls;
+  #bytes: Uint8Array | undefined; // keeps the memory alive for #call
+
+  constructor(engine: Engine, addon: NativeAddon, threads: number, arena: Arena) {
+    check(
+      arena.real === "f32",
+      "engine native computes in float32, and this arena is float64. Use engine js for float64.",
+    );
+    this.engine = engine;
+    this.#arena = arena;
+    this.#full = FULL[engine.isa] as number;
+    const scratch = arena.tensor(
+      "native.scratch",
+      [(threads * addon.threadBytes + addon.sharedBytes) / 4],
+      "workspace",
+    );
+    arena.whenAllocated((memory) => {
+      this.#bytes = new Uint8Array(memory.buffer);
+      // Patterns lie behind the weights and their panels, and much of their room is never touched.
+      this.#call = addon.bind(this.#bytes, engine.isa, threads, scratch.ptr, arena.range("pattern").ptr);
+    });
+    this.cells = {
+      lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
+    };
+  }
+
+  planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
+    const arena = this.#arena;
+    const [N, K] = tensor.shape as [number, number];
+    const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
+    return {
+      tensor,
+      uses,
+      nt: uses.nt ? packed("nt", [panels(N), K, PANEL]) : undefined,
+      nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
+      lookup: uses.lookup
+        ? {
+            columns: packed("columns", [K, N]),
+            sums: arena.tensor(`${tensor.name}.sums`, [K, N], "workspace"),
+            touched: arena.ints(`${tensor.name}.touched`, [K], "workspace"),
+          }
+        : undefined,
+    };
+  }
+
+  planPattern(site: Site, dense: Tensor): NativePattern {
+    const arena = this.#arena;
+    const { name, rows, cols, groups } = site;
+    const room = cols + LIST_SLACK;
+    return {
+      ...planPattern(arena, site, dense),
+      values: arena.tensor(`${name}.values`, [rows, room], "pattern"),
+      offsets: arena.ints(`${name}.offsets`, [Math.ceil((rows * room) / 2)], "pattern"),
+      starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
+      tau: arena.tensor(`${name}.tau`, [groups.length], "pattern"),
+      partials: arena.doubles(`${name}.partials`, [SWEEP_TASKS, groups.length, PART_COLUMNS], "pattern"),
+      listed: new Uint8Array(rows),
+    };
+  }
+
+  planTN(): void {} // the threads' scratch memory serves any size
+
+  pack(weight: Weight): void {
+    const { tensor, nt, nn, lookup } = weight as NativeWeight;
+    const [N, K] = tensor.shape as [number, number];
+    if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
+    if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
+    if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
+  }
+
+  gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as NativeWeight).nt, w, "nt");
+    this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
+  }
+
+  gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
+    this.#call.product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
+  }
+
+  gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void {
+    const [N, K] = out.shape as [number, number];
+    this.#call.productTN(rows, N, K, at(g, gRow, N), at(x, xRow, K), out.ptr);
+  }
+
+  lookup(out: Tensor, outRow: number, index: IntTensor, indexRow: number, w: Weight, rows: number): void {
+    const [N, K] = w.tensor.shape as [number, number];
+    const { columns } = planned((w as NativeWeight).lookup, w, "lookup");
+    this.#call.gatherRows(at(out, outRow, N), columns.ptr, at(index, indexRow, 1), rows, N, K);
+  }
+
+  lookupGradient(
+    out: Tensor,
+    index: IntTensor,
+    indexRow: number,
+    g: Tensor,
+    gRow: number,
+    w: Weight,
+    rows: number,
+  ): void {
+    const [N, K] = out.shape as [number, number];
+    const { sums, touched } = planned((w as NativeWeight).lookup, w, "lookup");
+    this.#call.lookupGradient(out.ptr, at(index, indexRow, 1), at(g, gRow, N), rows, N, K, sums.ptr, touched.ptr);
+  }
+
+  gather(out: Tensor, outRow: number, table: Tensor, index: IntTensor, indexRow: number, rows: number): void {
+    const [V, E] = [table.shape[0] as number, table.rowLength];
+    this.#call.gatherRows(at(out, outRow, E), table.ptr, at(index, indexRow, 1), rows, E, V);
+  }
+
+  scatterAdd(table: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, rows: number): void {
+    const [V, E] = [table.shape[0] as number, table.rowLength];
+    this.#call.scatterRows(table.ptr, at(index, indexRow, 1), at(g, gRow, E), rows, E, V);
+  }
+
+  compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
+    const { dense, site, tau, listed } = pattern as NativePattern;
+    const { kind } = rule;
+    const pruned = kind === "threshold" || kind === "stochastic";
+    // No magnitude is at most -1: nothing is dropped.
+    for (let group = 0; group < site.groups.length; group++)
+      tau.data[group] = pruned ? (rule.tau[group] as number) : -1;
+    const lists = kind === "keep" ? 0 : LISTS;
+    if (kind === "custom") {
+      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
+      rule.apply?.(dense.data, row, rows, site.cols);
+      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
+    } else {
+      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
+    }
+    listed.fill(lists ? 1 : 0, row, row + rows);
+  }
+
+  #sweep(pattern: NativePattern, row: number, rows: number, rule: DropRule, sums: SiteStatistics, flags: number): void {
+    const { site, dense, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
+    this.#call.compress(
+      at(dense, row, site.cols),
+      rows,
+      site.cols,
+      site.groups.length,
+      row,
+      rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+      tau.ptr,
+      rule.key,
+      sums.sums.ptr,
+      sums.histogram.ptr,
+      flags,
+      at(bitmap, row, wordsPerRow),
+      at(rowCounts, row, 1),
+      values.ptr,
+      offsets.ptr,
+      at(starts, row, starts.rowLength),
+      partials.ptr,
+    );
+  }
+
+  spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
+    const { dense, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const [N, K] = w.tensor.shape as [number, number];
+    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
+    return this.#call.sparseProduct(
+      rows,
+      N,
+      K,
+      at(dense, row, N),
+      at(rowCounts, row, 1),
+      at(starts, row, starts.rowLength),
+      values.ptr,
+      offsets.ptr,
+      ptr,
+      at(out, outRow, K),
+      this.#fullShare(pattern as NativePattern, row, rows),
+    );
+  }
+
+  spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
+    const { dense, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const [N, K] = out.shape as [number, number];
+    return this.#call.sparseProductTN(
+      rows,
+      N,
+      K,
+      at(dense, row, N),
+      at(rowCounts, row, 1),
+      at(starts, row, starts.rowLength),
+      values.ptr,
+      offsets.ptr,
+      at(x, xRow, K),
+      out.ptr,
+      this.#fullShare(pattern as NativePattern, row, rows),
+    );
+  }
+
+  /** FULL, or a share below any where rows without lists (rule `keep`) are among them. */
+  #fullShare({ listed }: NativePattern, row: number, rows: number): number {
+    const first = listed.indexOf(0, row);
+    return first >= 0 && first < row + rows ? -1 : this.#full;
+  }
+
+  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
+    const N = bias.length;
+    this.#call.setRows(at(out, outRow, N), rows, N, bias.ptr, bias2 ? bias2.ptr : 0);
+  }
+
+  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void {
+    const N = out.length;
+    this.#call.addColumnSums(out.ptr, at(g, gRow, N), rows, N);
+  }
+
+  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void {
+    const N = out.rowLength;
+    this.#call.addInto(at(out, outRow, N), at(a, aRow, N), rows * N);
+  }
+
+  #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
+    const c = states[0] as Tensor;
+    this.#call.lstmForward(
+      rows,
+      H,
+      at(gates, row, 4 * H),
+      at(c, row, H),
+      at(c, row + rows, H),
+      at(h, row + rows, H),
+      at(keeps[0] as Tensor, row, H),
+    );
+  }
+
+  #lstmBackward({ row, rows, hidden: H, gates, states, keeps, dh, dStates }: CellStep): void {
+    this.#call.lstmBackward(
+      rows,
+      H,
+      at(gates, row, 4 * H),
+      at(states[0] as Tensor, row, H),
+      at(keeps[0] as Tensor, row, H),
+      dh.ptr,
+      (dStates[0] as Tensor).ptr,
+    );
+  }
+
+  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void {
+    const N = out.rowLength;
+    // hash >= p 2^32 for integers: hash >= ceil(p 2^32).
+    const limit = Math.min(Math.ceil(p * 2 ** 32), 2 ** 32 - 1);
+    this.#call.dropout(at(out, outRow, N), at(a, aRow, N), rows * N, limit, 1 / (1 - p), key);
+  }
+
+  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number {
+    return this.#call.softmaxCrossEntropy(logits.ptr, at(targets, targetRow, 1), rows, logits.rowLength, scale);
+  }
+
+  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number {
+    const N = y.rowLength;
+    return this.#call.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
+  }
+
+  sumSquares(x: Tensor): number {
+    return this.#call.sumSquares(x.ptr, x.length);
+  }
+
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
+    this.#call.sgd(
+      value.ptr,
+      gradient.ptr,
+      momentum ? momentum.ptr : 0,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.momentum,
+      s.learningRate,
+    );
+  }
+
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
+    this.#call.rmsprop(
+      value.ptr,
+      gradient.ptr,
+      square.ptr,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.alpha,
+      1 - s.alpha,
+      s.learningRate,
+      s.epsilon,
+    );
+  }
+
+  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
+    this.#call.adam(
+      value.ptr,
+      gradient.ptr,
+      m.ptr,
+      v.ptr,
+      value.length,
+      s.gradientScale,
+      decoupled ? 0 : s.weightDecay,
+      decoupled ? 1 - s.learningRate * s.weightDecay : 1,
+      s.beta1,
+      1 - s.beta1,
+      s.beta2,
+      1 - s.beta2,
+      s.learningRate / (1 - s.beta1 ** s.step),
+      Math.sqrt(1 - s.beta2 ** s.step),
+      s.epsilon,
+    );
+  }
+}
+
+/** Byte address of a row of `rowLength` elements of 4 bytes. */
+function at(tensor: { readonly ptr: number }, row: number, rowLength: number): number {
+  return tensor.ptr + row * rowLength * 4;
+}
+
+function panels(columns: number): number {
+  return Math.ceil(columns / PANEL);
+}
+
+function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
+  if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
+  return packed;
+}

@@ -1,0 +1,92 @@
+/**
+ * What only engine `native` has: threads, forced instruction sets, checks of indices. Its kernels are
+ * tested by the contract suite of all engines.
+ */
+import { describe, expect, test } from "vitest";
+import { Arena, type Tensor } from "../core/arena.ts";
+import type { Engine } from "../kernels/kernels.ts";
+import { Model, type ModelSpec } from "../nn/model.ts";
+import { parsePolicy } from "../sparse/policies.ts";
+import { Trainer } from "../train/trainer.ts";
+import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "./native-addon.ts";
+
+const isas = hasNativeAddon() ? loadNativeAddon().isas() : [];
+
+/** Big enough that every kernel of a step forks; odd sizes, so that the last task is a small one. */
+const specs: Record<string, ModelSpec> = {
+  "one-hot": {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "lstm",
+    hiddenSize: 130,
+    numLayers: 2,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
+  embedding: {
+    input: { kind: "tokens", vocabulary: 90, embedding: 70 },
+    cell: "lstm",
+    hiddenSize: 200,
+    numLayers: 1,
+    output: { kind: "classes", size: 90, positions: "all" },
+  },
+};
+
+/** All weights and gradients after two steps, and the loss. */
+function train(engine: Engine, spec: ModelSpec, policy: string): { loss: number; bits: Buffer[] } {
+  const model = new Model(engine, spec, { T: 5, B: 50 });
+  const trainer = new Trainer(model, { policy: parsePolicy(policy), seed: 3, maxSteps: 2, optimizer: "adam" });
+  let loss = 0;
+  for (let step = 0; step < 2; step++) {
+    const tokens = model.tokens as Tensor<Int32Array>;
+    for (let i = 0; i < tokens.length; i++) {
+      tokens.data[i] = (i * 7 + step * 13) % 65;
+      model.head.targets.data[i] = (i * 11 + step) % 65;
+    }
+    loss = trainer.step().loss;
+  }
+  const tensors = model.parameters.flatMap(({ value, gradient }) => [value, gradient]);
+  return { loss, bits: tensors.map(({ data }) => Buffer.from(data.slice().buffer)) };
+}
+
+describe.each(isas)("native engine, %s", (isa) => {
+  test.each(
+    Object.keys(specs).flatMap((name) => ["dense", "density:0.1", "threshold:1e-5"].map((policy) => [name, policy])),
+  )("%s, %s: the bits do not depend on the number of threads", async (name, policy) => {
+    const spec = specs[name as string] as ModelSpec;
+    const one = train(await loadNativeEngine(1, isa), spec, policy as string);
+    for (const threads of [2, 3]) {
+      const several = train(await loadNativeEngine(threads, isa), spec, policy as string);
+      expect(several.loss).toBe(one.loss);
+      for (const [i, bits] of one.bits.entries()) expect(Buffer.compare(several.bits[i] as Buffer, bits)).toBe(0);
+    }
+  });
+
+  test("names the instruction set, and refuses an index out of range", async () => {
+    const engine = await loadNativeEngine(1, isa);
+    expect(engine.isa).toBe(isa);
+    const arena = new Arena();
+    const kernels = engine.attach(arena);
+    const table = arena.tensor("table", [4, 3], "weights");
+    const out = arena.tensor("out", [2, 3], "activations");
+    const index = arena.ints("index", [2], "batch");
+    const logits = arena.tensor("logits", [2, 4], "workspace");
+    arena.allocate();
+    for (const wrong of [4, -1, 2 ** 31 - 1]) {
+      index.data.set([1, wrong]);
+      expect(() => kernels.gather(out, 0, table, index, 0, 2)).toThrow(`row 1 holds the index ${wrong}`);
+      expect(() => kernels.scatterAdd(table, index, 0, out, 0, 2)).toThrow(RangeError);
+      expect(() => kernels.softmaxCrossEntropy(logits, index, 0, 2, 1)).toThrow(RangeError);
+    }
+    expect([...out.data, ...table.data, ...logits.data].every((x) => x === 0)).toBe(true);
+    index.data.set([1, 3]);
+    kernels.gather(out, 0, table, index, 0, 2);
+  });
+});
+
+test("an unknown instruction set is refused with the choices", async () => {
+  if (isas.length === 0) {
+    await expect(loadNativeEngine()).rejects.toThrow(/no native engine/);
+    return;
+  }
+  await expect(loadNativeEngine(1, "sse9")).rejects.toThrow(new RegExp(isas.join(".*")));
+  expect((await loadNativeEngine(1, "")).isa).toBe(isas[0]);
+});
