@@ -15,11 +15,12 @@ const HELP = `npm run bench -- COMMAND [options]
   list      the workloads
 
   --workload W1[,W2...]|all   default W1
-  --engine js|wasm|auto       default wasm
+  --engine js|wasm|native    default wasm
   --policy NAME[;NAME...]     step: default dense;density:0.2;density:0.1;density:0.05;energy:0.99;none
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
-  --threads N                 default 1
+  --head-policy P             of the logits' gradient, beside every policy but dense; default dense
+  --threads N                 default 1; more with engine native
   --steps N                   timed steps, default 21 (heap: 1000)
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
   --json                      one JSON object a line (heap: always)
@@ -107,6 +108,7 @@ async function stepRowsOf(workloadName, note) {
     workload: WORKLOADS[workloadName],
     engine: options.engine,
     policies: chosen,
+    headPolicy: parsePolicy(options["head-policy"]).name,
     peers: preparePeers(options.peers, note),
     threads: whole("threads", 1),
     steps: whole("steps", 21),
@@ -145,6 +147,7 @@ function parse() {
         workload: { type: "string", default: "W1" },
         engine: { type: "string", default: "wasm" },
         policy: { type: "string" },
+        "head-policy": { type: "string", default: "dense" },
         peers: { type: "string", default: "none" },
         threads: { type: "string", default: "1" },
         steps: { type: "string" },

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 
 import { RandomStream } from "../dist/core/random.js";
 import { loadEngine } from "../dist/kernels/engines.js";
+import "../dist/runs/native-addon.js";
 import { Model } from "../dist/nn/model.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
@@ -20,11 +21,12 @@ export const NO_POLICY = "none";
 const BATCHES = 8;
 
 /** A trainer on random batches: `step()` is one full step of the workload. */
-export function makeOurs(engine, workload, policy, seed = 1) {
+export function makeOurs(engine, workload, policy, { seed = 1, headPolicy = "dense" } = {}) {
   const { B, T } = workload;
   const model = new Model(engine, modelSpec(workload), { T, B });
   const trainer = new Trainer(model, {
     policy: parsePolicy(policy === NO_POLICY ? "dense" : policy),
+    headPolicy: headPolicy === "dense" || policy === NO_POLICY ? undefined : parsePolicy(headPolicy),
     seed,
     maxSteps: Number.MAX_SAFE_INTEGER,
     optimizer: "sgd",

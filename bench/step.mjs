@@ -36,9 +36,9 @@ export class BenchError extends Error {
 }
 
 /** Rows of one workload, in the order ours, peers. */
-export async function stepRows({ workloadName, workload, engine, policies, peers, threads, steps, note }) {
+export async function stepRows({ workloadName, workload, engine, policies, headPolicy, peers, threads, steps, note }) {
   const tools = [
-    ...policies.map((policy) => ({ tool: "gatesieve", policy })),
+    ...policies.map((policy) => ({ tool: "gatesieve", policy, headPolicy: policy === "dense" ? "dense" : headPolicy })),
     ...(peers.includes("js") ? [{ tool: "tfjs" }, { tool: "jax-js" }] : []),
     ...(peers.includes("pytorch")
       ? [
@@ -130,6 +130,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     engine: identity.engine,
     isa: identity.isa,
     policy: tool.policy ?? null,
+    headPolicy: tool.headPolicy ?? null,
     density: tool.policy ? of("density") : null,
     threads: identity.threads,
     msMedian,

@@ -41,13 +41,14 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 async function startOurs() {
   const { keptShare, loadEngine, makeOurs, VERSION } = await import("./ours.mjs");
-  const engine = await loadEngine(options.engine);
-  const { model, trainer, step } = makeOurs(engine, workload, options.policy, options.seed);
+  const threads = options.engine === "native" ? options.threads : 1; // the others run one
+  const engine = await loadEngine(options.engine, threads);
+  const { model, trainer, step } = makeOurs(engine, workload, options.policy, options);
   return {
     version: VERSION,
     engine: engine.name,
     isa: engine.isa,
-    threads: 1, // no engine of ours has more yet
+    threads,
     step: () => step().loss,
     extra: () => ({ arenaMiB: model.arena.memory.buffer.byteLength / 2 ** 20 }),
     sample() {

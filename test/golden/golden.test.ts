@@ -4,6 +4,7 @@ import type { Tensor } from "../../src/core/arena.ts";
 import { loadEngine } from "../../src/kernels/engines.ts";
 import type { Engine } from "../../src/kernels/kernels.ts";
 import { Model, type ModelSpec } from "../../src/nn/model.ts";
+import { hasNativeAddon } from "../../src/runs/native-addon.ts";
 import { parsePolicy } from "../../src/sparse/policies.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import {
@@ -38,6 +39,7 @@ const TOLERANCES: readonly Tolerance[] = [
   { engine: "js", real: "f64", ...DOUBLE },
   { engine: "js", real: "f32", ...SINGLE },
   { engine: "wasm", real: "f32", ...SINGLE },
+  ...(hasNativeAddon() ? [{ engine: "native", real: "f32", ...SINGLE } as const] : []),
 ];
 
 describe.each(TOLERANCES)("$engine in $real agrees with PyTorch", ({ engine: engineName, real, pass, run }) => {
