@@ -8,7 +8,7 @@
  * stopped and continued. Writes docs/results/NAME.json and NAME.md.
  */
 import { execFileSync, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 
@@ -146,6 +146,7 @@ function markdown(rows, runs) {
 await runAll();
 const runs = finishedRuns();
 const rows = summarise(runs);
+mkdirSync(new URL("../docs/results/", import.meta.url), { recursive: true });
 const out = (extension) => new URL(`../docs/results/${options.name}.${extension}`, import.meta.url).pathname;
 writeFileSync(
   out("json"),
