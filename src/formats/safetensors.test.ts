@@ -91,6 +91,7 @@ describe("safetensors", () => {
   test("random bytes are refused, with an error of ours", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.string(), (bytes, header) => {
+        fc.pre(header.trim() !== "}"); // "{}" is a good file without tensors
         for (const hostile of [bytes, file(`{${header}`)])
           expect(() => readSafetensors(hostile)).toThrow(SafetensorsError);
       }),
