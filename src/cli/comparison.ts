@@ -53,6 +53,7 @@ export function comparisonRows(runs: readonly ComparedRun[]): string[][] {
     row("  added by the policy", ({ dropped }) => percent(dropped)),
     row("  there by themselves", ({ naturalZeros }) => percent(naturalZeros)),
     row("energy kept (squared norm)", ({ energy }) => percent(energy, 2)),
+    row("cosine to the dense gradient, at the end", ({ fidelity }) => fixed(fidelity, 4)),
     row("MACs skipped: recurrent products", ({ macsSkippedRecurrent }) => percent(macsSkippedRecurrent)),
     row("MACs skipped: all training", ({ macsSkippedAll }) => percent(macsSkippedAll)),
     row("time per step", (summary) => milliseconds(stepMs(summary))),

@@ -31,7 +31,7 @@ export function score(name: string, value: number | undefined): string {
 }
 
 /** Per layer and gate, averaged over all steps. */
-function sparsityTable({ sites, sparsity }: EndEvent): string {
+function sparsityTable({ sites, sparsity, fidelity }: EndEvent): string {
   const row = (layer: string, gate: string, shares: Sparsity) => [
     layer,
     gate,
@@ -44,7 +44,9 @@ function sparsityTable({ sites, sparsity }: EndEvent): string {
     groups.map((group, index) => row(index === 0 ? site : "", group.group, group)),
   );
   const head = heads(["sparsity of gate gradients", "gate", "zeros", "= added", "+ natural", "energy kept"]);
-  return table([head, ...rows, row("all", "", sparsity)], [0, 1]);
+  const shares = table([head, ...rows, row("all gates", "", sparsity)], [0, 1]);
+  if (fidelity === null) return shares;
+  return `${shares}\n${paint.dim(`at the end, cosine of the gradient to a fully dense one of the same batch: ${fixed(fidelity, 4)}`)}`;
 }
 
 function macTable(products: readonly ProductMacs[], engine: string): string {

@@ -100,6 +100,7 @@ describe("summaries", () => {
       naturalZeros: end.sparsity.naturalZeros,
       dropped: end.sparsity.dropped,
       energy: end.sparsity.energy,
+      fidelity: end.fidelity,
       macsSkippedAll: end.macs.macsSkippedAll,
       macsSkippedRecurrent: end.macs.macsSkippedRecurrent,
       seconds: end.seconds,

@@ -81,6 +81,8 @@ export interface RunSummary {
   readonly dropped: number | null;
   /** Realised local energy. */
   readonly energy: number | null;
+  /** Cosine of the gradient against a dense backward, at the end. */
+  readonly fidelity: number | null;
   readonly macsSkippedRecurrent: number | null;
   readonly macsSkippedAll: number | null;
   /** Of training alone. */
@@ -244,6 +246,7 @@ export function summarize(
     naturalZeros: sparsity("naturalZeros"),
     dropped: sparsity("dropped"),
     energy: sparsity("energy"),
+    fidelity: finite(end?.fidelity),
     macsSkippedRecurrent: average((event) => event.macs.macsSkippedRecurrent),
     macsSkippedAll: average((event) => event.macs.macsSkippedAll),
     seconds: finite(seconds),

@@ -58,6 +58,11 @@ export interface EndEvent {
   readonly sparsity: Sparsity;
   /** Per site; the head is one of them where it has a policy. */
   readonly sites: readonly SiteObservation[];
+  /**
+   * Cosine of the whole gradient under the policy against a fully dense backward, on the training batch
+   * after the last, with the best weights. Null if the run was stopped before.
+   */
+  readonly fidelity: number | null;
   readonly macs: MacShares;
   /** Totals per product. */
   readonly products: readonly ProductMacs[];

@@ -91,6 +91,8 @@ test("it learns, reports, and ends with the best weights", () => {
   expect(training.validate().loss).toBe(end.validLoss);
   expect(end.sparsity.sparsity).toBeGreaterThan(0.05);
   expect(end.sites.map(({ site }) => site)).toEqual(["lstm.l0", "lstm.l1"]);
+  expect(end.fidelity).toBeGreaterThan(0.9);
+  expect(end.fidelity).toBeLessThan(1);
   expect(end.macs.macsSkippedRecurrent).toBeGreaterThan(0);
   expect(model.size).toBe(end.products.length > 0 ? 4 * 8 * (6 + 8 + 2) + 4 * 8 * (8 + 8 + 2) + 6 * 9 : 0);
 });

@@ -10,6 +10,7 @@ import { SparsityTally } from "../sparse/observation.ts";
 import type { BatchCursor, Task } from "../tasks/task.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
 import type { EndEvent, StepEvent, TrainEvent } from "./events.ts";
+import { fidelityProbe } from "./probe.ts";
 import type { Trainer } from "./trainer.ts";
 
 export interface TrainingOptions {
@@ -173,9 +174,13 @@ export class Training {
     const { trainer, task } = this;
     const finished = reason !== "stopped" && Number.isFinite(this.#bestLoss);
     let test: Evaluation | undefined;
+    let fidelity: number | null = null;
     if (finished) {
+      const { model } = trainer;
       trainer.optimizer.value.data.set(this.#best);
-      trainer.model.pack();
+      model.pack();
+      if (this.#cursor.next(model.buffers())) model.resetCarried();
+      fidelity = fidelityProbe(model).cosine;
       test = evaluate(trainer.model, task, "test", trainer.options.seed);
     }
     return {
@@ -190,6 +195,7 @@ export class Training {
       testScores: test?.scores ?? {},
       sparsity: this.#tally.overall(trainer.model.sites.length),
       sites: this.#tally.sites(),
+      fidelity,
       macs: macShares(this.#totals),
       products: this.#totals.map((product) => ({ ...product })),
     };
