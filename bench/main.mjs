@@ -1,5 +1,5 @@
 /**
- * Benchmarks of Gatesieve and its peers: `npm run bench -- step | profile | heap | report | list`.
+ * Benchmarks of Gatesieve and its peers: `npm run bench -- step | kernels | profile | heap | report | list`.
  * docs/benchmarks.md explains the options and the fields.
  */
 import { getPriority } from "node:os";
@@ -9,6 +9,7 @@ import { describe, gflop, parameterCount, WORKLOADS } from "./workloads.mjs";
 const HELP = `npm run bench -- COMMAND [options]
 
   step      times full training steps, ours and peers', side by side
+  kernels   the products of one layer, dense and sparse over densities, with the crossover
   profile   where one of our steps spends its time, kernel by kernel
   heap      many steps: the arena must not grow, the heap must stay flat
   report    step and heap of one workload, written to docs/results/ with the bars reached and missed
@@ -21,7 +22,14 @@ const HELP = `npm run bench -- COMMAND [options]
   --peers none|js|pytorch|all step: default none
   --head-policy P             of the logits' gradient, beside every policy but dense; default dense
   --threads N                 default 1; more with engine native
-  --steps N                   timed steps, default 21 (heap: 1000)
+  --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
+  --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
+  --runs FOLDER               where runs are kept, default runs
+  --H N[,N...]                kernels: widths, default 128,512,650
+  --densities P[,P...]        kernels: default 1,0.7,0.5,0.35,0.2,0.1,0.05,0.01
+  --isa NAME[,NAME...]        kernels: instruction sets of engine native, default the best
+  --svg FILE                  kernels: speed-ups as a chart
+  --name NAME                 kernels: writes docs/results/NAME.md, .json and .svg
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
   --json                      one JSON object a line (heap: always)
 `;
@@ -37,9 +45,11 @@ const COMMANDS = {
     }
   },
   async step() {
-    for (const workloadName of workloads()) {
-      const workload = WORKLOADS[workloadName];
-      const rows = await stepRowsOf(workloadName, note);
+    const { workloadOfRun } = await import("./ours.mjs");
+    const table = options.run ? await workloadOfRun(options.runs, options.run) : WORKLOADS;
+    for (const workloadName of options.run ? Object.keys(table) : workloads()) {
+      const workload = table[workloadName];
+      const rows = await stepRowsOf(workloadName, note, workload);
       if (options.json) for (const row of rows) print(row);
       else {
         const { formatStepTable } = await import("./step.mjs");
@@ -48,6 +58,34 @@ const COMMANDS = {
         console.log(`${formatStepTable(rows)}\n`);
       }
     }
+  },
+  async kernels() {
+    const { DENSITIES, kernelRows, printKernels } = await import("./kernels.mjs");
+    const notes = [];
+    const rows = await kernelRows({
+      engineName: options.engine,
+      isas: options.isa?.split(",") ?? [undefined],
+      threads: whole("threads", 1),
+      widths: numbers("H", [128, 512, 650], (value) => Number.isInteger(value) && value >= 1, "whole numbers from 1"),
+      densities: numbers("densities", DENSITIES, (value) => value > 0 && value <= 1, "numbers above 0, up to 1"),
+      rounds: whole("steps", 21),
+      note: (message) => notes.push(message) && note(message),
+    });
+    if (options.json) for (const row of rows) print(row);
+    else printKernels(rows);
+    if (!options.svg && !options.name) return;
+    const { writeFileSync } = await import("node:fs");
+    const { kernelChart, kernelPage, machineName } = await import("./report.mjs");
+    if (options.svg) writeFileSync(options.svg, `${kernelChart(rows)}\n`);
+    if (!options.name) return;
+    if (getPriority() !== 0) notes.push(`run at priority ${getPriority()} (nice), beside other work`);
+    const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
+    const to = new URL(`../docs/results/${options.name}`, import.meta.url).pathname;
+    const machine = machineName();
+    writeFileSync(`${to}.json`, `${JSON.stringify({ command, machine, notes, rows }, null, 1)}\n`);
+    writeFileSync(`${to}.svg`, `${kernelChart(rows)}\n`);
+    writeFileSync(`${to}.md`, kernelPage({ name: options.name, command, rows, notes, machine }));
+    note(`wrote docs/results/${options.name}.md, .json and .svg`);
   },
   async heap() {
     const { GatesieveError } = await import("../dist/core/check.js");
@@ -97,7 +135,7 @@ const COMMANDS = {
   },
 };
 
-async function stepRowsOf(workloadName, note) {
+async function stepRowsOf(workloadName, note, workload = WORKLOADS[workloadName]) {
   if (!PEERS.includes(options.peers)) fail(`unknown peers "${options.peers}". The choices are: ${PEERS.join(", ")}.`);
   const { preparePeers, stepRows } = await import("./step.mjs");
   const { DEFAULT_POLICY, NO_POLICY, parsePolicy } = await import("./ours.mjs");
@@ -105,7 +143,7 @@ async function stepRowsOf(workloadName, note) {
   for (const policy of chosen) if (policy !== NO_POLICY) parsePolicy(policy);
   return stepRows({
     workloadName,
-    workload: WORKLOADS[workloadName],
+    workload,
     engine: options.engine,
     policies: chosen,
     headPolicy: parsePolicy(options["head-policy"]).name,
@@ -152,6 +190,13 @@ function parse() {
         threads: { type: "string", default: "1" },
         steps: { type: "string" },
         spoil: { type: "string", default: "none" },
+        run: { type: "string" },
+        runs: { type: "string", default: "runs" },
+        H: { type: "string" },
+        densities: { type: "string" },
+        isa: { type: "string" },
+        svg: { type: "string" },
+        name: { type: "string" },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -178,6 +223,13 @@ function whole(name, otherwise) {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) fail(`--${name} is "${text}"; give a whole number of at least 1.`);
   return value;
+}
+
+/** Numbers with commas between them. */
+function numbers(name, otherwise, fits, expected) {
+  const values = options[name]?.split(",").map(Number) ?? otherwise;
+  if (!values.every(fits)) fail(`--${name} is "${options[name]}"; give ${expected}, such as ${otherwise.join(",")}.`);
+  return values;
 }
 
 function print(row) {

@@ -1,10 +1,13 @@
 /** Gatesieve's side of the benchmarks: a model of a workload, its trainer, and random batches. */
 import { readFileSync } from "node:fs";
 
+import { check } from "../dist/core/check.js";
 import { RandomStream } from "../dist/core/random.js";
 import { loadEngine } from "../dist/kernels/engines.js";
 import "../dist/runs/native-addon.js";
 import { Model } from "../dist/nn/model.js";
+import { openModel } from "../dist/runs/open.js";
+import { makeModel } from "../dist/runs/parts.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
 import { Trainer } from "../dist/train/trainer.js";
@@ -50,6 +53,69 @@ export function makeOurs(engine, workload, policy, { seed = 1, headPolicy = "den
       return trainer.step();
     },
   };
+}
+
+/**
+ * A trainer on a run's weights and text, with the run's optimizer at learning rate 0: every step
+ * does all its work, and gradients stay those of the run's end.
+ */
+export async function makeFromRun(engine, { runs, run }, policy, { headPolicy = "dense" } = {}) {
+  const { config, task, model: trained } = await openWeights(runs, run);
+  const { sequenceLength: T, batchSize: B, ...train } = config.train;
+  const model = makeModel(config, task, engine, T, B);
+  const trainer = new Trainer(model, {
+    ...train,
+    policy: parsePolicy(policy === NO_POLICY ? "dense" : policy),
+    headPolicy: headPolicy === "dense" || policy === NO_POLICY ? undefined : parsePolicy(headPolicy),
+    seed: config.seed,
+    maxSteps: Number.MAX_SAFE_INTEGER,
+    learningRate: 0,
+    schedule: "constant",
+  });
+  if (policy === NO_POLICY) for (const site of model.sites) site.watched = false;
+  const weights = new Map(trained.parameters.map(({ name, value }) => [name, value.data]));
+  for (const { name, value } of model.parameters) value.data.set(weights.get(name));
+  model.pack();
+  const cursor = task.batches("train", { T, B, seed: config.seed });
+  return {
+    model,
+    trainer,
+    step() {
+      if (cursor.next(model.buffers())) model.resetCarried();
+      return trainer.step();
+    },
+  };
+}
+
+/** { "run ID": its shapes as a workload }. */
+export async function workloadOfRun(runs, run) {
+  const { id, config, model } = await openWeights(runs, run);
+  const { input, hiddenSize: H, numLayers: layers, output } = model.spec;
+  const { batchSize: B, sequenceLength: T } = config.train;
+  const { vocabulary, embedding, size } = input;
+  check(output.kind === "classes", `run ${id} predicts values; step --run wants a run that predicts classes.`);
+  const workload = {
+    input:
+      input.kind === "features"
+        ? { features: size }
+        : embedding
+          ? { tokens: vocabulary, embedding }
+          : { oneHot: vocabulary },
+    layers,
+    H,
+    V: output.size,
+    B,
+    T,
+    positions: output.positions,
+    carried: true,
+    run: { runs, run },
+  };
+  return { [`run ${id}`]: workload };
+}
+
+/** As small as a model can be: only its weights are wanted. */
+function openWeights(runs, run) {
+  return openModel(runs, run, { T: 1, B: 1, engine: "js" });
 }
 
 function drawBatches(model, { input }, seed) {

@@ -1,6 +1,10 @@
-/** Turns one run of `step` and `heap` on W1 into a page: the table, and each bar with its figure. */
+/** Pages and charts: `step` and `heap` of a workload with each bar and its figure; `kernels` of an engine. */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { scaleLog } from "d3-scale";
+import { line } from "d3-shape";
+import { colourClass, dash, escapeMarkup, legend, px, svg, valueAxis } from "../dist/plots/svg.js";
+import { groupName, groupsOf, KERNEL_HEAD, kernelCells, kernelRemarks, PRODUCTS, TOGETHER } from "./kernels.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
 /** onnxruntime-web 1.18, its training build: measured once on a machine of this kind, and no longer to be built. */
@@ -55,9 +59,8 @@ export function page({ command, rows, heapRows, notes, machine }) {
   const [first] = rows;
   const figure = (value, digits = 1) => (value === null ? "" : value.toFixed(digits));
   const dense = rows.find(({ tool, policy }) => tool === "gatesieve" && policy === "dense");
-  const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [
-    line([
+    tableLine([
       "tool",
       "policy",
       "kept",
@@ -71,9 +74,9 @@ export function page({ command, rows, heapRows, notes, machine }) {
       "MiB",
       "dense / this",
     ]),
-    line(["---", "---", ...Array(10).fill("--:")]),
+    tableLine(["---", "---", ...Array(10).fill("--:")]),
     ...rows.map((row) =>
-      line([
+      tableLine([
         `${row.tool} ${row.version} (${row.engine}${row.isa ? `, ${row.isa}` : ""})`,
         row.policy ?? "",
         row.density === null ? "" : `${(100 * row.density).toFixed(1)} %`,
@@ -106,9 +109,124 @@ ${notes.length ? `\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}
 | | | figure |
 |---|---|---|
 ${bars(rows, heapRows)
-  .map(({ text, reached, figure }) => line([text, reached ? "reached" : "**missed**", figure]))
+  .map(({ text, reached, figure }) => tableLine([text, reached ? "reached" : "**missed**", figure]))
   .join("\n")}
 `;
+}
+
+function tableLine(cells) {
+  return `| ${cells.join(" | ")} |`;
+}
+
+export function kernelPage({ name, command, rows, notes, machine }) {
+  const [first] = rows;
+  const sections = groupsOf(rows).map(
+    (group) => `## ${groupName(group)}
+
+${[
+  tableLine(KERNEL_HEAD),
+  tableLine(["---", ...Array(KERNEL_HEAD.length - 1).fill("--:")]),
+  ...kernelCells(group).map(tableLine),
+].join("\n")}
+
+${kernelRemarks(group)
+  .map((text) => `* ${text}`)
+  .join("\n")}
+`,
+  );
+  return `# Products of one layer on ${first.engine}
+
+Dense and sparse products of a recurrent layer, uniformly random patterns; rates and ratios are of ${first.threads === 1 ? "CPU time" : "wall-clock"}. What is timed, and how: [${EXPLAINED}](../${EXPLAINED}#products).
+
+Command: \`${command}\`
+Machine: ${machine}; ${[...new Set(rows.map(({ isa }) => isa))].join(" and ")}; ${first.threads} thread${first.threads === 1 ? "" : "s"}; Node ${process.versions.node}; ${first.date}. Medians of ${first.rounds} rounds. Rows as JSON: [${name}.json](${name}.json).
+
+![speed-up over density](${name}.svg)
+${notes.length ? `\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}
+${sections.join("\n")}`;
+}
+
+/** Speed-up over dense against density, both logarithmic; a panel for each instruction set and width. */
+export function kernelChart(rows) {
+  const sparse = rows.filter(({ speedup }) => speedup !== null);
+  const groups = groupsOf(sparse);
+  const names = [...PRODUCTS, `${TOGETHER}, compress included`];
+  const columns = Math.min(2, groups.length);
+  const panel = { width: 400, height: 320, gap: 30 };
+  const width = columns * panel.width + (columns - 1) * panel.gap;
+  const key = legend(
+    names.map((name, series) => ({ name, series, mark: "line" })),
+    0,
+    width,
+    38,
+  );
+  const top = 38 + key.height;
+  const heightOf = (row) => (row.product === TOGETHER ? row.speedupWithCompress : row.speedup);
+  const values = sparse.map(heightOf);
+  const densities = [...new Set(sparse.map(({ density }) => density))];
+  const panels = groups.map((group, index) => {
+    const left = (index % columns) * (panel.width + panel.gap);
+    const above = top + Math.floor(index / columns) * panel.height;
+    const frame = {
+      left: left + 40,
+      right: left + panel.width - 12,
+      top: above + 44,
+      bottom: above + panel.height - 72,
+    };
+    const x = scaleLog([Math.max(...densities), Math.min(...densities)], [frame.left, frame.right]);
+    const y = scaleLog([Math.min(0.8, ...values), Math.max(2, ...values) * 1.1], [frame.bottom, frame.top]).base(2);
+    return [
+      `<text x="${left}" y="${above + 12}">${escapeMarkup(groupName(group))}</text>`,
+      `<g transform="translate(${left})">${valueAxis(y, { ...frame, left: 40, right: frame.right - left }, "times as fast as dense", (tick) => `${tick}x`)}</g>`,
+      `<path class="axis" d="M${frame.left},${px(y(1))}H${frame.right}"/>`,
+      densityAxis(x, frame, densities),
+      ...[...PRODUCTS, TOGETHER].map((product, series) =>
+        curve(
+          names[series],
+          series,
+          group.filter((row) => row.product === product).map((row) => [row.density, heightOf(row)]),
+          x,
+          y,
+        ),
+      ),
+    ].join("\n");
+  });
+  const height = top + Math.ceil(groups.length / columns) * panel.height;
+  const [{ engine, date }] = rows;
+  return svg(width, height, `Sparse products over dense ones, engine ${engine}, ${date}`, [key.body, ...panels]);
+}
+
+function curve(name, series, points, x, y) {
+  const path = line(
+    ([density]) => px(x(density)),
+    ([, value]) => px(y(value)),
+  );
+  const dots = points.map(
+    ([density, value]) =>
+      `<circle class="mark" cx="${px(x(density))}" cy="${px(y(value))}" r="2.5"><title>${escapeMarkup(`${name} at ${density}: ${value.toFixed(2)}x`)}</title></circle>`,
+  );
+  return `<g class="${colourClass(series)}"><path class="line ${colourClass(series)}" stroke-dasharray="${dash(series)}" d="${path(points)}"/>${dots.join("")}</g>`;
+}
+
+/** Ticks at the measured densities, labels where there is room. */
+function densityAxis(x, frame, densities) {
+  let free = Number.NEGATIVE_INFINITY;
+  const ticks = [...densities]
+    .sort((a, b) => b - a)
+    .map((density) => {
+      const at = px(x(density));
+      const fits = at >= free;
+      if (fits) free = at + 34;
+      const label = fits
+        ? `<text class="faint" text-anchor="middle" x="${at}" y="${frame.bottom + 18}">${density}</text>`
+        : "";
+      return `<path class="axis" d="M${at},${frame.bottom}v5"/>${label}`;
+    });
+  return [
+    `<path class="axis" d="M${frame.left},${frame.bottom}H${frame.right}"/>`,
+    ...ticks,
+    `<text class="faint" text-anchor="middle" x="${px((frame.left + frame.right) / 2)}" y="${frame.bottom + 38}">density: share of gate gradients kept</text>`,
+  ].join("\n");
 }
 
 /** "AMD EPYC, family 26 (Zen 5), 2 cores". */

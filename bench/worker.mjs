@@ -40,10 +40,12 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 
 async function startOurs() {
-  const { keptShare, loadEngine, makeOurs, VERSION } = await import("./ours.mjs");
+  const { keptShare, loadEngine, makeFromRun, makeOurs, VERSION } = await import("./ours.mjs");
   const threads = options.engine === "native" ? options.threads : 1; // the others run one
   const engine = await loadEngine(options.engine, threads);
-  const { model, trainer, step } = makeOurs(engine, workload, options.policy, options);
+  const { model, trainer, step } = workload.run
+    ? await makeFromRun(engine, workload.run, options.policy, options)
+    : makeOurs(engine, workload, options.policy, options);
   return {
     version: VERSION,
     engine: engine.name,
