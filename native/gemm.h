@@ -89,12 +89,13 @@ static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, 
 
 /// c (m, n) += a (m, k) b (k, n), b in panels.
 static void product(Team& team, Size m, Size n, Size k, const float* a, const float* b, float* c) {
-  const double nanoseconds = 2.0 * m * n * k / DENSE_FLOPS_PER_NS;
-  parallel(team, ceilDiv(n, PANEL), nanoseconds, [=](Size panel, int) {
-    const Size j = panel * PANEL;
-    for (Size row = 0; row < m; row += DENSE_ROWS)
-      panelProduct(least(DENSE_ROWS, m - row), least(PANEL, n - j), k, a + row * k, k, 1, b + j * k, c + row * n + j, n);
-  });
+  for (Size row = 0; row < m; row += DENSE_ROWS) {
+    const Size height = least(DENSE_ROWS, m - row);
+    parallel(team, ceilDiv(n, PANEL), 2.0 * height * n * k / DENSE_FLOPS_PER_NS, [=](Size panel, int) {
+      const Size j = panel * PANEL;
+      panelProduct(height, least(PANEL, n - j), k, a + row * k, k, 1, b + j * k, c + row * n + j, n);
+    });
+  }
 }
 
 /// Panels [cols / 64][rows][64] of columns [0, cols) of a matrix with rows of `fromRow`.

@@ -62,30 +62,21 @@ struct LaneLists {
 alignas(64) static constexpr LaneLists laneLists;
 #endif
 
-/// Appends the `count` lanes in `set` to the lists; may write W elements of each. offset: of lane 0.
-INLINE void appendLanes(V x, uint32_t set, int count, uint32_t offset, float* values, uint16_t* offsets) {
+/// Appends the lanes in `set` to the lists; may write W elements of each. offset: of lane 0.
+INLINE void appendLanes(V x, uint32_t set, uint32_t offset, float* values, uint16_t* offsets) {
 #if defined(__AVX512F__)
   const __m512i numbers = __m512i(laneNumbers() * static_cast<int>(ROW_BYTES) + static_cast<int>(offset));
   const __mmask16 mask = static_cast<__mmask16>(set);
-  const __m512 left = _mm512_maskz_compress_ps(mask, __m512(x));
-  const __m256i rows = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(mask, numbers));
-  // Half vectors where they do: whole ones nearly always cross a cache line.
-  if (__builtin_expect(count > 8, 0)) {
-    store(values, V(left));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets), rows);
-  } else {
-    _mm256_storeu_ps(values, _mm512_castps512_ps256(left));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(offsets), _mm256_castsi256_si128(rows));
-  }
+  store(values, V(_mm512_maskz_compress_ps(mask, __m512(x))));
+  const __m512i rows = _mm512_maskz_compress_epi32(mask, numbers);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets), _mm512_cvtepi32_epi16(rows));
 #elif defined(__AVX2__)
-  (void)count;
   const __m128i list = _mm_cvtsi64_si128(static_cast<int64_t>(laneLists.of[set]));
   store(values, V(_mm256_permutevar8x32_ps(__m256(x), _mm256_cvtepu8_epi32(list))));
   const __m128i rows = _mm_slli_epi16(_mm_cvtepu8_epi16(list), 8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(offsets),
                    _mm_add_epi16(rows, _mm_set1_epi16(static_cast<int16_t>(offset))));
 #else
-  (void)count;
   for (int n = 0; set != 0; set &= set - 1, n++) {
     const int lane = __builtin_ctz(set);
     values[n] = x[lane];
@@ -143,7 +134,7 @@ static void sweepRows(Sweep s, Size rows, double* part) {
           after += count;
           if (INDEXED) word |= set << ((c + i) & 31);
           if (LISTED) {
-            appendLanes(left, set, count, static_cast<uint32_t>(((c + i) & (TILE - 1)) * ROW_BYTES), s.values + s.at,
+            appendLanes(left, set, static_cast<uint32_t>(((c + i) & (TILE - 1)) * ROW_BYTES), s.values + s.at,
                         s.offsets + s.at);
             s.at += static_cast<uint32_t>(count);
           }

@@ -1,6 +1,7 @@
 /**
- * Runs the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer: native/harness.cpp
- * calls each of them on odd shapes in heap buffers of exact size, for every instruction set.
+ * Checks the native kernels outside of Node: native/harness.cpp compares each of them with plain loops on odd
+ * shapes, in buffers of exact size. Twice for every instruction set: under AddressSanitizer and
+ * UndefinedBehaviorSanitizer, and as shipped, with buffers between pages that may not be touched.
  *
  *   node scripts/sanitize-native.mjs [avx512|avx2|plain|neon ...]
  */
@@ -8,32 +9,58 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { FLAGS, findCompiler, INSTRUCTION_SETS } from "./build-native.mjs";
 
 const SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"];
 
-const asked = process.argv.slice(2);
-const native = fileURLToPath(new URL("../native", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "gatesieve-sanitize-"));
-let failed = false;
-try {
-  for (const [isa, table, march] of INSTRUCTION_SETS[process.arch]) {
-    if (asked.length > 0 && !asked.includes(isa)) continue;
+/**
+ * Compiles the harness for one instruction set, an entry of INSTRUCTION_SETS, and runs it, through `runner` (a
+ * command and its arguments) where this processor cannot. Whether all is well; if not, what is wrong was printed.
+ */
+export function harness(compiler, [isa, table, march], { flags = [], runner = [], places = [] } = {}) {
+  const native = fileURLToPath(new URL("../native", import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), "gatesieve-harness-"));
+  try {
     const program = join(folder, isa);
     const sources = ["kernels.cpp", "team.cpp", "harness.cpp"].map((name) => join(native, name));
     const defines = [`-DISA_NAME=${isa}`, `-DISA_TABLE=${table}`];
-    run(findCompiler(), [...FLAGS, ...SANITIZE, ...march, ...defines, ...sources, "-o", program, "-pthread"]);
-    run(program, []);
+    return (
+      run([compiler, ...FLAGS, ...flags, ...march, ...defines, ...sources, "-o", program, "-pthread"]) &&
+      run([...runner, program, ...places])
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }
-process.exitCode = failed ? 1 : 0;
 
-function run(program, args) {
-  const { status, signal } = spawnSync(program, args, { stdio: "inherit" });
-  if (status === 0) return;
-  console.error(`${program} ${signal ? `was ended by ${signal}` : `gave exit code ${status}`}`);
-  failed = true;
+function run([command, ...args]) {
+  const { status, signal, error } = spawnSync(command, args, { stdio: "inherit" });
+  if (status === 0) return true;
+  const reason = signal ? `was ended by ${signal}` : status === null ? error.message : `gave exit code ${status}`;
+  console.error(`${command} ${reason}`);
+  return false;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const asked = process.argv.slice(2);
+  const compiler = findCompiler();
+  const sets = INSTRUCTION_SETS[process.arch] ?? [["plain", "kernelsPlain", []]];
+  const unknown = asked.filter((name) => !sets.some(([isa]) => isa === name));
+  if (unknown.length > 0) {
+    const names = sets.map(([isa]) => isa).join(", ");
+    console.error(`unknown instruction set ${unknown.join(", ")} on ${process.arch}. Use one of: ${names}.`);
+    process.exitCode = 2;
+  } else if (!compiler) {
+    console.error("no C++ compiler found (c++, g++, clang++, or $CXX)");
+    process.exitCode = 1;
+  } else {
+    for (const set of sets) {
+      if (asked.length > 0 && !asked.includes(set[0])) continue;
+      console.log(`${set[0]}, with sanitizers`);
+      if (!harness(compiler, set, { flags: SANITIZE })) process.exitCode = 1;
+      console.log(`${set[0]}, as shipped`);
+      if (!harness(compiler, set, { places: ["end", "start"] })) process.exitCode = 1;
+    }
+  }
 }
