@@ -6,8 +6,6 @@ import { RandomStream } from "../dist/core/random.js";
 import { loadEngine } from "../dist/kernels/engines.js";
 import "../dist/runs/native-addon.js";
 import { Model } from "../dist/nn/model.js";
-import { openModel } from "../dist/runs/open.js";
-import { makeModel } from "../dist/runs/parts.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
 import { Trainer } from "../dist/train/trainer.js";
@@ -62,6 +60,7 @@ export function makeOurs(engine, workload, policy, { seed = 1, headPolicy = "den
 export async function makeFromRun(engine, { runs, run }, policy, { headPolicy = "dense" } = {}) {
   const { config, task, model: trained } = await openWeights(runs, run);
   const { sequenceLength: T, batchSize: B, ...train } = config.train;
+  const { makeModel } = await import("../dist/runs/parts.js");
   const model = makeModel(config, task, engine, T, B);
   const trainer = new Trainer(model, {
     ...train,
@@ -113,8 +112,12 @@ export async function workloadOfRun(runs, run) {
   return { [`run ${id}`]: workload };
 }
 
-/** As small as a model can be: only its weights are wanted. */
-function openWeights(runs, run) {
+/**
+ * As small as a model can be: only its weights are wanted. Loaded here, not above: what runs need
+ * would be 15 MB of the memory that a step is said to take.
+ */
+async function openWeights(runs, run) {
+  const { openModel } = await import("../dist/runs/open.js");
   return openModel(runs, run, { T: 1, B: 1, engine: "js" });
 }
 
