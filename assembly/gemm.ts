@@ -181,28 +181,21 @@ export function product(
   }
 }
 
-/** Rows of g and x that one sweep of a transposed product takes: a panel of g is 32 KB. */
-const TN_ROWS: i32 = 256;
-
 /**
- * out (n, k) += g^T x, g (rows, n), x (rows, k). `xPanels` holds 256 rows of x in panels,
- * `gPanel` one panel of g, 32 KB.
+ * Rows [from, to) of out (n, k) += g^T x for at most 256 rows of g (depth, n) and x (depth, k), x already
+ * in panels. `gPanel`: room for one panel of g, 32 KB. `from` is a multiple of 32.
  */
-export function productTN(
-  rows: i32, n: i32, k: i32, g: usize, x: usize, out: usize, xPanels: usize, gPanel: usize, scratch: usize,
+export function productTNSweep(
+  depth: i32, n: i32, k: i32, from: i32, to: i32, g: usize, out: usize, xPanels: usize, gPanel: usize, scratch: usize,
 ): void {
   const gRow = <usize>n * 4;
-  const xRow = <usize>k * 4;
-  for (let r = 0; r < rows; r += TN_ROWS) {
-    const depth = min(TN_ROWS, rows - r);
-    packPanels(depth, k, x + <usize>r * xRow, xRow, xPanels);
-    for (let j = 0; j < n; j += 32) {
-      const width = min(32, n - j);
-      packPanels(depth, width, g + <usize>r * gRow + <usize>j * 4, gRow, gPanel);
-      product(
-        width, k, depth, gPanel, 4, PANEL_BYTES, xPanels, <usize>depth * PANEL_BYTES, out + <usize>j * xRow, xRow, scratch,
-      );
-    }
+  const outRow = <usize>k * 4;
+  for (let j = from; j < to; j += 32) {
+    const width = min(32, to - j);
+    packPanels(depth, width, g + <usize>j * 4, gRow, gPanel);
+    product(
+      width, k, depth, gPanel, 4, PANEL_BYTES, xPanels, <usize>depth * PANEL_BYTES, out + <usize>j * outRow, outRow, scratch,
+    );
   }
 }
 

@@ -8,17 +8,31 @@
  * On V8 a basic block's loads are scheduled before its arithmetic, so loops keep accumulators plus
  * loads of one block within 15 registers; see lab/README.md.
  */
-export { packPanels, packTransposedPanels, product, productTN, transpose } from "./gemm";
-export { compressSweep, compressIndex, sparseProduct, sparseProductTN } from "./sparse";
-export { lstmForward, lstmBackward } from "./lstm";
 export {
-  addInto,
+  adam,
   addColumnSums,
+  addInto,
+  compressIndex,
+  compressSweep,
   dropout,
   gatherRows,
   lookupGradient,
+  lstmBackward,
+  lstmForward,
+  packPanels,
+  packTransposedPanels,
+  product,
+  productTN,
+  rmsprop,
   scatterRows,
+  serve,
   setRows,
-} from "./rows";
-export { softmaxCrossEntropy, squaredError } from "./loss";
-export { adam, rmsprop, sgd, sumSquares } from "./update";
+  sgd,
+  softmaxCrossEntropy,
+  sparseProduct,
+  sparseProductTN,
+  sumSquares,
+  transpose,
+} from "./parallel";
+export { squaredError } from "./loss";
+export { abandon, leadTeam, setLeave } from "./team";

@@ -28,9 +28,8 @@ export function setRows(out: usize, rows: i32, cols: i32, a: usize, b: usize): v
   }
 }
 
-/** out (cols) += column sums of g (rows, cols), four rows at a time. */
-export function addColumnSums(out: usize, g: usize, rows: i32, cols: i32): void {
-  const row = <usize>cols * 4;
+/** out (cols) += column sums of g (rows, cols), four rows at a time. Rows of g are `row` bytes apart. */
+export function addColumnSums(out: usize, g: usize, rows: i32, cols: i32, row: usize): void {
   for (; rows >= 4; rows -= 4) {
     let p = g;
     let to = out;
@@ -66,9 +65,8 @@ export function gatherRows(out: usize, table: usize, index: usize, rows: i32, co
   }
 }
 
-/** Row index[r] of table += row r of g. */
-export function scatterRows(table: usize, index: usize, g: usize, rows: i32, cols: i32): void {
-  const bytes = <usize>cols * 4;
+/** Row index[r] of table += row r of g. Rows of both are `bytes` apart. */
+export function scatterRows(table: usize, index: usize, g: usize, rows: i32, cols: i32, bytes: usize): void {
   for (let r = 0; r < rows; r++) {
     addInto(table + <usize>load<u32>(index) * bytes, g, cols);
     g += bytes;
@@ -77,13 +75,12 @@ export function scatterRows(table: usize, index: usize, g: usize, rows: i32, col
 }
 
 /**
- * Column index[r] of out (n, k) += row r of g (rows, n). The sums are made in rows of `sums` (k, n),
- * which is zero before and after; touched (k): zero before and after.
+ * Column index[r] of out (n, k) += row index[r] of `sums` (k, n), the sums of a look-up's gradients,
+ * which become zero again; touched (k): zero before and after.
  */
-export function lookupGradient(
-  out: usize, index: usize, g: usize, rows: i32, n: i32, k: i32, sums: usize, touched: usize,
+export function addTouched(
+  out: usize, index: usize, rows: i32, n: i32, k: i32, sums: usize, touched: usize,
 ): void {
-  scatterRows(sums, index, g, rows, n);
   for (let r = 0; r < rows; r++) store<i32>(touched + <usize>load<u32>(index + <usize>r * 4) * 4, 1);
   const step = <usize>k * 4;
   for (let column = 0; column < k; column++) {
@@ -101,10 +98,13 @@ export function lookupGradient(
   }
 }
 
-/** out = a * scale where counterHash(key, element) >= limit, else 0; the hash of src/core/random.ts. */
-export function dropout(out: usize, a: usize, length: i32, limit: u32, scale: f32, key: i32): void {
+/**
+ * out = a * scale where counterHash(key, element) >= limit, else 0; the hash of src/core/random.ts.
+ * `first`: number of the first element.
+ */
+export function dropout(out: usize, a: usize, length: i32, limit: u32, scale: f32, key: i32, first: i32): void {
   const golden = i32x4.splat(0x9e3779b9);
-  let position = i32x4(0, 1, 2, 3);
+  let position = i32x4.add(i32x4(0, 1, 2, 3), i32x4.splat(first));
   const keys = i32x4.splat(key);
   const limits = i32x4.splat(<i32>limit);
   const scales = f32x4.splat(scale);

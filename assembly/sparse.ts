@@ -5,13 +5,13 @@
  * in a panel of 32 columns. Lists are cut at every 256 columns, so that the part of a panel one
  * piece refers to is 32 KB and stays in the first-level cache.
  */
-import { PANEL_BYTES, packPanels, product, productTN } from "./gemm";
+import { PANEL_BYTES, product } from "./gemm";
 
 /** Columns (and rows, for the transposed product) of a tile. */
-const TILE: i32 = 256;
+export const TILE: i32 = 256;
 const PAIR_BYTES: usize = 8;
 /** Room for a column's list; a cache line more than needed, so that lists do not fall on the same sets. */
-const COLUMN_BYTES: usize = <usize>TILE * PAIR_BYTES + 64;
+export const COLUMN_BYTES: usize = <usize>TILE * PAIR_BYTES + 64;
 /** Rows that share one look at a panel tile. */
 const ROW_BLOCK: i32 = 256;
 
@@ -30,15 +30,17 @@ const STOCHASTIC: i32 = 2;
 /**
  * Applies the rule to g (rows, cols) in place and adds to the statistics. A sweep of kind KEEP drops
  * nothing and adds those of before the rule if `before`, those of after it if `after`. tau: f32 per
- * group. `row` is the site's row of g.
+ * group. `row` is the site's row of g. Takes the groups [from, to) of `groups`: their sums are apart.
  */
 export function compressSweep(
-  g: usize, rows: i32, cols: i32, groups: i32, row: i32, kind: i32, tau: usize, key: i32,
+  g: usize, rows: i32, cols: i32, groups: i32, from: i32, to: i32, row: i32, kind: i32, tau: usize, key: i32,
   sums: usize, histogram: usize, before: bool, after: bool,
 ): void {
   const width = cols / groups;
+  const others = <usize>(groups - (to - from)) * <usize>width * 4;
+  g += <usize>(from * width) * 4;
   for (let r = row; r < row + rows; r++) {
-    for (let group = 0; group < groups; group++) {
+    for (let group = from; group < to; group++) {
       const sum = sums + <usize>group * SUM_BYTES;
       const limit = load<f32>(tau + <usize>group * 4);
       if (before && (r & 7) == 0) countBins(g, width, histogram + <usize>group * HISTOGRAM_BINS * 4);
@@ -47,6 +49,7 @@ export function compressSweep(
       else sweepThreshold(g, width, limit, sum);
       g += <usize>width * 4;
     }
+    g += others;
   }
 }
 
@@ -320,7 +323,7 @@ function walkNarrow(p: usize, end: usize, panel: usize, c: usize, width: i32, sc
   for (let i: usize = 0; i < <usize>width * 4; i += 4) store<f32>(c + i, load<f32>(c + i) + load<f32>(scratch + i));
 }
 
-function countNonzeros(rowCounts: usize, rows: i32): i32 {
+export function countNonzeros(rowCounts: usize, rows: i32): i32 {
   let count = 0;
   for (let r = 0; r < rows; r++) count += load<i32>(rowCounts + <usize>r * 4);
   return count;
@@ -328,15 +331,15 @@ function countNonzeros(rowCounts: usize, rows: i32): i32 {
 
 /**
  * out (rows, k) += pruned g (rows, n) w, w (n, k) in panels. Blocks of 256 rows with more than
- * `full` of their elements left go dense. Returns the multiply-accumulates executed.
+ * `full` of their elements left go dense. Returns the multiply-accumulates executed. Rows of out are
+ * `outRow` bytes apart.
  */
 export function sparseProduct(
-  rows: i32, n: i32, k: i32, g: usize, rowCounts: usize, starts: usize, panels: usize, out: usize, full: f64,
-  scratch: usize,
+  rows: i32, n: i32, k: i32, g: usize, rowCounts: usize, starts: usize, panels: usize, out: usize, outRow: usize,
+  full: f64, scratch: usize,
 ): f64 {
   const tiles = (n + TILE - 1) / TILE;
   const startsRow = <usize>(tiles + 1) * 4;
-  const outRow = <usize>k * 4;
   const panelBytes = <usize>n * PANEL_BYTES;
   let macs = 0.0;
   for (let r0 = 0; r0 < rows; r0 += ROW_BLOCK) {
@@ -371,51 +374,31 @@ export function sparseProduct(
 }
 
 /**
- * out (n, k) += pruned g^T x, g (rows, n), x (rows, k). Blocks of 256 rows with more than `full`
- * of their elements left go dense. `xPanels`: 256 rows of x in panels; `columns`: 256 lists of
- * COLUMN_BYTES; `cursors`: 256 ends of lists; `gPanel`: 32 KB.
+ * Tile t of out (n, k) += pruned g^T x for at most 256 rows, x already in panels. `starts`: those of the
+ * first row; `columns`: 256 lists of COLUMN_BYTES; `cursors`: 256 ends of lists.
  */
-export function sparseProductTN(
-  rows: i32, n: i32, k: i32, g: usize, rowCounts: usize, starts: usize, x: usize, out: usize, full: f64,
-  xPanels: usize, columns: usize, cursors: usize, gPanel: usize, scratch: usize,
-): f64 {
-  const tiles = (n + TILE - 1) / TILE;
-  const startsRow = <usize>(tiles + 1) * 4;
+export function sparseTNTile(
+  rows: i32, n: i32, k: i32, t: i32, starts: usize, out: usize, xPanels: usize, columns: usize, cursors: usize,
+  scratch: usize,
+): void {
+  const startsRow = <usize>((n + TILE - 1) / TILE + 1) * 4;
   const outRow = <usize>k * 4;
-  let macs = 0.0;
-  for (let r0 = 0; r0 < rows; r0 += TILE) {
-    const block = min(TILE, rows - r0);
-    const blockX = x + <usize>r0 * outRow;
-    const count = countNonzeros(rowCounts + <usize>r0 * 4, block);
-    const elements = <f64>block * <f64>n;
-    if (<f64>count > full * elements) {
-      productTN(block, n, k, g + <usize>r0 * <usize>n * 4, blockX, out, xPanels, gPanel, scratch);
-      macs += elements * <f64>k;
-      continue;
-    }
-    if (count == 0) continue;
-    macs += <f64>count * <f64>k;
-    packPanels(block, k, blockX, outRow, xPanels);
-    for (let t = 0; t < tiles; t++) {
-      const first = t * TILE;
-      const width = min(TILE, n - first);
-      listColumns(block, starts + <usize>r0 * startsRow + <usize>t * 4, startsRow, first, width, columns, cursors);
-      for (let j = 0; j < k; j += 32) {
-        const panel = xPanels + <usize>(j >> 5) * <usize>block * PANEL_BYTES;
-        const panelWidth = min(32, k - j);
-        let list = columns;
-        let c = out + <usize>first * outRow + <usize>j * 4;
-        for (let i = 0; i < width; i++) {
-          const end = <usize>load<u32>(cursors + <usize>i * 4);
-          if (panelWidth == 32) walk32(list, end, panel, c);
-          else walkNarrow(list, end, panel, c, panelWidth, scratch);
-          list += COLUMN_BYTES;
-          c += outRow;
-        }
-      }
+  const first = t * TILE;
+  const width = min(TILE, n - first);
+  listColumns(rows, starts + <usize>t * 4, startsRow, first, width, columns, cursors);
+  for (let j = 0; j < k; j += 32) {
+    const panel = xPanels + <usize>(j >> 5) * <usize>rows * PANEL_BYTES;
+    const panelWidth = min(32, k - j);
+    let list = columns;
+    let c = out + <usize>first * outRow + <usize>j * 4;
+    for (let i = 0; i < width; i++) {
+      const end = <usize>load<u32>(cursors + <usize>i * 4);
+      if (panelWidth == 32) walk32(list, end, panel, c);
+      else walkNarrow(list, end, panel, c, panelWidth, scratch);
+      list += COLUMN_BYTES;
+      c += outRow;
     }
   }
-  return macs;
 }
 
 /** The column form of one tile: list i holds (value, row * 128) of column first + i. */

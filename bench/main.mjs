@@ -21,7 +21,7 @@ const HELP = `npm run bench -- COMMAND [options]
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
   --head-policy P             of the logits' gradient, beside every policy but dense; default dense
-  --threads N                 default 1; more with engine native
+  --threads N                 default 1; more with engine native or wasm
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs

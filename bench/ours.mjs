@@ -5,6 +5,7 @@ import { check } from "../dist/core/check.js";
 import { RandomStream } from "../dist/core/random.js";
 import { loadEngine } from "../dist/kernels/engines.js";
 import "../dist/runs/native-addon.js";
+import "../dist/runs/wasm-threads.js";
 import { Model } from "../dist/nn/model.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";

@@ -41,7 +41,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 async function startOurs() {
   const { keptShare, loadEngine, makeFromRun, makeOurs, VERSION } = await import("./ours.mjs");
-  const threads = options.engine === "native" ? options.threads : 1; // the others run one
+  const threads = options.engine === "js" ? 1 : options.threads; // js runs one
   const engine = await loadEngine(options.engine, threads);
   const { model, trainer, step } = workload.run
     ? await makeFromRun(engine, workload.run, options.policy, options)

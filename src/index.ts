@@ -10,6 +10,7 @@ export { RandomStream } from "./core/random.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
 export type { Engine, EngineName, Kernels } from "./kernels/kernels.ts";
+export { registerTeamWorkers, serveTeam, type TeamMessage, type TeamWorker } from "./kernels/wasm-team.ts";
 // ---- models
 export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";

@@ -1,5 +1,6 @@
 /** `gatesieve/node`: runs with folders, checkpoints and texts, for Node. Nets and training are in `gatesieve`. */
 import "./runs/native-addon.ts";
+import "./runs/wasm-threads.ts";
 
 export {
   type ConfigSources,

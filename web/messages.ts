@@ -14,7 +14,13 @@ export interface StartMessage {
 export type ToWorker = StartMessage | { readonly type: "stop" } | { readonly type: "fingerprint" };
 
 export type FromWorker =
-  | { readonly type: "engine"; readonly engine: string; readonly isa: string; readonly reason: string }
+  | {
+      readonly type: "engine";
+      readonly engine: string;
+      readonly isa: string;
+      readonly reason: string;
+      readonly threads: number;
+    }
   | { readonly type: "started"; readonly parameters: number; readonly vocabulary: number }
   | { readonly type: "event"; readonly event: TrainEvent }
   | { readonly type: "sample"; readonly text: string }

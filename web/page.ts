@@ -27,7 +27,8 @@ worker.addEventListener("error", ({ message }) => fail(`the worker stopped: ${me
 
 function hear(message: FromWorker): void {
   if (message.type === "engine") {
-    engine = `engine ${message.engine} (${message.isa})`;
+    const threads = message.threads > 1 ? `, ${message.threads} threads` : "";
+    engine = `engine ${message.engine} (${message.isa}${threads})`;
     get("status").title = message.reason;
     rest(`Ready: ${engine}`);
   } else if (message.type === "started") {

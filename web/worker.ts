@@ -6,6 +6,8 @@ import {
   GatesieveError,
   Model,
   parsePolicy,
+  registerTeamWorkers,
+  type TeamWorker,
   Trainer,
   Training,
   train,
@@ -22,7 +24,19 @@ const VALIDATIONS = 10;
 const SAMPLE_CHARACTERS = 300;
 
 const say = (message: FromWorker) => postMessage(message);
-const loading = chooseEngine("auto");
+const MOST_THREADS = 4; // nets of this page have no work for more
+
+// Memory is shared with workers in isolated pages alone.
+const threads = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
+registerTeamWorkers(
+  () =>
+    new Promise<TeamWorker>((resolve, reject) => {
+      const worker = new Worker(new URL("./team-worker.ts", import.meta.url), { type: "module", name: "gatesieve" });
+      worker.addEventListener("message", () => resolve(worker), { once: true });
+      worker.addEventListener("error", ({ message }) => reject(new Error(message)), { once: true });
+    }),
+);
+const loading = load();
 let stop: AbortController | undefined;
 
 addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
@@ -31,8 +45,16 @@ addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
 });
 
 loading
-  .then(({ engine, reason }) => say({ type: "engine", engine: engine.name, isa: engine.isa, reason }))
+  .then(({ engine, reason, threads }) => say({ type: "engine", engine: engine.name, isa: engine.isa, reason, threads }))
   .catch(complain);
+
+async function load() {
+  if (threads > 1) {
+    const several = await chooseEngine("auto", threads).catch(() => undefined);
+    if (several) return { ...several, threads };
+  }
+  return { ...(await chooseEngine("auto")), threads: 1 };
+}
 
 async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<void> {
   const { engine } = await loading;

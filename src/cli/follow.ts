@@ -23,6 +23,7 @@ export function describeTraining({ config, info, maxSteps }: Run): string {
   );
 }
 
-export function describeEngine({ engine, engineReason }: Run): string {
-  return `engine ${engine.name} ${engine.isa} (${engineReason})`;
+export function describeEngine({ config, engine, engineReason }: Run): string {
+  const threads = config.threads > 1 ? `, ${config.threads} threads` : "";
+  return `engine ${engine.name} ${engine.isa}${threads} (${engineReason})`;
 }

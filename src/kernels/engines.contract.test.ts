@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import { Arena, type RealArray, type Tensor } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
 import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "../runs/native-addon.ts";
+import "../runs/wasm-threads.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { type DropRule, dropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -28,12 +29,15 @@ import { loadWasmEngine } from "./wasm.ts";
 
 /** Engine native once for every instruction set this processor runs; none where it has not been built. */
 const isas = hasNativeAddon() ? loadNativeAddon().isas() : [];
+const wasmOfTwo = await loadWasmEngine(2);
 const engines: readonly Engine[] = [
   jsEngine,
   await loadWasmEngine(),
+  wasmOfTwo,
   ...(await Promise.all(isas.map((isa) => loadNativeEngine(1, isa)))),
 ];
-const table = (rows: readonly Engine[]) => rows.map((engine) => [`${engine.name} (${engine.isa})`, engine] as const);
+const table = (rows: readonly Engine[]) =>
+  rows.map((engine) => [`${engine.name} (${engine.isa}${engine === wasmOfTwo ? ", 2 threads" : ""})`, engine] as const);
 
 const EPSILON = 2 ** -23;
 const GUARDS = 2; // rows before and after an output

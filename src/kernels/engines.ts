@@ -13,13 +13,15 @@ export type EngineLoader = (threads: number) => Promise<Engine>;
 /** From slow to fast: `auto` tries from the end. */
 const loaders: Record<string, EngineLoader> = {
   js: oneThread("js", async () => jsEngine),
-  wasm: oneThread("wasm", loadWasmEngine),
+  wasm: loadWasmEngine,
 };
 
 function oneThread(name: string, load: () => Promise<Engine>): EngineLoader {
   return async (threads) => {
     if (threads === 1) return load();
-    throw new UsageError(`engine ${name} runs on one thread, got threads=${threads}. Use threads=1 or engine=native.`);
+    throw new UsageError(
+      `engine ${name} runs on one thread, got threads=${threads}. Use threads=1, engine=wasm or engine=native.`,
+    );
   };
 }
 

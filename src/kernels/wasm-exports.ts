@@ -3,6 +3,14 @@
  * memory), row and length. wasm.ts alone calls them.
  */
 export interface WasmExports {
+  /** Makes this instance give jobs to `threads` threads, itself among them; `control`: see wasm-team.ts. */
+  leadTeam(control: number, threads: number): void;
+  /** Takes jobs in the name of thread `number` until workers are sent away. */
+  serve(control: number, number: number): void;
+  /** After a trap in `serve`. */
+  abandon(): void;
+  /** 1 sends the workers away, 0 lets them come. */
+  setLeave(value: number): void;
   packPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
   packTransposedPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
   transpose(rows: number, cols: number, from: number, fromRow: number, to: number, toRow: number): void;

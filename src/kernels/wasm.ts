@@ -12,6 +12,7 @@ import type { SiteStatistics } from "../sparse/statistics.ts";
 import type { CellKernel, CellStep, Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { wasmModuleBase64 } from "./wasm-module.generated.ts";
+import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
 /**
  * Blocks of 256 rows with a larger share of nonzeros than this run dense. Measured with
@@ -27,14 +28,18 @@ const G_PANEL_FLOATS = TILE * PANEL;
 const TILE_FLOATS = 32;
 const SWEEP = { keep: 0, threshold: 1, stochastic: 2, custom: 0 } as const;
 
-/** Compiles the module once and returns the engine. Throws where there is no SIMD or shared memory. */
-export async function loadWasmEngine(): Promise<Engine> {
+/**
+ * Compiles the module once and returns the engine. Throws where there is no SIMD or shared memory, and
+ * where more than one thread is asked for and none can be started.
+ */
+export async function loadWasmEngine(threads = 1): Promise<Engine> {
   compiling ??= WebAssembly.compile(decodeBase64(wasmModuleBase64));
   const module = await compiling;
+  const team = threads > 1 ? await loadTeam(module, threads) : undefined;
   const engine: Engine = {
     name: "wasm",
     isa: "simd128",
-    attach: (arena) => new WasmKernels(engine, module, arena),
+    attach: (arena) => new WasmKernels(engine, module, team, arena),
   };
   return engine;
 }
@@ -72,7 +77,9 @@ class WasmKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly #arena: Arena;
-  readonly #tile: Tensor;
+  readonly #tile: Tensor; // this and the next three: room for each thread
+  readonly #team: Team | undefined;
+  #place: TeamPlace | undefined;
   #call!: WasmExports;
   #gPanel: Tensor | undefined;
   #columns: Tensor | undefined;
@@ -80,20 +87,31 @@ class WasmKernels implements Kernels {
   /** TILE rows of the right factor of a TN product, in panels; grows while planning. */
   #xPanels: Tensor | undefined;
 
-  constructor(engine: Engine, module: WebAssembly.Module, arena: Arena) {
+  constructor(engine: Engine, module: WebAssembly.Module, team: Team | undefined, arena: Arena) {
     check(
       arena.real === "f32",
       "engine wasm computes in float32, and this arena is float64. Use engine js for float64.",
     );
     this.engine = engine;
     this.#arena = arena;
-    this.#tile = arena.tensor("wasm.tile", [TILE_FLOATS], "workspace");
+    this.#team = team;
+    this.#tile = arena.tensor("wasm.tile", [this.#threads, TILE_FLOATS], "workspace");
+    const control = team ? arena.ints("wasm.control", [CONTROL_BYTES / 4], "workspace") : undefined;
     arena.whenAllocated((memory) => {
-      this.#call = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
+      const call = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
+      this.#call = call;
+      if (!team || !control) return;
+      call.leadTeam(control.ptr, team.threads);
+      this.#place = { memory, control: control.ptr, call };
+      team.serve(this.#place);
     });
     this.cells = {
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
     };
+  }
+
+  get #threads(): number {
+    return this.#team?.threads ?? 1;
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): WasmWeight {
@@ -117,9 +135,9 @@ class WasmKernels implements Kernels {
 
   planPattern(site: Site, dense: Tensor): WasmPattern {
     const arena = this.#arena;
-    this.#gPanel ??= arena.tensor("wasm.gPanel", [G_PANEL_FLOATS], "workspace");
-    this.#columns ??= arena.tensor("wasm.columns", [TILE, COLUMN_FLOATS], "workspace");
-    this.#cursors ??= arena.ints("wasm.cursors", [TILE], "workspace");
+    this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
+    this.#columns ??= arena.tensor("wasm.columns", [this.#threads, TILE, COLUMN_FLOATS], "workspace");
+    this.#cursors ??= arena.ints("wasm.cursors", [this.#threads, TILE], "workspace");
     return {
       ...planPattern(arena, site, dense),
       pairs: arena.ints(`${site.name}.pairs`, [site.rows, site.cols, 2], "pattern"),
@@ -131,7 +149,7 @@ class WasmKernels implements Kernels {
 
   planTN(rows: number, _outRows: number, outCols: number): void {
     const arena = this.#arena;
-    this.#gPanel ??= arena.tensor("wasm.gPanel", [G_PANEL_FLOATS], "workspace");
+    this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     const length = Math.min(rows, TILE) * panels(outCols) * PANEL;
     if (length > (this.#xPanels?.length ?? 0))
       this.#xPanels = arena.tensor(`wasm.xPanels.${length}`, [length], "workspace");
@@ -140,6 +158,7 @@ class WasmKernels implements Kernels {
   pack(weight: Weight): void {
     const { tensor, nt, nn, lookup } = weight as WasmWeight;
     const [N, K] = tensor.shape as [number, number];
+    if (this.#place) this.#team?.serve(this.#place);
     if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, K * 4, nt.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, K * 4, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
@@ -148,37 +167,18 @@ class WasmKernels implements Kernels {
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as WasmWeight).nt, w, "nt");
-    this.#call.product(
-      rows,
-      N,
-      K,
-      at(a, aRow, K),
-      K * 4,
-      4,
-      ptr,
-      K * PANEL * 4,
-      at(out, outRow, N),
-      N * 4,
-      this.#tile.ptr,
-    );
+    this.#product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as WasmWeight).nn, w, "nn");
-    this.#call.product(
-      rows,
-      K,
-      N,
-      at(g, gRow, N),
-      N * 4,
-      4,
-      ptr,
-      N * PANEL * 4,
-      at(out, outRow, K),
-      K * 4,
-      this.#tile.ptr,
-    );
+    this.#product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
+  }
+
+  /** c (m, n) += a (m, k) b (k, n), b in panels. */
+  #product(m: number, n: number, k: number, a: number, b: number, c: number): void {
+    this.#call.product(m, n, k, a, k * 4, 4, b, k * PANEL * 4, c, n * 4, this.#tile.ptr);
   }
 
   gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void {

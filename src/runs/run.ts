@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { GatesieveError, UsageError } from "../core/check.ts";
 import { chooseEngine } from "../kernels/engines.ts";
 import "./native-addon.ts";
+import "./wasm-threads.ts";
 import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import type { Task } from "../tasks/task.ts";

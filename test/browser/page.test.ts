@@ -83,8 +83,11 @@ for (const [name, headers] of Object.entries(HEADERS))
     };
 
     test("isolation is what the headers ask for, and the engine is wasm", async () => {
-      expect(await page.evaluate("crossOriginIsolated")).toBe("Cross-Origin-Opener-Policy" in headers);
-      expect(await page.textContent("#status")).toMatch(/^Ready: engine wasm \(simd128\)$/);
+      const isolated = "Cross-Origin-Opener-Policy" in headers;
+      expect(await page.evaluate("crossOriginIsolated")).toBe(isolated);
+      const cores = Number(await page.evaluate("navigator.hardwareConcurrency"));
+      const threads = isolated && cores > 1 ? `, ${Math.min(cores, 4)} threads` : "";
+      expect(await page.textContent("#status")).toBe(`Ready: engine wasm (simd128${threads})`);
     });
 
     test("the loss of the bundled text falls, most gate gradients are dropped, a sample is written", async () => {

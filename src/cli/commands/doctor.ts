@@ -20,6 +20,8 @@ import { heads } from "../summary.ts";
 interface EngineReport {
   readonly name: string;
   readonly isa: string | null;
+  /** Whether it runs on several threads. */
+  readonly threads: boolean;
   /** Why it does not load. */
   readonly error: string | null;
 }
@@ -89,10 +91,18 @@ async function showPlan(inputs: readonly string[], json = false): Promise<void> 
 
 async function tryEngine(name: string): Promise<EngineReport> {
   try {
-    return { name, isa: (await chooseEngine(name)).engine.isa, error: null };
+    const { isa } = (await chooseEngine(name)).engine;
+    return { name, isa, threads: await runsOnTwo(name), error: null };
   } catch (error) {
-    return { name, isa: null, error: error instanceof Error ? error.message : String(error) };
+    return { name, isa: null, threads: false, error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function runsOnTwo(name: string): Promise<boolean> {
+  return chooseEngine(name, 2).then(
+    () => true,
+    () => false,
+  );
 }
 
 function printReport(report: Awaited<ReturnType<typeof examine>>): void {
@@ -110,9 +120,9 @@ function printReport(report: Awaited<ReturnType<typeof examine>>): void {
       "WebAssembly",
       `SIMD ${yesNo(wasm.simd128)}, relaxed SIMD ${yesNo(wasm.relaxedSimd)}, shared memory ${yesNo(wasm.sharedMemory)}`,
     ],
-    ...report.engines.map(({ name, isa, error }) => [
+    ...report.engines.map(({ name, isa, threads, error }) => [
       `engine ${name}`,
-      isa ? `loads, ${isa}` : `does not load: ${error}`,
+      isa ? `loads, ${isa}, ${threads ? "any number of threads" : "one thread"}` : `does not load: ${error}`,
     ]),
     ["engine auto", `takes ${auto.engine}: ${auto.reason}`],
     ["runs", `${report.runs} in ${report.runsDir}`],

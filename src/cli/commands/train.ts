@@ -45,7 +45,7 @@ export function trainCommand(): Command {
     .option("--policy <policy>", `what is dropped from gate gradients; see gatesieve policies (${DEFAULT_POLICY})`)
     .option("--engine <engine>", "js, wasm, native or auto (auto)")
     .option("--seed <n>", "of weights, data and policy (1)")
-    .option("--threads <n>", "of engine native; the result is the same for any number (1)")
+    .option("--threads <n>", "of engine native or wasm; the result is the same for any number (1)")
     .option("--resume <run>", 'go on with a run: its id, a part of it, or "last"')
     .addOption(jsonOption("events as JSON lines on stdout, and nothing else there"))
     .option("--quiet", "no progress, the result alone")

@@ -1,0 +1,641 @@
+/**
+ * The kernels as they are called: each does its work alone, or cuts it into tasks for a team. A cut
+ * falls where the tiles and vectors of the whole would begin as well, and sums are made in the order of
+ * the whole, so that the bits are the same either way.
+ */
+import * as gemm from "./gemm";
+import * as loss from "./loss";
+import * as lstm from "./lstm";
+import * as rowsOf from "./rows";
+import * as sparse from "./sparse";
+import * as updates from "./update";
+import {
+  addResults,
+  address,
+  awaitJob,
+  closeJob,
+  double,
+  enterJob,
+  float,
+  followTeam,
+  int,
+  isAlone,
+  jobsSoFar,
+  kernel,
+  leaveJob,
+  me,
+  MOST_RESULTS,
+  openJob,
+  set,
+  setResult,
+  takeTask,
+  team,
+} from "./team";
+
+const PRODUCT_COLUMNS: i32 = 0;
+const PRODUCT_ROWS: i32 = 1;
+const PACK_PANELS: i32 = 2;
+const PACK_TRANSPOSED: i32 = 3;
+const TRANSPOSE: i32 = 4;
+const TN_SWEEP: i32 = 5;
+const SWEEP_GROUPS: i32 = 6;
+const INDEX_ROWS: i32 = 7;
+const SPARSE_COLUMNS: i32 = 8;
+const SPARSE_TN: i32 = 9;
+const LSTM_FORWARD: i32 = 10;
+const LSTM_BACKWARD: i32 = 11;
+const ADD_INTO: i32 = 12;
+const COLUMN_SUMS: i32 = 13;
+const SET_ROWS: i32 = 14;
+const GATHER: i32 = 15;
+const SCATTER: i32 = 16;
+const DROPOUT: i32 = 17;
+const SOFTMAX: i32 = 18;
+const SUM_SQUARES: i32 = 19;
+const SGD: i32 = 20;
+const RMSPROP: i32 = 21;
+const ADAM: i32 = 22;
+
+/** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
+const FORK: f64 = 16000;
+/** Tasks of a job, about: enough to even out. */
+const TASKS: i32 = 16;
+/** Floats of a task of a flat kernel. */
+const FLAT: i32 = 16384;
+/** Floats whose squares are summed apart. */
+const SUM_FLOATS: i32 = 65536;
+/** Bytes of a thread's scratch memory. */
+const SCRATCH: usize = 128;
+const G_PANEL: usize = 256 * 128;
+const COLUMNS: usize = <usize>sparse.TILE * sparse.COLUMN_BYTES;
+const CURSORS: usize = <usize>sparse.TILE * 4;
+
+// @ts-ignore: decorator
+@inline
+function small(work: f64): bool {
+  return isAlone() || work < FORK;
+}
+
+/** Units of a task where there are `units`, in multiples of `grain`. */
+function cut(units: i32, grain: i32): i32 {
+  const step = (units + TASKS - 1) / TASKS;
+  return ((step + grain - 1) / grain) * grain;
+}
+
+function fork(kernel: i32, units: i32, step: i32): i32 {
+  set<i32>(22, units);
+  set<i32>(23, step);
+  const tasks = (units + step - 1) / step;
+  openJob(kernel, tasks);
+  work();
+  closeJob();
+  return tasks;
+}
+
+/** A worker's life in this memory: jobs until it is told to leave. */
+export function serve(control: usize, number: i32): void {
+  followTeam(control, number);
+  let seen = jobsSoFar();
+  for (;;) {
+    if (enterJob()) work();
+    leaveJob();
+    seen = awaitJob(seen);
+    if (seen == -1) return;
+  }
+}
+
+function work(): void {
+  const id = kernel();
+  const all = team();
+  for (let other = 0; other < all; other++) {
+    const owner = (me() + other) % all;
+    for (let task = takeTask(owner); task >= 0; task = takeTask(owner)) run(id, task);
+  }
+}
+
+function run(id: i32, task: i32): void {
+  const step = int(23);
+  const from = task * step;
+  const count = min(step, int(22) - from);
+  switch (id) {
+    case PRODUCT_COLUMNS: return productColumns(from, count);
+    case PRODUCT_ROWS: return productRows(from, count);
+    case PACK_PANELS: return packSome(from, count);
+    case PACK_TRANSPOSED: return packTransposedSome(from, count);
+    case TRANSPOSE: return transposeSome(from, count);
+    case TN_SWEEP: return sweepSome(from, count);
+    case SWEEP_GROUPS: return compressGroups(from, count);
+    case INDEX_ROWS: return indexRows(from, count);
+    case SPARSE_COLUMNS: return sparseColumns(task, from, count);
+    case SPARSE_TN: return sparseTiles(from, count);
+    case LSTM_FORWARD: return forwardRows(from, count);
+    case LSTM_BACKWARD: return backwardRows(from, count);
+    case ADD_INTO: return rowsOf.addInto(address(0) + bytes(from), address(1) + bytes(from), count);
+    case COLUMN_SUMS:
+      return rowsOf.addColumnSums(address(0) + bytes(from), address(1) + bytes(from), int(2), count, address(3));
+    case SET_ROWS: return rowsOf.setRows(address(0) + bytes(from * int(1)), count, int(1), address(2), address(3));
+    case GATHER:
+      return rowsOf.gatherRows(address(0) + bytes(from * int(3)), address(1), address(2) + bytes(from), count, int(3));
+    case SCATTER:
+      return rowsOf.scatterRows(address(0) + bytes(from), address(1), address(2) + bytes(from), int(3), count, address(4));
+    case DROPOUT:
+      return rowsOf.dropout(
+        address(0) + bytes(from), address(1) + bytes(from), count, <u32>int(2), float(3), int(4), from,
+      );
+    case SOFTMAX: return softmaxRows(from, count);
+    case SUM_SQUARES: return setResult(task, updates.sumSquares(address(0) + bytes(from), count));
+    case SGD: return sgdSome(bytes(from), count);
+    case RMSPROP: return rmspropSome(bytes(from), count);
+    case ADAM: return adamSome(bytes(from), count);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function bytes(floats: i32): usize {
+  return <usize>floats * 4;
+}
+
+// ---- dense products
+
+export function product(
+  m: i32, n: i32, k: i32, a: usize, aRow: usize, aStep: usize, b: usize, bPanel: usize, c: usize, cRow: usize,
+  scratch: usize,
+): void {
+  if (small(<f64>m * <f64>n * <f64>k * 0.25)) return gemm.product(m, n, k, a, aRow, aStep, b, bPanel, c, cRow, scratch);
+  set<i32>(0, m);
+  set<i32>(1, n);
+  set<i32>(2, k);
+  set<usize>(3, a);
+  set<usize>(4, aRow);
+  set<usize>(5, aStep);
+  set<usize>(6, b);
+  set<usize>(7, bPanel);
+  set<usize>(8, c);
+  set<usize>(9, cRow);
+  set<usize>(10, scratch);
+  // A multiple of 4 rows begins with a whole tile.
+  if (n < 256 && m >= 64) fork(PRODUCT_ROWS, m, cut(m, 4));
+  else fork(PRODUCT_COLUMNS, n, cut(n, 32));
+}
+
+function productColumns(from: i32, count: i32): void {
+  const b = address(6) + <usize>(from >> 5) * address(7);
+  gemm.product(
+    int(0), count, int(2), address(3), address(4), address(5), b, address(7), address(8) + bytes(from), address(9),
+    address(10) + <usize>me() * SCRATCH,
+  );
+}
+
+function productRows(from: i32, count: i32): void {
+  gemm.product(
+    count, int(1), int(2), address(3) + <usize>from * address(4), address(4), address(5), address(6), address(7),
+    address(8) + <usize>from * address(9), address(9), address(10) + <usize>me() * SCRATCH,
+  );
+}
+
+export function packPanels(rows: i32, cols: i32, from: usize, fromRow: usize, to: usize): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return gemm.packPanels(rows, cols, from, fromRow, to);
+  set<i32>(0, rows);
+  set<usize>(1, from);
+  set<usize>(2, fromRow);
+  set<usize>(3, to);
+  fork(PACK_PANELS, cols, cut(cols, 32));
+}
+
+function packSome(from: i32, count: i32): void {
+  const rows = int(0);
+  gemm.packPanels(rows, count, address(1) + bytes(from), address(2), address(3) + bytes(from) * <usize>rows);
+}
+
+export function packTransposedPanels(rows: i32, cols: i32, from: usize, fromRow: usize, to: usize): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return gemm.packTransposedPanels(rows, cols, from, fromRow, to);
+  set<i32>(0, cols);
+  set<usize>(1, from);
+  set<usize>(2, fromRow);
+  set<usize>(3, to);
+  fork(PACK_TRANSPOSED, rows, cut(rows, 32));
+}
+
+function packTransposedSome(from: i32, count: i32): void {
+  const cols = int(0);
+  gemm.packTransposedPanels(
+    count, cols, address(1) + <usize>from * address(2), address(2), address(3) + bytes(from) * <usize>cols,
+  );
+}
+
+export function transpose(rows: i32, cols: i32, from: usize, fromRow: usize, to: usize, toRow: usize): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return gemm.transpose(rows, cols, from, fromRow, to, toRow);
+  set<i32>(0, rows);
+  set<usize>(1, from);
+  set<usize>(2, fromRow);
+  set<usize>(3, to);
+  set<usize>(4, toRow);
+  fork(TRANSPOSE, cols, cut(cols, 16));
+}
+
+function transposeSome(from: i32, count: i32): void {
+  gemm.transpose(
+    int(0), count, address(1) + bytes(from), address(2), address(3) + <usize>from * address(4), address(4),
+  );
+}
+
+/**
+ * out (n, k) += g^T x, g (rows, n), x (rows, k), 256 rows at a time. `xPanels` holds 256 rows of x in
+ * panels, `gPanel` one panel of g for each thread.
+ */
+export function productTN(
+  rows: i32, n: i32, k: i32, g: usize, x: usize, out: usize, xPanels: usize, gPanel: usize, scratch: usize,
+): void {
+  for (let r = 0; r < rows; r += sparse.TILE) {
+    const depth = min(sparse.TILE, rows - r);
+    packPanels(depth, k, x + bytes(r * k), bytes(k), xPanels);
+    sweepTN(depth, n, k, g + bytes(r * n), out, xPanels, gPanel, scratch);
+  }
+}
+
+function sweepTN(
+  depth: i32, n: i32, k: i32, g: usize, out: usize, xPanels: usize, gPanel: usize, scratch: usize,
+): void {
+  if (small(<f64>depth * <f64>n * <f64>k * 0.25))
+    return gemm.productTNSweep(depth, n, k, 0, n, g, out, xPanels, gPanel, scratch);
+  set<i32>(0, depth);
+  set<i32>(1, n);
+  set<i32>(2, k);
+  set<usize>(3, g);
+  set<usize>(4, out);
+  set<usize>(5, xPanels);
+  set<usize>(6, gPanel);
+  set<usize>(7, scratch);
+  fork(TN_SWEEP, n, cut(n, 32));
+}
+
+function sweepSome(from: i32, count: i32): void {
+  const thread = <usize>me();
+  gemm.productTNSweep(
+    int(0), int(1), int(2), from, from + count, address(3), address(4), address(5), address(6) + thread * G_PANEL,
+    address(7) + thread * SCRATCH,
+  );
+}
+
+// ---- the seam
+
+export function compressSweep(
+  g: usize, rows: i32, cols: i32, groups: i32, row: i32, kind: i32, tau: usize, key: i32,
+  sums: usize, histogram: usize, before: bool, after: bool,
+): void {
+  if (groups == 1 || small(<f64>rows * <f64>cols * 0.75))
+    return sparse.compressSweep(g, rows, cols, groups, 0, groups, row, kind, tau, key, sums, histogram, before, after);
+  set<usize>(0, g);
+  set<i32>(1, rows);
+  set<i32>(2, cols);
+  set<i32>(3, row);
+  set<i32>(4, kind);
+  set<usize>(5, tau);
+  set<i32>(6, key);
+  set<usize>(7, sums);
+  set<usize>(8, histogram);
+  set<i32>(9, i32(before));
+  set<i32>(10, i32(after));
+  fork(SWEEP_GROUPS, groups, 1);
+}
+
+function compressGroups(from: i32, count: i32): void {
+  sparse.compressSweep(
+    address(0), int(1), int(2), int(22), from, from + count, int(3), int(4), address(5), int(6), address(7), address(8),
+    int(9) != 0, int(10) != 0,
+  );
+}
+
+export function compressIndex(
+  g: usize, rows: i32, cols: i32, bitmap: usize, rowCounts: usize, lists: bool, pairs: usize, starts: usize,
+): void {
+  if (small(<f64>rows * <f64>cols * 0.5))
+    return sparse.compressIndex(g, rows, cols, bitmap, rowCounts, lists, pairs, starts);
+  set<usize>(0, g);
+  set<i32>(1, cols);
+  set<usize>(2, bitmap);
+  set<usize>(3, rowCounts);
+  set<i32>(4, i32(lists));
+  set<usize>(5, pairs);
+  set<usize>(6, starts);
+  fork(INDEX_ROWS, rows, cut(rows, 1));
+}
+
+/** A task's lists begin where they would if all rows before it were full. */
+function indexRows(from: i32, count: i32): void {
+  const cols = int(1);
+  const words = (cols + 31) >> 5;
+  const starts = (cols + sparse.TILE - 1) / sparse.TILE + 1;
+  sparse.compressIndex(
+    address(0) + bytes(from * cols), count, cols, address(2) + bytes(from * words), address(3) + bytes(from),
+    int(4) != 0, address(5) + 2 * bytes(from * cols), address(6) + bytes(from * starts),
+  );
+}
+
+export function sparseProduct(
+  rows: i32, n: i32, k: i32, g: usize, rowCounts: usize, starts: usize, panels: usize, out: usize, full: f64,
+  scratch: usize,
+): f64 {
+  if (k <= 32 || small(<f64>sparse.countNonzeros(rowCounts, rows) * <f64>k * 0.25))
+    return sparse.sparseProduct(rows, n, k, g, rowCounts, starts, panels, out, bytes(k), full, scratch);
+  set<i32>(0, rows);
+  set<i32>(1, n);
+  set<usize>(2, g);
+  set<usize>(3, rowCounts);
+  set<usize>(4, starts);
+  set<usize>(5, panels);
+  set<usize>(6, out);
+  set<f64>(7, full);
+  set<usize>(8, scratch);
+  return addResults(0, fork(SPARSE_COLUMNS, k, cut(k, 32)));
+}
+
+function sparseColumns(task: i32, from: i32, count: i32): void {
+  const n = int(1);
+  const macs = sparse.sparseProduct(
+    int(0), n, count, address(2), address(3), address(4), address(5) + bytes(from) * <usize>n, address(6) + bytes(from),
+    bytes(int(22)), double(7), address(8) + <usize>me() * SCRATCH,
+  );
+  setResult(task, macs);
+}
+
+/**
+ * out (n, k) += pruned g^T x, g (rows, n), x (rows, k). Blocks of 256 rows with more than `full` of their
+ * elements left go dense. `xPanels`: 256 rows of x in panels; `columns`, `cursors`, `gPanel`: room of
+ * each thread. Returns the multiply-accumulates executed.
+ */
+export function sparseProductTN(
+  rows: i32, n: i32, k: i32, g: usize, rowCounts: usize, starts: usize, x: usize, out: usize, full: f64,
+  xPanels: usize, columns: usize, cursors: usize, gPanel: usize, scratch: usize,
+): f64 {
+  const tiles = (n + sparse.TILE - 1) / sparse.TILE;
+  let macs = 0.0;
+  for (let r = 0; r < rows; r += sparse.TILE) {
+    const block = min(sparse.TILE, rows - r);
+    const count = sparse.countNonzeros(rowCounts + bytes(r), block);
+    if (count == 0) continue;
+    packPanels(block, k, x + bytes(r * k), bytes(k), xPanels);
+    const elements = <f64>block * <f64>n;
+    if (<f64>count > full * elements) {
+      sweepTN(block, n, k, g + bytes(r * n), out, xPanels, gPanel, scratch);
+      macs += elements * <f64>k;
+      continue;
+    }
+    macs += <f64>count * <f64>k;
+    const from = starts + bytes(r * (tiles + 1));
+    if (tiles == 1 || small(<f64>count * <f64>k * 0.25)) {
+      for (let t = 0; t < tiles; t++) sparse.sparseTNTile(block, n, k, t, from, out, xPanels, columns, cursors, scratch);
+      continue;
+    }
+    set<i32>(0, block);
+    set<i32>(1, n);
+    set<i32>(2, k);
+    set<usize>(3, from);
+    set<usize>(4, out);
+    set<usize>(5, xPanels);
+    set<usize>(6, columns);
+    set<usize>(7, cursors);
+    set<usize>(8, scratch);
+    fork(SPARSE_TN, tiles, 1);
+  }
+  return macs;
+}
+
+function sparseTiles(from: i32, count: i32): void {
+  const thread = <usize>me();
+  for (let t = from; t < from + count; t++)
+    sparse.sparseTNTile(
+      int(0), int(1), int(2), t, address(3), address(4), address(5), address(6) + thread * COLUMNS,
+      address(7) + thread * CURSORS, address(8) + thread * SCRATCH,
+    );
+}
+
+// ---- cells
+
+export function lstmForward(
+  rows: i32, hidden: i32, gates: usize, before: usize, c: usize, h: usize, tanhC: usize,
+): void {
+  if (small(<f64>rows * <f64>hidden * 12)) return lstm.lstmForward(rows, hidden, gates, before, c, h, tanhC);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, before);
+  set<usize>(3, c);
+  set<usize>(4, h);
+  set<usize>(5, tanhC);
+  fork(LSTM_FORWARD, rows, cut(rows, 1));
+}
+
+function forwardRows(from: i32, count: i32): void {
+  const hidden = int(0);
+  const offset = bytes(from * hidden);
+  lstm.lstmForward(
+    count, hidden, address(1) + 4 * offset, address(2) + offset, address(3) + offset, address(4) + offset,
+    address(5) + offset,
+  );
+}
+
+export function lstmBackward(
+  rows: i32, hidden: i32, gates: usize, before: usize, tanhC: usize, dh: usize, dc: usize, scratch: usize,
+): void {
+  if (small(<f64>rows * <f64>hidden * 4)) return lstm.lstmBackward(rows, hidden, gates, before, tanhC, dh, dc, scratch);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, before);
+  set<usize>(3, tanhC);
+  set<usize>(4, dh);
+  set<usize>(5, dc);
+  set<usize>(6, scratch);
+  fork(LSTM_BACKWARD, rows, cut(rows, 1));
+}
+
+function backwardRows(from: i32, count: i32): void {
+  const hidden = int(0);
+  const offset = bytes(from * hidden);
+  lstm.lstmBackward(
+    count, hidden, address(1) + 4 * offset, address(2) + offset, address(3) + offset, address(4) + offset,
+    address(5) + offset, address(6) + <usize>me() * SCRATCH,
+  );
+}
+
+// ---- rows
+
+export function addInto(to: usize, from: usize, length: i32): void {
+  if (small(<f64>length * 0.5)) return rowsOf.addInto(to, from, length);
+  set<usize>(0, to);
+  set<usize>(1, from);
+  fork(ADD_INTO, length, FLAT);
+}
+
+export function addColumnSums(out: usize, g: usize, rows: i32, cols: i32): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return rowsOf.addColumnSums(out, g, rows, cols, bytes(cols));
+  set<usize>(0, out);
+  set<usize>(1, g);
+  set<i32>(2, rows);
+  set<usize>(3, bytes(cols));
+  fork(COLUMN_SUMS, cols, cut(cols, 32));
+}
+
+export function setRows(out: usize, rows: i32, cols: i32, a: usize, b: usize): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return rowsOf.setRows(out, rows, cols, a, b);
+  set<usize>(0, out);
+  set<i32>(1, cols);
+  set<usize>(2, a);
+  set<usize>(3, b);
+  fork(SET_ROWS, rows, cut(rows, 1));
+}
+
+export function gatherRows(out: usize, table: usize, index: usize, rows: i32, cols: i32): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return rowsOf.gatherRows(out, table, index, rows, cols);
+  set<usize>(0, out);
+  set<usize>(1, table);
+  set<usize>(2, index);
+  set<i32>(3, cols);
+  fork(GATHER, rows, cut(rows, 1));
+}
+
+/** Rows may be the same, columns are not. */
+export function scatterRows(table: usize, index: usize, g: usize, rows: i32, cols: i32): void {
+  if (small(<f64>rows * <f64>cols * 0.5)) return rowsOf.scatterRows(table, index, g, rows, cols, bytes(cols));
+  set<usize>(0, table);
+  set<usize>(1, index);
+  set<usize>(2, g);
+  set<i32>(3, rows);
+  set<usize>(4, bytes(cols));
+  fork(SCATTER, cols, cut(cols, 16));
+}
+
+/**
+ * Column index[r] of out (n, k) += row r of g (rows, n). The sums are made in rows of `sums` (k, n),
+ * which is zero before and after; touched (k): zero before and after.
+ */
+export function lookupGradient(
+  out: usize, index: usize, g: usize, rows: i32, n: i32, k: i32, sums: usize, touched: usize,
+): void {
+  scatterRows(sums, index, g, rows, n);
+  rowsOf.addTouched(out, index, rows, n, k, sums, touched);
+}
+
+export function dropout(out: usize, a: usize, length: i32, limit: u32, scale: f32, key: i32): void {
+  if (small(<f64>length)) return rowsOf.dropout(out, a, length, limit, scale, key, 0);
+  set<usize>(0, out);
+  set<usize>(1, a);
+  set<u32>(2, limit);
+  set<f32>(3, scale);
+  set<i32>(4, key);
+  fork(DROPOUT, length, FLAT);
+}
+
+// ---- losses and updates
+
+export function softmaxCrossEntropy(logits: usize, targets: usize, rows: i32, cols: i32, scale: f32): f64 {
+  if (small(<f64>rows * <f64>cols * 6) || rows > MOST_RESULTS)
+    return loss.softmaxCrossEntropy(logits, targets, rows, cols, scale);
+  set<usize>(0, logits);
+  set<usize>(1, targets);
+  set<i32>(2, cols);
+  set<f32>(3, scale);
+  fork(SOFTMAX, rows, cut(rows, 1));
+  return addResults(0, rows);
+}
+
+function softmaxRows(from: i32, count: i32): void {
+  const cols = int(2);
+  for (let r = from; r < from + count; r++)
+    setResult(r, loss.softmaxCrossEntropy(address(0) + bytes(r * cols), address(1) + bytes(r), 1, cols, float(3)));
+}
+
+/** The sums of 65536 elements each, added in their order. */
+export function sumSquares(x: usize, length: i32): f64 {
+  const parts = (length + SUM_FLOATS - 1) / SUM_FLOATS;
+  if (small(<f64>length * 0.5) || parts > MOST_RESULTS) {
+    let sum = 0.0;
+    for (let from = 0; from < length; from += SUM_FLOATS)
+      sum += updates.sumSquares(x + bytes(from), min(SUM_FLOATS, length - from));
+    return sum;
+  }
+  set<usize>(0, x);
+  return addResults(0, fork(SUM_SQUARES, length, SUM_FLOATS));
+}
+
+export function sgd(
+  value: usize, gradient: usize, buffer: usize, length: i32, gradientScale: f32, weightDecay: f32, momentum: f32,
+  learningRate: f32,
+): void {
+  if (small(<f64>length))
+    return updates.sgd(value, gradient, buffer, length, gradientScale, weightDecay, momentum, learningRate);
+  set<usize>(0, value);
+  set<usize>(1, gradient);
+  set<usize>(2, buffer);
+  set<f32>(3, gradientScale);
+  set<f32>(4, weightDecay);
+  set<f32>(5, momentum);
+  set<f32>(6, learningRate);
+  fork(SGD, length, FLAT);
+}
+
+function sgdSome(at: usize, count: i32): void {
+  const buffer = address(2);
+  updates.sgd(
+    address(0) + at, address(1) + at, buffer == 0 ? 0 : buffer + at, count, float(3), float(4), float(5), float(6),
+  );
+}
+
+export function rmsprop(
+  value: usize, gradient: usize, square: usize, length: i32, gradientScale: f32, weightDecay: f32, alpha: f32,
+  rest: f32, learningRate: f32, epsilon: f32,
+): void {
+  if (small(<f64>length))
+    return updates.rmsprop(
+      value, gradient, square, length, gradientScale, weightDecay, alpha, rest, learningRate, epsilon,
+    );
+  set<usize>(0, value);
+  set<usize>(1, gradient);
+  set<usize>(2, square);
+  set<f32>(3, gradientScale);
+  set<f32>(4, weightDecay);
+  set<f32>(5, alpha);
+  set<f32>(6, rest);
+  set<f32>(7, learningRate);
+  set<f32>(8, epsilon);
+  fork(RMSPROP, length, FLAT);
+}
+
+function rmspropSome(at: usize, count: i32): void {
+  updates.rmsprop(
+    address(0) + at, address(1) + at, address(2) + at, count, float(3), float(4), float(5), float(6), float(7), float(8),
+  );
+}
+
+export function adam(
+  value: usize, gradient: usize, mean: usize, square: usize, length: i32, gradientScale: f32, weightDecay: f32,
+  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, stepSize: f32, correction: f32, epsilon: f32,
+): void {
+  if (small(<f64>length))
+    return updates.adam(
+      value, gradient, mean, square, length, gradientScale, weightDecay, shrink, beta1, rest1, beta2, rest2, stepSize,
+      correction, epsilon,
+    );
+  set<usize>(0, value);
+  set<usize>(1, gradient);
+  set<usize>(2, mean);
+  set<usize>(3, square);
+  set<f32>(4, gradientScale);
+  set<f32>(5, weightDecay);
+  set<f32>(6, shrink);
+  set<f32>(7, beta1);
+  set<f32>(8, rest1);
+  set<f32>(9, beta2);
+  set<f32>(10, rest2);
+  set<f32>(11, stepSize);
+  set<f32>(12, correction);
+  set<f32>(13, epsilon);
+  fork(ADAM, length, FLAT);
+}
+
+function adamSome(at: usize, count: i32): void {
+  updates.adam(
+    address(0) + at, address(1) + at, address(2) + at, address(3) + at, count, float(4), float(5), float(6), float(7),
+    float(8), float(9), float(10), float(11), float(12), float(13),
+  );
+}
