@@ -9,7 +9,8 @@ import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
-import type { CellKernel, CellStep, Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+import { AddressKernels, at, planned } from "./by-address.ts";
+import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
 
 /**
  * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
@@ -105,7 +106,7 @@ interface NativePattern extends Pattern {
   readonly listed: Uint8Array;
 }
 
-class NativeKernels implements Kernels {
+class NativeKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly #arena: Arena;
@@ -114,6 +115,7 @@ class NativeKernels implements Kernels {
   #bytes: Uint8Array | undefined; // keeps the memory alive for #call
 
   constructor(engine: Engine, addon: NativeAddon, threads: number, arena: Arena) {
+    super();
     check(
       arena.real === "f32",
       "engine native computes in float32, and this arena is float64. Use engine js for float64.",
@@ -130,6 +132,7 @@ class NativeKernels implements Kernels {
       this.#bytes = new Uint8Array(memory.buffer);
       // Patterns lie behind the weights and their panels, and much of their room is never touched.
       this.#call = addon.bind(this.#bytes, engine.isa, threads, scratch.ptr, arena.range("pattern").ptr);
+      this.calls = this.#call;
     });
     this.cells = {
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
@@ -311,21 +314,6 @@ class NativeKernels implements Kernels {
     return first >= 0 && first < row + rows ? -1 : this.#full;
   }
 
-  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
-    const N = bias.length;
-    this.#call.setRows(at(out, outRow, N), rows, N, bias.ptr, bias2 ? bias2.ptr : 0);
-  }
-
-  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void {
-    const N = out.length;
-    this.#call.addColumnSums(out.ptr, at(g, gRow, N), rows, N);
-  }
-
-  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void {
-    const N = out.rowLength;
-    this.#call.addInto(at(out, outRow, N), at(a, aRow, N), rows * N);
-  }
-
   #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const c = states[0] as Tensor;
     this.#call.lstmForward(
@@ -350,86 +338,8 @@ class NativeKernels implements Kernels {
       (dStates[0] as Tensor).ptr,
     );
   }
-
-  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void {
-    const N = out.rowLength;
-    // hash >= p 2^32 for integers: hash >= ceil(p 2^32).
-    const limit = Math.min(Math.ceil(p * 2 ** 32), 2 ** 32 - 1);
-    this.#call.dropout(at(out, outRow, N), at(a, aRow, N), rows * N, limit, 1 / (1 - p), key);
-  }
-
-  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number {
-    return this.#call.softmaxCrossEntropy(logits.ptr, at(targets, targetRow, 1), rows, logits.rowLength, scale);
-  }
-
-  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number {
-    const N = y.rowLength;
-    return this.#call.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
-  }
-
-  sumSquares(x: Tensor): number {
-    return this.#call.sumSquares(x.ptr, x.length);
-  }
-
-  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
-    this.#call.sgd(
-      value.ptr,
-      gradient.ptr,
-      momentum ? momentum.ptr : 0,
-      value.length,
-      s.gradientScale,
-      s.weightDecay,
-      s.momentum,
-      s.learningRate,
-    );
-  }
-
-  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
-    this.#call.rmsprop(
-      value.ptr,
-      gradient.ptr,
-      square.ptr,
-      value.length,
-      s.gradientScale,
-      s.weightDecay,
-      s.alpha,
-      1 - s.alpha,
-      s.learningRate,
-      s.epsilon,
-    );
-  }
-
-  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
-    this.#call.adam(
-      value.ptr,
-      gradient.ptr,
-      m.ptr,
-      v.ptr,
-      value.length,
-      s.gradientScale,
-      decoupled ? 0 : s.weightDecay,
-      decoupled ? 1 - s.learningRate * s.weightDecay : 1,
-      s.beta1,
-      1 - s.beta1,
-      s.beta2,
-      1 - s.beta2,
-      s.learningRate / (1 - s.beta1 ** s.step),
-      Math.sqrt(1 - s.beta2 ** s.step),
-      s.epsilon,
-    );
-  }
-}
-
-/** Byte address of a row of `rowLength` elements of 4 bytes. */
-function at(tensor: { readonly ptr: number }, row: number, rowLength: number): number {
-  return tensor.ptr + row * rowLength * 4;
 }
 
 function panels(columns: number): number {
   return Math.ceil(columns / PANEL);
-}
-
-function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
-  if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
-  return packed;
 }

@@ -9,7 +9,8 @@ import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
-import type { CellKernel, CellStep, Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+import { AddressKernels, at, planned } from "./by-address.ts";
+import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { wasmModuleBase64 } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
@@ -73,7 +74,7 @@ interface WasmPattern extends Pattern {
   readonly listed: Uint8Array;
 }
 
-class WasmKernels implements Kernels {
+class WasmKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly #arena: Arena;
@@ -88,6 +89,7 @@ class WasmKernels implements Kernels {
   #xPanels: Tensor | undefined;
 
   constructor(engine: Engine, module: WebAssembly.Module, team: Team | undefined, arena: Arena) {
+    super();
     check(
       arena.real === "f32",
       "engine wasm computes in float32, and this arena is float64. Use engine js for float64.",
@@ -100,6 +102,7 @@ class WasmKernels implements Kernels {
     arena.whenAllocated((memory) => {
       const call = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
       this.#call = call;
+      this.calls = call;
       if (!team || !control) return;
       call.leadTeam(control.ptr, team.threads);
       this.#place = { memory, control: control.ptr, call };
@@ -308,21 +311,6 @@ class WasmKernels implements Kernels {
     );
   }
 
-  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
-    const N = bias.length;
-    this.#call.setRows(at(out, outRow, N), rows, N, bias.ptr, bias2 ? bias2.ptr : 0);
-  }
-
-  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void {
-    const N = out.length;
-    this.#call.addColumnSums(out.ptr, at(g, gRow, N), rows, N);
-  }
-
-  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void {
-    const N = out.rowLength;
-    this.#call.addInto(at(out, outRow, N), at(a, aRow, N), rows * N);
-  }
-
   #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const c = states[0] as Tensor;
     this.#call.lstmForward(
@@ -349,74 +337,6 @@ class WasmKernels implements Kernels {
     );
   }
 
-  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void {
-    const N = out.rowLength;
-    // hash >= p 2^32 for integers: hash >= ceil(p 2^32).
-    const limit = Math.min(Math.ceil(p * 2 ** 32), 2 ** 32 - 1);
-    this.#call.dropout(at(out, outRow, N), at(a, aRow, N), rows * N, limit, 1 / (1 - p), key);
-  }
-
-  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number {
-    return this.#call.softmaxCrossEntropy(logits.ptr, at(targets, targetRow, 1), rows, logits.rowLength, scale);
-  }
-
-  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number {
-    const N = y.rowLength;
-    return this.#call.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
-  }
-
-  sumSquares(x: Tensor): number {
-    return this.#call.sumSquares(x.ptr, x.length);
-  }
-
-  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
-    this.#call.sgd(
-      value.ptr,
-      gradient.ptr,
-      momentum ? momentum.ptr : 0,
-      value.length,
-      s.gradientScale,
-      s.weightDecay,
-      s.momentum,
-      s.learningRate,
-    );
-  }
-
-  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
-    this.#call.rmsprop(
-      value.ptr,
-      gradient.ptr,
-      square.ptr,
-      value.length,
-      s.gradientScale,
-      s.weightDecay,
-      s.alpha,
-      1 - s.alpha,
-      s.learningRate,
-      s.epsilon,
-    );
-  }
-
-  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
-    this.#call.adam(
-      value.ptr,
-      gradient.ptr,
-      m.ptr,
-      v.ptr,
-      value.length,
-      s.gradientScale,
-      decoupled ? 0 : s.weightDecay,
-      decoupled ? 1 - s.learningRate * s.weightDecay : 1,
-      s.beta1,
-      1 - s.beta1,
-      s.beta2,
-      1 - s.beta2,
-      s.learningRate / (1 - s.beta1 ** s.step),
-      Math.sqrt(1 - s.beta2 ** s.step),
-      s.epsilon,
-    );
-  }
-
   /** Address of the planned panels for a TN product over `rows` rows of width K. */
   #panelsFor(rows: number, K: number): number {
     const needed = Math.min(rows, TILE) * panels(K) * PANEL;
@@ -426,18 +346,8 @@ class WasmKernels implements Kernels {
   }
 }
 
-/** Byte address of a row of `rowLength` elements of 4 bytes. */
-function at(tensor: { readonly ptr: number }, row: number, rowLength: number): number {
-  return tensor.ptr + row * rowLength * 4;
-}
-
 function panels(columns: number): number {
   return Math.ceil(columns / PANEL);
-}
-
-function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
-  if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
-  return packed;
 }
 
 /** FULL, or a share below any where rows without lists (rule `keep`) are among them. */

@@ -1,0 +1,119 @@
+/**
+ * What engines over the arena's bytes share: kernels that only pass addresses on, and how an address is made.
+ * `wasm` and `native` have these functions under the same names, with the same arguments.
+ */
+import type { IntTensor, Tensor } from "../core/arena.ts";
+import type { UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+import type { WasmExports } from "./wasm-exports.ts";
+
+export type AddressCalls = Pick<
+  WasmExports,
+  | "adam"
+  | "addColumnSums"
+  | "addInto"
+  | "dropout"
+  | "rmsprop"
+  | "setRows"
+  | "sgd"
+  | "softmaxCrossEntropy"
+  | "squaredError"
+  | "sumSquares"
+>;
+
+export class AddressKernels {
+  /** Set once the arena is allocated. */
+  protected calls!: AddressCalls;
+
+  setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
+    const N = bias.length;
+    this.calls.setRows(at(out, outRow, N), rows, N, bias.ptr, bias2 ? bias2.ptr : 0);
+  }
+
+  sumRows(out: Tensor, g: Tensor, gRow: number, rows: number): void {
+    const N = out.length;
+    this.calls.addColumnSums(out.ptr, at(g, gRow, N), rows, N);
+  }
+
+  addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void {
+    const N = out.rowLength;
+    this.calls.addInto(at(out, outRow, N), at(a, aRow, N), rows * N);
+  }
+
+  dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void {
+    const N = out.rowLength;
+    // hash >= p 2^32 for integers: hash >= ceil(p 2^32).
+    const limit = Math.min(Math.ceil(p * 2 ** 32), 2 ** 32 - 1);
+    this.calls.dropout(at(out, outRow, N), at(a, aRow, N), rows * N, limit, 1 / (1 - p), key);
+  }
+
+  softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number {
+    return this.calls.softmaxCrossEntropy(logits.ptr, at(targets, targetRow, 1), rows, logits.rowLength, scale);
+  }
+
+  squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number {
+    const N = y.rowLength;
+    return this.calls.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
+  }
+
+  sumSquares(x: Tensor): number {
+    return this.calls.sumSquares(x.ptr, x.length);
+  }
+
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
+    this.calls.sgd(
+      value.ptr,
+      gradient.ptr,
+      momentum ? momentum.ptr : 0,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.momentum,
+      s.learningRate,
+    );
+  }
+
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
+    this.calls.rmsprop(
+      value.ptr,
+      gradient.ptr,
+      square.ptr,
+      value.length,
+      s.gradientScale,
+      s.weightDecay,
+      s.alpha,
+      1 - s.alpha,
+      s.learningRate,
+      s.epsilon,
+    );
+  }
+
+  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
+    this.calls.adam(
+      value.ptr,
+      gradient.ptr,
+      m.ptr,
+      v.ptr,
+      value.length,
+      s.gradientScale,
+      decoupled ? 0 : s.weightDecay,
+      decoupled ? 1 - s.learningRate * s.weightDecay : 1,
+      s.beta1,
+      1 - s.beta1,
+      s.beta2,
+      1 - s.beta2,
+      s.learningRate / (1 - s.beta1 ** s.step),
+      Math.sqrt(1 - s.beta2 ** s.step),
+      s.epsilon,
+    );
+  }
+}
+
+/** Byte address of a row of `rowLength` elements of 4 bytes. */
+export function at(tensor: { readonly ptr: number }, row: number, rowLength: number): number {
+  return tensor.ptr + row * rowLength * 4;
+}
+
+export function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
+  if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
+  return packed;
+}
