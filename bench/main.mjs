@@ -1,8 +1,9 @@
 /**
- * Benchmarks of Gatesieve and its peers: `npm run bench -- step | kernels | profile | heap | report | list`.
+ * Benchmarks of Gatesieve and its peers: `npm run bench -- COMMAND`, --help lists them.
  * docs/benchmarks.md explains the options and the fields.
  */
 import { getPriority } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { describe, gflop, parameterCount, WORKLOADS } from "./workloads.mjs";
 
@@ -13,6 +14,10 @@ const HELP = `npm run bench -- COMMAND [options]
   profile   where one of our steps spends its time, kernel by kernel
   heap      many steps: the arena must not grow, the heap must stay flat
   report    step and heap of one workload, written to docs/results/ with the bars reached and missed
+  native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
+  late      the page of steps on the patterns of real training (trains the nets first)
+  engines   the page of the same training on every engine
+  tables    makes all pages of docs/results/ that hold times anew; --only NAME[,NAME...]
   list      the workloads
 
   --workload W1[,W2...]|all   default W1
@@ -21,13 +26,14 @@ const HELP = `npm run bench -- COMMAND [options]
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
   --head-policy P             of the logits' gradient, beside every policy but dense; default dense
-  --threads N                 default 1; more with engine native or wasm
+  --threads N[,N...]          default 1; more with engine native or wasm; several: step only
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
+  --only NAME[,NAME...]       tables, late: these alone
   --H N[,N...]                kernels: widths, default 128,512,650
   --densities P[,P...]        kernels: default 1,0.7,0.5,0.35,0.2,0.1,0.05,0.01
-  --isa NAME[,NAME...]        kernels: instruction sets of engine native, default the best
+  --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
   --svg FILE                  kernels: speed-ups as a chart
   --name NAME                 kernels: writes docs/results/NAME.md, .json and .svg
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
@@ -54,7 +60,7 @@ const COMMANDS = {
       else {
         const { formatStepTable } = await import("./step.mjs");
         console.log(`${workloadName}: ${describe(workload)}; ${gflop(workload).toFixed(2)} GFLOP a dense step`);
-        console.log(`medians of ${rows[0].steps} steps, ${rows[0].threads} thread, Node ${process.versions.node}\n`);
+        console.log(`medians of ${rows[0].steps} steps, threads ${options.threads}, Node ${process.versions.node}\n`);
         console.log(`${formatStepTable(rows)}\n`);
       }
     }
@@ -118,6 +124,50 @@ const COMMANDS = {
     writeFileSync(`${to.pathname}.md`, page({ command, rows, heapRows, notes, machine }));
     note(`wrote docs/results/bench-${workloadName.toLowerCase()}.md and .json`);
   },
+  async native() {
+    const { nativeChart, nativePage, nativeRows } = await import("./native-page.mjs");
+    const notes = notesOfRun();
+    const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
+    const parts = await nativeRows(rowsOf, { steps: whole("steps", 9) });
+    await writePage(
+      "bench-native",
+      { ...parts, notes },
+      nativePage({ command: commandLine(), parts, notes }),
+      nativeChart(parts),
+    );
+  },
+  async late() {
+    const { LATE, latePage, trainedRuns } = await import("./late.mjs");
+    const { DEFAULT_POLICY, workloadOfRun } = await import("./ours.mjs");
+    const notes = notesOfRun();
+    const [policy] = policies([DEFAULT_POLICY]);
+    const headPolicy = options["head-policy"];
+    const sections = [];
+    for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
+      const folder = trainedRuns(name, { runs: options.runs, policy, headPolicy, note });
+      const [workload] = Object.values(await workloadOfRun(folder, "last"));
+      const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
+      const rows = await rowsUnder(name, { ...wanted, workload, peers: ["pytorch"], note: keepNote(notes) });
+      sections.push({ name, workload, rows });
+    }
+    const page = latePage({ command: commandLine(), sections, policy, headPolicy, notes });
+    await writePage("bench-late", { policy, headPolicy, sections, notes }, page);
+  },
+  async engines() {
+    const { engineRows, enginesPage } = await import("./engines.mjs");
+    const { DEFAULT_POLICY } = await import("./ours.mjs");
+    const seeds = [1, 2, 3];
+    const rows = engineRows({ runs: options.runs, policies: policies(["dense", DEFAULT_POLICY]), seeds, note });
+    await writePage("bench-engines", { seeds, rows }, enginesPage({ command: commandLine(), rows, seeds }));
+  },
+  async tables() {
+    const { makeTables, TABLES } = await import("./tables.mjs");
+    const names = options.only?.split(",") ?? Object.keys(TABLES);
+    for (const name of names)
+      if (!Object.hasOwn(TABLES, name))
+        fail(`unknown table "${name}". The choices are: ${Object.keys(TABLES).join(", ")}.`);
+    if (!makeTables(names, note)) fail("a table failed; its error is above.", 1);
+  },
   async profile() {
     const { profile, printProfile } = await import("./profile.mjs");
     for (const workloadName of workloads())
@@ -135,6 +185,40 @@ const COMMANDS = {
   },
 };
 
+/** Rows of one workload under options given here rather than on the command line. */
+async function rowsUnder(workloadName, { peers, ...wanted }) {
+  const { preparePeers, stepRows } = await import("./step.mjs");
+  const found = peers.length > 0 ? preparePeers("pytorch", wanted.note) : [];
+  return stepRows({ workloadName, workload: WORKLOADS[workloadName], ...wanted, peers: found });
+}
+
+function commandLine() {
+  return `npm run bench -- ${process.argv.slice(2).join(" ")}`;
+}
+
+function notesOfRun() {
+  return getPriority() === 0 ? [] : [`run at priority ${getPriority()} (nice), beside other work`];
+}
+
+function keepNote(notes) {
+  return (message) => {
+    if (!notes.includes(message)) notes.push(message);
+    note(message);
+  };
+}
+
+/** docs/results/NAME.json, .md and, with a chart, .svg. */
+async function writePage(name, data, page, chart) {
+  const { writeFileSync } = await import("node:fs");
+  const { machineName } = await import("./report.mjs");
+  const to = fileURLToPath(new URL(`../docs/results/${name}`, import.meta.url));
+  const json = { command: commandLine(), machine: machineName(), ...data };
+  writeFileSync(`${to}.json`, `${JSON.stringify(json, null, 1)}\n`);
+  writeFileSync(`${to}.md`, page);
+  if (chart) writeFileSync(`${to}.svg`, `${chart}\n`);
+  note(`wrote docs/results/${name}.md`);
+}
+
 async function stepRowsOf(workloadName, note, workload = WORKLOADS[workloadName]) {
   if (!PEERS.includes(options.peers)) fail(`unknown peers "${options.peers}". The choices are: ${PEERS.join(", ")}.`);
   const { preparePeers, stepRows } = await import("./step.mjs");
@@ -148,7 +232,8 @@ async function stepRowsOf(workloadName, note, workload = WORKLOADS[workloadName]
     policies: chosen,
     headPolicy: parsePolicy(options["head-policy"]).name,
     peers: preparePeers(options.peers, note),
-    threads: whole("threads", 1),
+    threadCounts: numbers("threads", [1], (value) => Number.isInteger(value) && value >= 1, "whole numbers from 1"),
+    isas: options.isa?.split(","),
     steps: whole("steps", 21),
     note,
   });
@@ -192,6 +277,7 @@ function parse() {
         spoil: { type: "string", default: "none" },
         run: { type: "string" },
         runs: { type: "string", default: "runs" },
+        only: { type: "string" },
         H: { type: "string" },
         densities: { type: "string" },
         isa: { type: "string" },

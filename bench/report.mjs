@@ -1,7 +1,7 @@
 /** Pages and charts: `step` and `heap` of a workload with each bar and its figure; `kernels` of an engine. */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { scaleLog } from "d3-scale";
+import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import { colourClass, dash, escapeMarkup, legend, px, svg, valueAxis } from "../dist/plots/svg.js";
 import { groupName, groupsOf, KERNEL_HEAD, kernelCells, kernelRemarks, PRODUCTS, TOGETHER } from "./kernels.mjs";
@@ -11,7 +11,7 @@ import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 const ONNXRUNTIME_MS = 225;
 
 /** In docs/, as a page in docs/results/ links to it. */
-const EXPLAINED = ["benchmarks", "md"].join(".");
+export const EXPLAINED = ["benchmarks", "md"].join(".");
 
 /** What the dense policy may cost over the step without the machinery: what two equal steps differ by. */
 const SAME = 1.03;
@@ -114,7 +114,7 @@ ${bars(rows, heapRows)
 `;
 }
 
-function tableLine(cells) {
+export function tableLine(cells) {
   return `| ${cells.join(" | ")} |`;
 }
 
@@ -206,6 +206,37 @@ function curve(name, series, points, x, y) {
       `<circle class="mark" cx="${px(x(density))}" cy="${px(y(value))}" r="2.5"><title>${escapeMarkup(`${name} at ${density}: ${value.toFixed(2)}x`)}</title></circle>`,
   );
   return `<g class="${colourClass(series)}"><path class="line ${colourClass(series)}" stroke-dasharray="${dash(series)}" d="${path(points)}"/>${dots.join("")}</g>`;
+}
+
+/** Bars of each series side by side for each name, from 0, with a line at 1. bars: [{ name, values }]. */
+export function speedChart({ title, series, bars, unit }) {
+  const width = 820;
+  const key = legend(
+    series.map((name, index) => ({ name, series: index, mark: "square" })),
+    0,
+    width,
+    38,
+  );
+  const frame = { left: 40, right: width - 12, top: 38 + key.height + 18, bottom: 380 };
+  const y = scaleLinear([0, Math.max(1, ...bars.flatMap(({ values }) => values))], [frame.bottom, frame.top]).nice();
+  const room = (frame.right - frame.left) / bars.length;
+  const wide = (0.8 * room) / series.length;
+  const body = bars.map(({ name, values }, b) => {
+    const left = frame.left + b * room + 0.1 * room;
+    const boxes = values.map(
+      (value, s) =>
+        `<g class="${colourClass(s)}"><rect class="mark" x="${px(left + s * wide)}" width="${px(0.9 * wide)}" y="${px(y(value))}" height="${px(y(0) - y(value))}">` +
+        `<title>${escapeMarkup(`${name}, ${series[s]}: ${value.toFixed(2)}x`)}</title></rect></g>`,
+    );
+    return `${boxes.join("")}<text text-anchor="middle" x="${px(frame.left + (b + 0.5) * room)}" y="${frame.bottom + 20}">${escapeMarkup(name)}</text>`;
+  });
+  return svg(width, 410, title, [
+    key.body,
+    valueAxis(y, frame, unit, (tick) => `${tick}x`),
+    ...body,
+    `<path class="axis" d="M${frame.left},${px(y(1))}H${frame.right}"/>`,
+    `<path class="axis" d="M${frame.left},${frame.bottom}H${frame.right}"/>`,
+  ]);
 }
 
 /** Ticks at the measured densities, labels where there is room. */

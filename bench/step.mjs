@@ -35,22 +35,44 @@ export class BenchError extends Error {
   exitCode = 1;
 }
 
-/** Rows of one workload, in the order ours, peers. */
-export async function stepRows({ workloadName, workload, engine, policies, headPolicy, peers, threads, steps, note }) {
-  const tools = [
-    ...policies.map((policy) => ({ tool: "gatesieve", policy, headPolicy: policy === "dense" ? "dense" : headPolicy })),
-    ...(peers.includes("js") ? [{ tool: "tfjs" }, { tool: "jax-js" }] : []),
-    ...(peers.includes("pytorch")
+/**
+ * Rows of one workload, in the order ours, peers. Ours: every policy with every instruction set of
+ * `isas` (engine native; undefined is the best) and every number of threads.
+ */
+export async function stepRows(options) {
+  const { workloadName, workload, engine, policies, headPolicy, peers, steps, note } = options;
+  const { threadCounts = [1], isas = [undefined] } = options;
+  const each = (list, make) => list.flatMap(make);
+  const ours = each(policies, (policy) =>
+    each(isas, (isa) =>
+      each(threadCounts, (threads) => ({
+        tool: "gatesieve",
+        policy,
+        headPolicy: policy === "dense" ? "dense" : headPolicy,
+        isa,
+        threads,
+      })),
+    ),
+  );
+  const theirs = [
+    ...(peers.includes("js")
       ? [
-          { tool: "pytorch", mkldnn: true },
-          { tool: "pytorch", mkldnn: false },
+          { tool: "tfjs", threads: 1 },
+          { tool: "jax-js", threads: 1 },
         ]
       : []),
+    ...(peers.includes("pytorch")
+      ? each(threadCounts, (threads) => [
+          { tool: "pytorch", mkldnn: true, threads },
+          { tool: "pytorch", mkldnn: false, threads },
+        ])
+      : []),
   ];
+  const tools = [...ours, ...theirs];
   const runners = [];
   try {
     for (const tool of tools) {
-      const runner = await Runner.start(tool, workload, { engine, threads, steps, seed: 1 });
+      const runner = await Runner.start(tool, workload, { engine, steps, seed: 1 });
       if (runner.identity.skipped) note(`${tool.tool}: left out of ${workloadName}: ${runner.identity.skipped}`);
       else runners.push(runner);
     }
@@ -88,7 +110,10 @@ class Runner {
           stdio: ["pipe", "pipe", "inherit"],
           env: { ...environment, ...PYTORCH_ENVIRONMENT, OMP_NUM_THREADS: String(options.threads) },
         })
-      : spawn(process.execPath, [file("worker.mjs"), options.tool, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+      : spawn(process.execPath, [file("worker.mjs"), options.tool, ...args], {
+          stdio: ["pipe", "pipe", "pipe"],
+          env: options.isa ? { ...process.env, GATESIEVE_ISA: options.isa } : process.env,
+        });
     this.complaints = "";
     this.process.stderr?.on("data", (text) => {
       this.complaints += text;
@@ -174,14 +199,22 @@ function remark(rows, note) {
     );
 }
 
-/** With oneDNN or without, whichever was faster. */
+/** With oneDNN or without, whichever was faster, for each number of threads. */
 function bestOfPyTorch(rows, note) {
-  const both = rows.filter(({ tool }) => tool === "pytorch").sort((a, b) => a.msMedian - b.msMedian);
-  if (both.length === 2)
-    note(
-      `pytorch: ${both[0].engine} ${both[0].msMedian.toFixed(1)} ms, ${both[1].engine} ${both[1].msMedian.toFixed(1)} ms; the faster one is reported.`,
-    );
-  return [...rows.filter(({ tool }) => tool !== "pytorch"), ...both.slice(0, 1)];
+  const theirs = rows.filter(({ tool }) => tool === "pytorch").sort((a, b) => a.msMedian - b.msMedian);
+  const best = [...new Set(theirs.map(({ threads }) => threads))]
+    .sort((a, b) => a - b)
+    .map((count) => {
+      const [fast, slow] = theirs.filter(({ threads }) => threads === count);
+      const figures = `${fast.engine} ${fast.msMedian.toFixed(1)} ms, ${slow.engine} ${slow.msMedian.toFixed(1)} ms`;
+      note(`${fast.workload}, pytorch, ${threadsText(count)}: ${figures}; the faster one is reported.`);
+      return fast;
+    });
+  return [...rows.filter(({ tool }) => tool !== "pytorch"), ...best];
+}
+
+export function threadsText(count) {
+  return `${count} thread${count === 1 ? "" : "s"}`;
 }
 
 /** Which of the wanted peers can run here; installs those of JavaScript once. */
@@ -221,12 +254,14 @@ function installPeers(note) {
 export function formatStepTable(rows) {
   const dense = rows.find(({ tool, policy }) => tool === "gatesieve" && policy === "dense");
   const peers = rows.filter(({ tool }) => tool !== "gatesieve");
+  const several = (key) => new Set(rows.map((row) => row[key])).size > 1;
   const times = (a, b) => (b ? `${(a.msMedian / b.msMedian).toFixed(2)}x` : "");
   const figure = (value, digits = 1) => (value === null ? "" : value.toFixed(digits));
   return formatTable(
     [
       "tool",
       "policy",
+      ...(several("threads") ? ["threads"] : []),
       "kept",
       "ms",
       "min",
@@ -240,8 +275,9 @@ export function formatStepTable(rows) {
       ...peers.map(({ tool }) => `vs ${tool}`),
     ],
     rows.map((row) => [
-      `${row.tool} ${row.version}, ${row.engine}`,
+      `${row.tool} ${row.version}, ${row.engine}${row.engine === "native" ? ` ${row.isa}` : ""}`,
       row.policy ?? "",
+      ...(several("threads") ? [row.threads] : []),
       row.density === null ? "" : `${(100 * row.density).toFixed(1)} %`,
       figure(row.msMedian, 2),
       figure(row.msMin, 2),

@@ -6,12 +6,13 @@
  *
  * Without a compiler, or where it fails, there is no native engine and `auto` takes wasm.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { findCompiler } from "./compiler.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const native = join(root, "native");
@@ -41,12 +42,6 @@ export const FLAGS = [
   "-Wextra",
   "-Wno-uninitialized", // GCC's own AVX-512 headers
 ];
-
-/** The system's C++ compiler: $CXX, or the first that answers. */
-export function findCompiler() {
-  const candidates = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
-  return candidates.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0);
-}
 
 /** The arguments that compile each object of `arch` into `folder`; the objects. */
 export function compilations(arch, folder, flags = FLAGS) {

@@ -10,7 +10,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { FLAGS, findCompiler, INSTRUCTION_SETS } from "./build-native.mjs";
+import { FLAGS, INSTRUCTION_SETS } from "./build-native.mjs";
+import { findCompiler } from "./compiler.mjs";
 
 const SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"];
 

@@ -11,6 +11,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
+import { findCompiler } from "./compiler.mjs";
 
 const OLDEST_NODE = 20;
 const LOCK_PATIENCE_MS = 5 * 60_000;
@@ -122,10 +123,9 @@ function perform(action) {
 
 // ---- the actions
 
-/** Without a C++ compiler the native engine is left out, in one line. The names are those build-native.mjs tries. */
+/** Without a C++ compiler the native engine is left out, in one line. */
 function hasCompiler() {
-  const candidates = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
-  hasCompiler.found ??= candidates.some((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0);
+  hasCompiler.found ??= findCompiler() !== undefined;
   if (!hasCompiler.found && !hasCompiler.told)
     process.stderr.write(
       "gatesieve: no C++ compiler here, so no native engine; the WebAssembly engine does the work\n",

@@ -37,7 +37,7 @@ const WASM = "gatesieve: building the WebAssembly kernels ...";
 const DIST = "gatesieve: compiling TypeScript to dist/ ...";
 
 beforeAll(() => {
-  for (const file of ["scripts/setup.mjs", "tsconfig.json", "tsconfig.build.json"])
+  for (const file of ["scripts/setup.mjs", "scripts/compiler.mjs", "tsconfig.json", "tsconfig.build.json"])
     cpSync(join(root, file), join(clone, file));
   // Packages that lie in the clone, so that `npm ci` has something to do and needs no network: the compiler is the real one.
   const tsc = pathToFileURL(join(root, "node_modules/typescript/bin/tsc")).href;
