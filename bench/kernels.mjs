@@ -105,6 +105,7 @@ class Layer {
     this.cell = kernels.cells.lstm ?? cells.lstm;
     this.step = {
       row: 0,
+      hRow: 0,
       rows: B,
       hidden: H,
       gates: this.gates,
@@ -183,7 +184,7 @@ class Layer {
     step.states[0].data.fill(0, 0, step.dh.length);
     for (let t = 0; t < T; t++) {
       this.write(t, net);
-      step.row = t * B;
+      step.row = step.hRow = t * B;
       clock.part("cell forward", () => cell.forward(step));
     }
     clock.flush();
@@ -193,7 +194,7 @@ class Layer {
     for (let t = T - 1; t >= 0; t--) {
       this.write(t, activations);
       step.dh.data.set(gradients.subarray(0, step.dh.length)); // else it would sink into denormal numbers
-      step.row = t * B;
+      step.row = step.hRow = t * B;
       clock.part("cell backward", () => cell.backward(step));
     }
     clock.flush();

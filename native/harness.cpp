@@ -208,7 +208,7 @@ struct Site {
         sums(groups * SUMS), partials(SWEEP_BLOCK / SWEEP_ROWS * groups * 4) {}
 
   void sweep(Team& team, Size kind, Size row, Size count, Size flags) {
-    K.compress(team, g + row * cols, count, cols, groups, row, kind, tau, KEY, sums, histogram, flags,
+    K.compress(team, g + row * cols, count, cols, groups, row, row, kind, tau, KEY, sums, histogram, flags,
                bitmap + row * words, counts + row, values, offsets, starts + row * (tiles + 1), partials);
   }
 

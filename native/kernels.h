@@ -62,9 +62,9 @@ struct Kernels {
   void (*transpose)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);
-  void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size kind, const float* tau,
-                   uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
-                   float* values, uint16_t* offsets, uint32_t* starts, double* partials);
+  void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
+                   const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
+                   int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials);
   double (*sparseProduct)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
                           const uint32_t* starts, const float* values, const uint16_t* offsets, const float* panels,
                           float* out, double full);

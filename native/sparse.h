@@ -167,15 +167,16 @@ static void sweepRows(Sweep s, Size rows, double* part) {
 }
 
 /// Applies the rule to g (rows, cols) in place, adds to the statistics, and indexes what is left.
-/// `row` is the site's row of g; values and offsets are the whole site's. partials: (64, groups, 4).
-static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Size row, Size kind, const float* tau,
-                     uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
-                     float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
+/// `row` is the pattern's row of g, whose values and offsets are those of all its rows; `siteRow` that of the site,
+/// which draws and samples go by. partials: (64, groups, 4).
+static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
+                     const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
+                     int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
   const Size width = cols / groups;
   const Size words = ceilDiv(cols, 32);
   const Size startsRow = ceilDiv(cols, TILE) + 1;
   if (flags & BEFORE) {
-    const Size first = ceilDiv(row, HISTOGRAM_ROW_STRIDE) * HISTOGRAM_ROW_STRIDE - row;
+    const Size first = ceilDiv(siteRow, HISTOGRAM_ROW_STRIDE) * HISTOGRAM_ROW_STRIDE - siteRow;
     const Size sampled = first < rows ? ceilDiv(rows - first, HISTOGRAM_ROW_STRIDE) : 0;
     if (sampled > 0)
       parallel(team, groups, 0.5 * sampled * cols, [=, &team](Size group, int thread) {
@@ -189,7 +190,7 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
     parallel(team, tasks, 2.5 * block * cols / W, [=](Size task, int) {
       const Size r = r0 + task * SWEEP_ROWS;
       const Size height = least(r0 + block - r, SWEEP_ROWS);
-      const Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((row + r) * cols),
+      const Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((siteRow + r) * cols),
                            bitmap + r * words, rowCounts + r, values, offsets, starts + r * startsRow,
                            static_cast<uint32_t>((row + r) * (cols + LIST_SLACK))};
       double* part = partials + task * groups * PART_COLUMNS;

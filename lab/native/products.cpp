@@ -85,7 +85,7 @@ static void shape(Size H, Size B, Size T) {
   for (const double density : {0.6, 0.5, 0.4, 0.2, 0.1, 0.05, 0.01}) {
     const float t = static_cast<float>(1 - density), tau[4] = {t, t, t, t};
     const auto compress = [&](Size r) {
-      K.compress(team, g + r * N, B, N, 4, r, THRESHOLD, tau, 0, sums, histogram, BEFORE | AFTER | INDEX | LISTS,
+      K.compress(team, g + r * N, B, N, 4, r, r, THRESHOLD, tau, 0, sums, histogram, BEFORE | AFTER | INDEX | LISTS,
                  bitmap + r * ((N + 31) / 32), counts + r, values, offsets, starts + r * (tiles + 1), partials);
     };
     const auto product = [&](Size r) {

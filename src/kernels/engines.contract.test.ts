@@ -318,10 +318,10 @@ describe.each(table(engines))("engine %s", (_, engine) => {
     const GROUPS = ["i", "f", "g", "o"];
     const sizes = [...widths(), 32, 33, 70, 128];
 
-    function planSite(rows: number, width: number): Plan<Planned> {
+    function planSite(rows: number, width: number, room = rows): Plan<Planned> {
       return (arena, kernels) => {
         const site: Site = { name: "site", groups: GROUPS, rows, cols: GROUPS.length * width };
-        const dense = arena.tensor("g", [rows, site.cols], "gateGradients");
+        const dense = arena.tensor("g", [room, site.cols], "gateGradients");
         return { kernels, pattern: kernels.planPattern(site, dense), statistics: planStatistics(arena, site) };
       };
     }
@@ -382,6 +382,30 @@ describe.each(table(engines))("engine %s", (_, engine) => {
         }
       },
     );
+
+    test.each(Object.keys(rules))("rule %s on a part of the site's rows is the rule on those rows of all", (kind) => {
+      const [first, room, width] = [11, 10, 9];
+      const whole = build(engine, "f32", planSite(40, width));
+      const part = build(engine, "f32", planSite(40, width, room));
+      fill(whole.pattern.dense.data, 9);
+      const cols = 4 * width;
+      part.pattern.dense.data.set(whole.pattern.dense.data.subarray(first * cols, (first + room) * cols));
+      part.pattern.firstRow = first;
+      const made = (rules[kind] as () => DropRule)();
+      // A custom rule sees the buffer alone.
+      if (kind === "custom") made.apply = (g, row, rows) => g.fill(0, row * cols + 3, (row + rows) * cols - 1);
+      whole.kernels.compress(whole.pattern, first + 4, 6, made, whole.statistics);
+      whole.kernels.compress(whole.pattern, first, 4, made, whole.statistics);
+      part.kernels.compress(part.pattern, 4, 6, made, part.statistics);
+      part.kernels.compress(part.pattern, 0, 4, made, part.statistics);
+      const rowsOf = (tensor: { data: RealArray | Int32Array | Uint32Array; rowLength: number }) =>
+        tensor.data.slice(first * tensor.rowLength, (first + room) * tensor.rowLength);
+      expectClose(part.pattern.dense.data, rowsOf(whole.pattern.dense) as RealArray, 0);
+      expect(part.pattern.bitmap.data).toEqual(rowsOf(whole.pattern.bitmap));
+      expect(part.pattern.rowCounts.data).toEqual(rowsOf(whole.pattern.rowCounts));
+      expect(part.statistics.histogram.data).toEqual(whole.statistics.histogram.data);
+      expect(part.statistics.sums.data).toEqual(whole.statistics.sums.data);
+    });
 
     test.each(["keep", "threshold", "stochastic"] as const)("NaN and infinities pass rule %s", (kind) => {
       const p = build(engine, "f32", planSite(2, 9));
@@ -711,10 +735,11 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
       kernels,
       step: {
         row: rows,
+        hRow: 3 * rows, // h reaches further back than the other buffers
         rows,
         hidden,
         gates: arena.tensor("gates", [3 * rows, 4 * hidden], "gateGradients"),
-        h: arena.tensor("h", [4 * rows, hidden], "activations"),
+        h: arena.tensor("h", [6 * rows, hidden], "activations"),
         states: [arena.tensor("c", [4 * rows, hidden], "activations")],
         keeps: [arena.tensor("tanhC", [3 * rows, hidden], "activations")],
         dh: arena.tensor("dh", [rows, hidden], "workspace"),
@@ -816,7 +841,7 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
         const y = Math.tanh(f * cBefore + i * g);
         close(c[next]!, f * cBefore + i * g);
         close(tanhC[r * hidden + n]!, y);
-        close(h[next]!, o * y);
+        close(h[next + 2 * rows * hidden]!, o * y);
         const here = (r - rows) * hidden + n;
         const dcHere = dc[here]! + dh[here]! * o * (1 - y * y);
         const slopes = [
@@ -833,8 +858,8 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
       const range = [block * rows * 4 * hidden, (block + 1) * rows * 4 * hidden] as const;
       expect(step.gates.data.subarray(...range)).toEqual(before[0]!.subarray(...range));
     }
-    expect(h.subarray(0, 2 * rows * hidden)).toEqual(before[1]!.subarray(0, 2 * rows * hidden));
-    expect(h.subarray(3 * rows * hidden)).toEqual(before[1]!.subarray(3 * rows * hidden));
+    expect(h.subarray(0, 4 * rows * hidden)).toEqual(before[1]!.subarray(0, 4 * rows * hidden));
+    expect(h.subarray(5 * rows * hidden)).toEqual(before[1]!.subarray(5 * rows * hidden));
     expect(gates.length).toBe(12 * rows * hidden);
   });
 
@@ -843,7 +868,7 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
     step.gates.data[24 + 6 + 2] = Number.NaN; // f of column 2
     step.dh.data.fill(1);
     kernels.cells.lstm!.forward(step);
-    expect([...step.h.data.slice(12, 18)].map(Number.isNaN)).toEqual([false, false, true, false, false, false]);
+    expect([...step.h.data.slice(24, 30)].map(Number.isNaN)).toEqual([false, false, true, false, false, false]);
     kernels.cells.lstm!.backward(step);
     expect(step.dStates[0]!.data[2]).toBeNaN();
   });

@@ -125,6 +125,7 @@ class JsKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
+    const { firstRow } = pattern;
     const { cols, groups } = pattern.site;
     const width = cols / groups.length;
     const g = pattern.dense.data;
@@ -145,14 +146,14 @@ class JsKernels implements Kernels {
           const size = Math.abs(value);
           if (value === 0) sums[group * SUM_COLUMNS + NATURAL_ZEROS]!++;
           sums[group * SUM_COLUMNS + SQUARES]! += value * value;
-          if (r % HISTOGRAM_ROW_STRIDE === 0) {
+          if ((r + firstRow) % HISTOGRAM_ROW_STRIDE === 0) {
             floatOfBits[0] = size;
             histogram[group * HISTOGRAM_BINS + (bitsOfFloat[0]! >>> HISTOGRAM_SHIFT)]!++;
           }
           if (rule.kind === "threshold") {
             if (size <= tau) g[at] = 0;
           } else if (rule.kind === "stochastic" && size < tau) {
-            const keep = size > 0 && counterHash(rule.key, at) < (size / tau) * 2 ** 32;
+            const keep = size > 0 && counterHash(rule.key, at + firstRow * cols) < (size / tau) * 2 ** 32;
             g[at] = keep ? Math.sign(value) * tau : 0;
           }
           const left = g[at]!;

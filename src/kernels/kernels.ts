@@ -48,18 +48,20 @@ export interface Weight {
 
 /** One time step of a cell, mutated in place by the time loop. Row blocks are B rows. */
 export interface CellStep {
-  /** First row of time t in (T*B, ...) buffers: t*B. */
+  /** First row of time t in gates, states and keeps: t*B, t from where their rows begin (all of time, or a segment). */
   row: number;
+  /** The same in h, which has rows for all of time. */
+  hRow: number;
   /** B. */
   rows: number;
   readonly hidden: number;
-  /** (T*B, G*H): pre-activations in, activations out; backward: activations in, gate gradients out. */
+  /** (S*B, G*H): pre-activations in, activations out; backward: activations in, gate gradients out. */
   readonly gates: Tensor;
-  /** ((T+1)*B, H): h of t-1 at `row`, h of t at `row + rows`. */
+  /** ((T+1)*B, H): h of t-1 at `hRow`, h of t at `hRow + rows`. */
   readonly h: Tensor;
-  /** Further states, each ((T+1)*B, H), laid out like h. LSTM: c. */
+  /** Further states, each ((S+1)*B, H): that of t-1 at `row`, that of t at `row + rows`. LSTM: c. */
   readonly states: readonly Tensor[];
-  /** What forward keeps for backward, each (T*B, H). LSTM: tanh(c). */
+  /** What forward keeps for backward, each (S*B, H). LSTM: tanh(c). */
   readonly keeps: readonly Tensor[];
   /** (B, H), backward: dLoss/dh of t, complete. */
   readonly dh: Tensor;

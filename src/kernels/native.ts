@@ -160,7 +160,8 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   planPattern(site: Site, dense: Tensor): NativePattern {
     const arena = this.#arena;
-    const { name, rows, cols, groups } = site;
+    const { name, cols, groups } = site;
+    const rows = dense.shape[0] as number;
     const room = cols + LIST_SLACK;
     return {
       ...planPattern(arena, site, dense),
@@ -249,13 +250,14 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   #sweep(pattern: NativePattern, row: number, rows: number, rule: DropRule, sums: SiteStatistics, flags: number): void {
-    const { site, dense, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
+    const { site, dense, firstRow, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
     this.#call.compress(
       at(dense, row, site.cols),
       rows,
       site.cols,
       site.groups.length,
       row,
+      firstRow + row,
       rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
       tau.ptr,
       rule.key,
@@ -314,7 +316,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     return first >= 0 && first < row + rows ? -1 : this.#full;
   }
 
-  #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
+  #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const c = states[0] as Tensor;
     this.#call.lstmForward(
       rows,
@@ -322,7 +324,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(gates, row, 4 * H),
       at(c, row, H),
       at(c, row + rows, H),
-      at(h, row + rows, H),
+      at(h, hRow + rows, H),
       at(keeps[0] as Tensor, row, H),
     );
   }

@@ -138,15 +138,16 @@ class WasmKernels extends AddressKernels implements Kernels {
 
   planPattern(site: Site, dense: Tensor): WasmPattern {
     const arena = this.#arena;
+    const rows = dense.shape[0] as number;
     this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     this.#columns ??= arena.tensor("wasm.columns", [this.#threads, TILE, COLUMN_FLOATS], "workspace");
     this.#cursors ??= arena.ints("wasm.cursors", [this.#threads, TILE], "workspace");
     return {
       ...planPattern(arena, site, dense),
-      pairs: arena.ints(`${site.name}.pairs`, [site.rows, site.cols, 2], "pattern"),
-      starts: arena.ints(`${site.name}.starts`, [site.rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
+      pairs: arena.ints(`${site.name}.pairs`, [rows, site.cols, 2], "pattern"),
+      starts: arena.ints(`${site.name}.starts`, [rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${site.name}.tau`, [site.groups.length], "pattern"),
-      listed: new Uint8Array(site.rows),
+      listed: new Uint8Array(rows),
     };
   }
 
@@ -231,7 +232,8 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { site, dense, bitmap, rowCounts, wordsPerRow, pairs, starts, tau, listed } = pattern as WasmPattern;
+    const { site, dense, firstRow, bitmap, rowCounts, wordsPerRow, pairs, starts, tau, listed } =
+      pattern as WasmPattern;
     const { cols, groups } = site;
     const { kind, key } = rule;
     const g = at(dense, row, cols);
@@ -242,7 +244,7 @@ class WasmKernels extends AddressKernels implements Kernels {
         rows,
         cols,
         groups.length,
-        row,
+        firstRow + row,
         SWEEP[kind],
         tau.ptr,
         key,
@@ -311,7 +313,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     );
   }
 
-  #lstmForward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
+  #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const c = states[0] as Tensor;
     this.#call.lstmForward(
       rows,
@@ -319,7 +321,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       at(gates, row, 4 * H),
       at(c, row, H),
       at(c, row + rows, H),
-      at(h, row + rows, H),
+      at(h, hRow + rows, H),
       at(keeps[0] as Tensor, row, H),
     );
   }

@@ -38,6 +38,11 @@ export interface ModelShape {
   readonly B: number;
   /** f64 only on engine js. */
   readonly real?: "f32" | "f64";
+  /**
+   * Time steps a recurrent layer keeps its gates for; backward computes those of earlier steps again, a segment of
+   * so many at a time. Less memory for a third more products or less; the same function. 0: all are kept.
+   */
+  readonly recompute?: number;
 }
 
 export class Model {
@@ -61,7 +66,7 @@ export class Model {
   readonly #weights: readonly Weight[];
   #buffers: BatchBuffers | undefined;
 
-  constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32" }: ModelShape) {
+  constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32", recompute = 0 }: ModelShape) {
     for (const [name, value] of Object.entries({
       numLayers: spec.numLayers,
       hiddenSize: spec.hiddenSize,
@@ -69,6 +74,10 @@ export class Model {
       "batch size B": B,
     }))
       check(Number.isInteger(value) && value > 0, `${name} is ${value}; give a whole number of at least 1.`);
+    check(
+      Number.isInteger(recompute) && recompute >= 0,
+      `recompute is ${recompute}; give a whole number of time steps, or 0 to keep all.`,
+    );
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
@@ -96,6 +105,7 @@ export class Model {
         hiddenSize: spec.hiddenSize,
         forgetBias: spec.forgetBias ?? 1,
         needsInputGradient: layers.length > 0,
+        segment: recompute,
       });
       layers.push(layer);
       recurrent.push(layer);

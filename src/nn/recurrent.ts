@@ -10,6 +10,10 @@
  *
  * Gate gradients overwrite the gates' activations: each is read for the last time where its
  * gradient is made.
+ *
+ * With `segment` the pass goes over time in pieces of so many steps, and only one piece has room for
+ * gates, states and lists: h stays for all t (the next layer reads it), the other states stay where a
+ * piece begins. Backward takes the pieces from the last to the first and makes each forward once more.
  */
 import type { Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
@@ -43,6 +47,8 @@ export interface RecurrentOptions {
   readonly forgetBias: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
+  /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
+  readonly segment?: number;
 }
 
 export class RecurrentLayer implements Module {
@@ -66,11 +72,12 @@ export class RecurrentLayer implements Module {
   readonly #biasHH: Parameter;
   readonly #W: Weight; // (G*H, I)
   readonly #U: Weight; // (G*H, H)
-  readonly #gates: Tensor; // (T*B, G*H), block t = time t
+  readonly #segment: number; // S time steps, T if nothing is computed again
+  readonly #gates: Tensor; // (S*B, G*H), block t = time t of the segment
   readonly #drop: DropSite;
   readonly #step: CellStep;
-  /** h, c, ... along time, ((T+1)*B, H): block 0 is where the pass starts. In the order of `carried`. */
-  readonly #histories: readonly Tensor[];
+  /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
+  readonly #starts: readonly Tensor[];
   readonly #dBias: Tensor; // (G*H)
   readonly #dx: Rows | undefined; // (T*B, I)
   readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
@@ -78,7 +85,9 @@ export class RecurrentLayer implements Module {
   constructor({ arena, kernels, T, B }: Planner, cell: Cell, options: RecurrentOptions) {
     const { index, input, hiddenSize: H } = options;
     const name = `${options.name}.l${index}`;
-    const rows = T * B;
+    const segment = options.segment ? Math.min(T, options.segment) : T;
+    const segments = Math.ceil(T / segment);
+    const rows = segment * B; // of the largest product
     const gateColumns = cell.gates.length * H;
     const inputSize = input instanceof OneHot ? input.size : input.tensor.rowLength;
     this.name = name;
@@ -86,6 +95,7 @@ export class RecurrentLayer implements Module {
     this.#options = options;
     this.#kernels = kernels;
     this.#pointwise = kernels.cells[cell.name] ?? cell;
+    this.#segment = segment;
 
     const parameter = (kind: string, shape: readonly number[]) =>
       planParameter(arena, `${options.name}.${kind}_l${index}`, shape);
@@ -109,23 +119,24 @@ export class RecurrentLayer implements Module {
     this.#gates = arena.tensor(`${name}.gates`, [rows, gateColumns], "gateGradients");
     this.#step = {
       row: 0,
+      hRow: 0,
       rows: B,
       hidden: H,
       gates: this.#gates,
       h: alongTime("h", T + 1),
-      states: cell.states.map((state) => alongTime(state, T + 1)),
-      keeps: cell.keeps.map((kept) => alongTime(kept, T)),
+      states: cell.states.map((state) => alongTime(state, segment + 1)),
+      keeps: cell.keeps.map((kept) => alongTime(kept, segment)),
       dh: arena.tensor(`${name}.dh`, [B, H], "workspace"),
       dStates: cell.states.map((state) => arena.tensor(`${name}.d${state}`, [B, H], "workspace")),
     };
-    this.#histories = [this.#step.h, ...this.#step.states];
+    this.#starts = segments > 1 ? cell.states.map((state) => alongTime(`${state}Starts`, segments)) : [];
     this.#dBias = arena.tensor(`${name}.dBias`, [gateColumns], "workspace");
     this.output = new Rows(this.#step.h);
     this.#dx = options.needsInputGradient
-      ? new Rows(arena.tensor(`${name}.dx`, [rows, inputSize], "workspace"))
+      ? new Rows(arena.tensor(`${name}.dx`, [T * B, inputSize], "workspace"))
       : undefined;
 
-    const site = { name, groups: cell.gates, rows, cols: gateColumns };
+    const site = { name, groups: cell.gates, rows: T * B, cols: gateColumns };
     this.#drop = {
       site,
       pattern: kernels.planPattern(site, this.#gates),
@@ -155,95 +166,137 @@ export class RecurrentLayer implements Module {
   }
 
   forward(x: Input, { T, B, training }: Pass): Rows {
-    const kernels = this.#kernels;
-    const step = this.#step;
-    const gates = this.#gates;
-    const rows = T * B;
-    const histories = this.#histories;
-    for (let s = 0; s < histories.length; s++) copyBlock(histories[s]!, 0, this.carried[s]!, 0, B);
+    const S = this.#segment;
+    const { h, states } = this.#step;
+    copyBlock(h, 0, this.carried[0]!, 0, B);
+    for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.carried[s + 1]!, 0, B);
 
-    kernels.setBias(gates, 0, rows, this.#biasIH.value, this.#biasHH.value);
-    if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, 0, this.#W, rows);
-    else kernels.gemmNT(gates, 0, x.tensor, x.row, this.#W, rows);
-
-    step.rows = B;
-    for (let t = 0; t < T; t++) {
-      step.row = t * B;
-      kernels.gemmNT(gates, step.row, step.h, step.row, this.#U, B);
-      this.#pointwise.forward(step);
+    for (let from = 0; from < T; from += S) {
+      for (let s = 0; s < states.length; s++) {
+        if (from > 0) copyBlock(states[s]!, 0, states[s]!, S * B, B);
+        if (this.#starts[s]) copyBlock(this.#starts[s]!, (from / S) * B, states[s]!, 0, B);
+      }
+      this.#forwardSegment(x, from, Math.min(S, T - from), B);
     }
 
-    for (let s = 0; s < histories.length; s++) copyBlock(this.carried[s]!, 0, histories[s]!, rows, B);
+    const end = (((T - 1) % S) + 1) * B; // of the last segment
+    copyBlock(this.carried[0]!, 0, h, T * B, B);
+    for (let s = 0; s < states.length; s++) copyBlock(this.carried[s + 1]!, 0, states[s]!, end, B);
     if (training) {
-      const H = step.hidden;
-      const perRow = this.#gates.rowLength;
-      const inputMacs = x instanceof OneHot ? 0 : rows * perRow * x.tensor.rowLength;
-      setMacs(this.#count.xW, inputMacs, 0, inputMacs);
-      setMacs(this.#count.hU, rows * perRow * H, 0, rows * perRow * H);
+      setMacs(this.#count.xW, this.#inputMacs(x, T * B), 0, this.#inputMacs(x, T * B));
+      setMacs(this.#count.hU, this.#recurrentMacs(T * B), 0, this.#recurrentMacs(T * B));
     }
     this.output.row = B;
     return this.output;
   }
 
+  /** Time steps [from, from + steps), from the states in block 0. */
+  #forwardSegment(x: Input, from: number, steps: number, B: number): void {
+    const kernels = this.#kernels;
+    const step = this.#step;
+    const gates = this.#gates;
+    const rows = steps * B;
+    kernels.setBias(gates, 0, rows, this.#biasIH.value, this.#biasHH.value);
+    if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, from * B, this.#W, rows);
+    else kernels.gemmNT(gates, 0, x.tensor, x.row + from * B, this.#W, rows);
+
+    step.rows = B;
+    for (let t = 0; t < steps; t++) {
+      step.row = t * B;
+      step.hRow = (from + t) * B;
+      kernels.gemmNT(gates, step.row, step.h, step.hRow, this.#U, B);
+      this.#pointwise.forward(step);
+    }
+  }
+
   backward(dy: Rows, { T, B }: Pass): Rows | undefined {
+    const S = this.#segment;
+    const { dh, dStates } = this.#step;
+    const dx = this.#dx;
+    clearStatistics(this.#drop.statistics);
+    for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
+    clearRows(dh, B);
+    this.#dBias.data.fill(0);
+    if (dx) clearRows(dx.tensor, T * B);
+    for (const macs of this.macs) if (macs.direction === "backward") setMacs(macs, 0, 0, 0);
+
+    const last = Math.floor((T - 1) / S) * S;
+    for (let from = last; from >= 0; from -= S) {
+      const steps = Math.min(S, T - from);
+      if (from < last) this.#recompute(from, steps, B);
+      this.#backwardSegment(dy, from, steps, B);
+    }
+
+    const columns = this.#gates.rowLength;
+    this.#kernels.addRows(this.#biasIH.gradient, 0, this.#dBias, 0, columns);
+    this.#kernels.addRows(this.#biasHH.gradient, 0, this.#dBias, 0, columns);
+    return dx;
+  }
+
+  /** Activations of a segment once more, from the states it started with. */
+  #recompute(from: number, steps: number, B: number): void {
+    const { states } = this.#step;
+    const x = this.#options.input;
+    for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.#starts[s]!, (from / this.#segment) * B, B);
+    this.#forwardSegment(x, from, steps, B);
+    this.#count.xW.executed += this.#inputMacs(x, steps * B);
+    this.#count.hU.executed += this.#recurrentMacs(steps * B);
+  }
+
+  /** The time loop over [from, from + steps), backwards, and what the segment adds to dW, dU, db and dx. */
+  #backwardSegment(dy: Rows, from: number, steps: number, B: number): void {
     const kernels = this.#kernels;
     const step = this.#step;
     const { pattern, rule, statistics, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
-    clearStatistics(statistics);
-    for (let s = 0; s < step.dStates.length; s++) clearRows(step.dStates[s]!, B);
-    clearRows(step.dh, B);
+    pattern.firstRow = from * B;
 
     let executed = 0;
     step.rows = B;
-    for (let t = T - 1; t >= 0; t--) {
+    for (let t = steps - 1; t >= 0; t--) {
       step.row = t * B;
-      kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.row, B);
+      step.hRow = (from + t) * B;
+      kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.hRow, B);
       this.#pointwise.backward(step);
       if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
-      if (t === 0) break; // nothing before the first step wants dh
+      if (from + t === 0) break; // nothing before the first step wants dh
       clearRows(step.dh, B);
       if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, this.#U, B);
       else kernels.gemmNN(step.dh, 0, this.#gates, step.row, this.#U, B);
     }
-    return this.#weightGradients(T, B, sparse, executed);
+    this.#weightGradients(from, steps, B, sparse, executed);
   }
 
-  /** dW, dU, db and dx, once over all T*B rows. */
-  #weightGradients(T: number, B: number, sparse: boolean, dhExecuted: number): Rows | undefined {
+  /** dW, dU, db and dx, once over all rows of a segment. */
+  #weightGradients(from: number, steps: number, B: number, sparse: boolean, dhExecuted: number): void {
     const kernels = this.#kernels;
     const { pattern, watched } = this.#drop;
     const gates = this.#gates;
-    const rows = T * B;
+    const rows = steps * B;
     const H = this.#step.hidden;
     const x = this.#options.input;
     const all = rows * gates.rowLength;
-    const first = B * gates.rowLength;
+    const first = from === 0 ? B : 0; // rows that no dh is made from
     const kept = sparse || watched ? countRows(pattern, 0, rows) : all;
-    const keptFirst = sparse || watched ? countRows(pattern, 0, B) : first;
-    countProduct(this.#count.dh, all - first, kept - keptFirst, H, sparse ? dhExecuted : undefined);
-    countProduct(this.#count.dU, all, kept, H, this.#weightProduct(this.#weightHH, this.#step.h, 0, rows, sparse));
+    const firstKept = sparse || watched ? countRows(pattern, 0, first) : first * gates.rowLength;
+    countProduct(this.#count.dh, all - first * gates.rowLength, kept - firstKept, H, sparse ? dhExecuted : undefined);
+    const dU = this.#weightProduct(this.#weightHH, this.#step.h, from * B, rows, sparse);
+    countProduct(this.#count.dU, all, kept, H, dU);
 
     if (x instanceof OneHot) {
-      kernels.lookupGradient(this.#weightIH.gradient, x.index, 0, gates, 0, this.#W, rows);
+      kernels.lookupGradient(this.#weightIH.gradient, x.index, from * B, gates, 0, this.#W, rows);
     } else {
-      const executed = this.#weightProduct(this.#weightIH, x.tensor, x.row, rows, sparse);
+      const executed = this.#weightProduct(this.#weightIH, x.tensor, x.row + from * B, rows, sparse);
       countProduct(this.#count.dW, all, kept, x.tensor.rowLength, executed);
     }
-
-    this.#dBias.data.fill(0);
     kernels.sumRows(this.#dBias, gates, 0, rows);
-    kernels.addRows(this.#biasIH.gradient, 0, this.#dBias, 0, gates.rowLength);
-    kernels.addRows(this.#biasHH.gradient, 0, this.#dBias, 0, gates.rowLength);
 
     const dx = this.#dx;
-    if (!dx) return undefined;
-    clearRows(dx.tensor, rows);
+    if (!dx) return;
     let executed: number | undefined;
-    if (sparse) executed = kernels.spmmNN(dx.tensor, 0, pattern, 0, this.#W, rows);
-    else kernels.gemmNN(dx.tensor, 0, gates, 0, this.#W, rows);
+    if (sparse) executed = kernels.spmmNN(dx.tensor, from * B, pattern, 0, this.#W, rows);
+    else kernels.gemmNN(dx.tensor, from * B, gates, 0, this.#W, rows);
     countProduct(this.#count.dx, all, kept, dx.tensor.rowLength, executed);
-    return dx;
   }
 
   /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
@@ -252,11 +305,21 @@ export class RecurrentLayer implements Module {
     this.#kernels.gemmTN(gradient, this.#gates, 0, x, xRow, rows);
     return undefined;
   }
+
+  #inputMacs(x: Input, rows: number): number {
+    return x instanceof OneHot ? 0 : rows * this.#gates.rowLength * x.tensor.rowLength;
+  }
+
+  #recurrentMacs(rows: number): number {
+    return rows * this.#gates.rowLength * this.#step.hidden;
+  }
 }
 
-/** A product of `elements` gate gradients, `kept` of them nonzero, with rows of `width`; a dense one executes all. */
+/** Adds a product of `elements` gate gradients, `kept` of them nonzero, with rows of `width`; a dense one executes all. */
 function countProduct(macs: ProductMacs, elements: number, kept: number, width: number, executed?: number): void {
-  setMacs(macs, elements * width, (elements - kept) * width, executed ?? elements * width);
+  macs.dense += elements * width;
+  macs.skipped += (elements - kept) * width;
+  macs.executed += executed ?? elements * width;
 }
 
 /** Copies rows between buffers of equal row length. */

@@ -46,6 +46,8 @@ const model = z.strictObject({
   dropout: share.default(0),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
+  /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
+  recompute: whole(0).default(0),
 });
 
 const train = z.strictObject({

@@ -28,9 +28,9 @@ export function makeTask(
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { cell, hiddenSize, numLayers, dropout, forgetBias } = config.model;
+  const { cell, hiddenSize, numLayers, dropout, forgetBias, recompute } = config.model;
   const spec = { input: task.input, cell, hiddenSize, numLayers, dropout, forgetBias, output: task.output };
-  return new Model(engine, spec, { T, B });
+  return new Model(engine, spec, { T, B, recompute });
 }
 
 export function makeTraining(config: RunConfig, task: Task, engine: Engine, maxSteps: number): Training {

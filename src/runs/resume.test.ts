@@ -47,6 +47,7 @@ async function uninterrupted(config: RunConfig): Promise<ReturnType<typeof resul
 const settings: [name: string, overrides: string[]][] = [
   ["energy, Adam, dropout, embedding", ["policy=energy:0.99", "model.dropout=0.2", "model.embedding=5"]],
   ["stochastic, AdamW, warm-up", ["policy=stochastic:0.5", "train.optimizer=adamw", "train.warmupSteps=7"]],
+  ["density, Adam, recomputed by segments", ["policy=density:0.3", "model.recompute=4"]],
   [
     "density, SGD with momentum",
     ["policy=density:0.2", "train.optimizer=sgd", "train.momentum=0.9", "train.learningRate=0.1"],

@@ -7,8 +7,10 @@ import type { Site } from "./site.ts";
 
 export interface Pattern {
   readonly site: Site;
-  /** The gate gradients themselves, pruned in place. (rows, cols) */
+  /** The gate gradients themselves, pruned in place. (rows, cols): all of the site's, or room for a part of them. */
   readonly dense: Tensor;
+  /** The site's row that row 0 is: draws and samples go by the site's rows. 0 where all have room. */
+  firstRow: number;
   /** Bit c%32 of word c>>5 of a row is set where the gradient is not exactly zero. (rows, wordsPerRow) */
   readonly bitmap: BitTensor;
   /** Nonzeros of each row. (rows) */
@@ -18,11 +20,13 @@ export interface Pattern {
 
 export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
   const wordsPerRow = Math.ceil(site.cols / 32);
+  const rows = dense.shape[0] as number;
   return {
     site,
     dense,
-    bitmap: arena.bits(`${site.name}.bitmap`, [site.rows, wordsPerRow], "pattern"),
-    rowCounts: arena.ints(`${site.name}.rowCounts`, [site.rows], "pattern"),
+    firstRow: 0,
+    bitmap: arena.bits(`${site.name}.bitmap`, [rows, wordsPerRow], "pattern"),
+    rowCounts: arena.ints(`${site.name}.rowCounts`, [rows], "pattern"),
     wordsPerRow,
   };
 }

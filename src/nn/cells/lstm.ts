@@ -21,7 +21,7 @@ export const lstm: Cell = {
   keeps: ["tanhC"],
   forgetGate: 1,
 
-  forward({ row, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
+  forward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const [net, hs, cs, tanhCs] = [gates.data, h.data, states[0]!.data, keeps[0]!.data];
     for (let r = row; r < row + rows; r++)
       for (let n = 0; n < H; n++) {
@@ -33,7 +33,7 @@ export const lstm: Cell = {
         const next = (r + rows) * H + n; // t, where r*H + n is t - 1
         cs[next] = f * cs[r * H + n]! + i * g;
         const tanhC = Math.tanh(cs[next]!);
-        hs[next] = o * tanhC;
+        hs[next + (hRow - row) * H] = o * tanhC;
         tanhCs[r * H + n] = tanhC;
         net[at] = i;
         net[at + H] = f;
