@@ -170,6 +170,7 @@ const COMMANDS = {
   },
   async profile() {
     const { profile, printProfile } = await import("./profile.mjs");
+    const { parsePolicy } = await import("./ours.mjs");
     for (const workloadName of workloads())
       for (const policy of policies(["dense"])) {
         const result = await profile({
@@ -177,6 +178,8 @@ const COMMANDS = {
           workload: WORKLOADS[workloadName],
           engineName: options.engine,
           policy,
+          headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,
+          threads: whole("threads", 1),
           steps: whole("steps", 21),
         });
         if (!options.json) printProfile(result);

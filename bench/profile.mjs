@@ -11,11 +11,11 @@ import { gflop } from "./workloads.mjs";
 /** Kernels that are planned or asked, not run. */
 const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN"]);
 
-export async function profile({ workloadName, workload, engineName, policy, steps }) {
+export async function profile({ workloadName, workload, engineName, policy, headPolicy, threads, steps }) {
   const clock = new Clock();
-  const engine = await loadEngine(engineName);
+  const engine = await loadEngine(engineName, threads);
   const timedEngine = { name: engine.name, isa: engine.isa, attach: (arena) => timed(engine.attach(arena), clock) };
-  const ours = makeOurs(timedEngine, workload, policy);
+  const ours = makeOurs(timedEngine, workload, policy, { headPolicy });
 
   const until = performance.now() + 1500;
   for (let i = 0; i < 10 || (performance.now() < until && i < 200); i++) ours.step();
@@ -47,7 +47,7 @@ export async function profile({ workloadName, workload, engineName, policy, step
     .sort((a, b) => b.ms - a.ms);
   const outside = stepMs - rows.reduce((sum, { ms }) => sum + ms, 0);
   rows.push({ key: "outside kernels", calls: 0, ms: outside });
-  const common = { workload: workloadName, engine: engine.name, isa: engine.isa, policy };
+  const common = { workload: workloadName, engine: engine.name, isa: engine.isa, threads, policy, headPolicy };
   return {
     summary: {
       ...common,
@@ -73,10 +73,10 @@ export async function profile({ workloadName, workload, engineName, policy, step
 }
 
 export function printProfile({ summary, parts }) {
-  const { workload, engine, isa, policy, density } = summary;
+  const { workload, engine, isa, threads, policy, headPolicy, density } = summary;
   const kept = density === null ? "" : `, kept ${(100 * density).toFixed(1)} %`;
   console.log(
-    `${workload}, ${engine} (${isa}), ${policy}${kept}: medians of ${summary.steps} steps, clocks included\n`,
+    `${workload}, ${engine} (${isa}), ${threads} thread${threads === 1 ? "" : "s"}, ${policy}${kept}, head ${headPolicy}: medians of ${summary.steps} steps, clocks included\n`,
   );
   const figure = (value) => (value === null ? "" : value.toFixed(1));
   printTable(

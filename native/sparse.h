@@ -37,14 +37,26 @@ INLINE V pruneStochastic(V x, V tau, uint32_t key, uint32_t position) {
 /// Counts |g| of some rows of a group by exponent and two bits. Neighbours are of like size and would wait for
 /// each other's count: they go to four tables in turn.
 static void countBins(Scratch& scratch, const float* g, Size rows, Size rowStep, Size width, int32_t* bins) {
+  constexpr uint64_t BIN = HISTOGRAM_BINS - 1;
   memset(scratch.bins, 0, sizeof scratch.bins);
-  for (Size r = 0; r < rows; r++, g += rowStep)
-    for (Size i = 0; i < width; i++) {
+  int32_t* part = scratch.bins;
+  for (Size r = 0; r < rows; r++, g += rowStep) {
+    Size i = 0;
+    for (; i + 4 <= width; i += 4) {
+      uint64_t two, next;
+      __builtin_memcpy(&two, g + i, 8);
+      __builtin_memcpy(&next, g + i + 2, 8);
+      part[two >> HISTOGRAM_SHIFT & BIN]++;
+      part[HISTOGRAM_BINS + (two >> (HISTOGRAM_SHIFT + 32) & BIN)]++;
+      part[2 * HISTOGRAM_BINS + (next >> HISTOGRAM_SHIFT & BIN)]++;
+      part[3 * HISTOGRAM_BINS + (next >> (HISTOGRAM_SHIFT + 32) & BIN)]++;
+    }
+    for (; i < width; i++) {
       uint32_t bits;
       __builtin_memcpy(&bits, g + i, 4);
-      scratch.bins[(i & 3) * HISTOGRAM_BINS + ((bits & 0x7fffffff) >> HISTOGRAM_SHIFT)]++;
+      part[bits >> HISTOGRAM_SHIFT & BIN]++;
     }
-  const int32_t* part = scratch.bins;
+  }
   for (Size i = 0; i < HISTOGRAM_BINS; i++)
     bins[i] += part[i] + part[i + HISTOGRAM_BINS] + part[i + 2 * HISTOGRAM_BINS] + part[i + 3 * HISTOGRAM_BINS];
 }
@@ -100,70 +112,133 @@ struct Sweep {
   uint32_t at;  // where the lists go on
 };
 
-/// One sweep over some rows: drops, counts, and, if INDEXED, writes bitmap and counts, if LISTED the lists.
-/// part (groups, 4): the sums of these rows.
+/// Sums of one group in some rows.
+struct GroupSums {
+  D squares, keptSquares;
+  Size nonzeros, kept;
+};
+
+/// Bits of a word of the bitmap, before and after the rule.
+struct Words {
+  uint32_t before, after;
+};
+
+/// Drops from the vector p at column c, whose lanes are bits `bit` and up of `words`, and lists what is left.
+template <bool STOCHASTICALLY, bool LISTED, class Lanes>
+INLINE void sweepVector(const Sweep& s, float* p, Size c, int bit, V limit, float* values, uint16_t* offsets,
+                        uint32_t& at, V& square, V& keptSquare, Words& words, Lanes lanes) {
+  const V x = load(p, lanes);
+  const V left = STOCHASTICALLY ? pruneStochastic(x, limit, s.key, s.position + static_cast<uint32_t>(c))
+                                : pruneThreshold(x, limit);
+  store(p, left, lanes);
+  square += x * x;
+  keptSquare += left * left;
+  words.before |= nonzeroBits(x) << bit;
+  const uint32_t set = nonzeroBits(left);
+  words.after |= set << bit;
+  if (LISTED) {
+    appendLanes(left, set, static_cast<uint32_t>((c & (TILE - 1)) * ROW_BYTES), values + at, offsets + at);
+    at += static_cast<uint32_t>(__builtin_popcount(set));
+  }
+}
+
+/// One sweep over a row: drops, counts, and, if INDEXED, writes bitmap and count, if LISTED the lists. sums: by group.
 template <bool STOCHASTICALLY, bool INDEXED, bool LISTED>
-static void sweepRows(Sweep s, Size rows, double* part) {
+static void sweepRow(Sweep& s, GroupSums* sums) {
   const Size width = s.cols / s.groups;
-  D squares[MOST_GROUPS] = {}, keptSquares[MOST_GROUPS] = {};
-  Size nonzeros[MOST_GROUPS] = {}, kept[MOST_GROUPS] = {};
-  for (Size r = 0; r < rows; r++) {
-    uint32_t word = 0;
-    Size rowCount = 0;
-    for (Size group = 0; group < s.groups; group++) {
-      const V limit = splat(s.tau[group]);
-      V square = {}, keptSquare = {};
-      Size before = 0, after = 0;
-      const Size groupEnd = (group + 1) * width;
-      for (Size c = group * width, end; c < groupEnd; c = end) {
-        // One word of the bitmap, or what the group has of it.
-        end = least(groupEnd, (c | 31) + 1);
-        if (LISTED && (c & (TILE - 1)) == 0) *s.starts++ = s.at;
+  // Copies: stores of vectors might reach a member for all the compiler knows, and it would wait for each of them.
+  float* const g = s.g;
+  float* const values = s.values;
+  uint16_t* const offsets = s.offsets;
+  uint32_t* bitmap = s.bitmap;
+  uint32_t* starts = s.starts;
+  uint32_t at = s.at;
+  uint32_t word = 0;
+  Size rowCount = 0;
+  for (Size group = 0; group < s.groups; group++) {
+    const V limit = splat(s.tau[group]);
+    V square = {}, keptSquare = {};
+    Size nonzeros = 0, kept = 0;
+    const Size groupEnd = (group + 1) * width;
+    for (Size c = group * width, end; c < groupEnd; c = end) {
+      // One word of the bitmap, or what the group has of it.
+      end = least(groupEnd, (c | 31) + 1);
+      if (LISTED && (c & (TILE - 1)) == 0) *starts++ = at;
+      Words words = {0, 0};
+      if (end - c == 32) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 32; i += W)
+          sweepVector<STOCHASTICALLY, LISTED>(s, g + c + i, c + i, i, limit, values, offsets, at, square, keptSquare,
+                                              words, All{});
+      } else {
         eachVector(end - c, [&](Size i, auto lanes) {
-          float* p = s.g + c + i;
-          const V x = load(p, lanes);
-          const V left = STOCHASTICALLY
-                             ? pruneStochastic(x, limit, s.key, s.position + static_cast<uint32_t>(c + i))
-                             : pruneThreshold(x, limit);
-          store(p, left, lanes);
-          square += x * x;
-          keptSquare += left * left;
-          before += __builtin_popcount(nonzeroBits(x));
-          const uint32_t set = nonzeroBits(left);
-          const int count = __builtin_popcount(set);
-          after += count;
-          if (INDEXED) word |= set << ((c + i) & 31);
-          if (LISTED) {
-            appendLanes(left, set, static_cast<uint32_t>(((c + i) & (TILE - 1)) * ROW_BYTES), s.values + s.at,
-                        s.offsets + s.at);
-            s.at += static_cast<uint32_t>(count);
-          }
+          sweepVector<STOCHASTICALLY, LISTED>(s, g + c + i, c + i, static_cast<int>((c + i) & 31), limit, values,
+                                              offsets, at, square, keptSquare, words, lanes);
         });
-        if (INDEXED && end % 32 == 0) {
-          *s.bitmap++ = word;
-          word = 0;
-        }
       }
-      squares[group] += lowHalf(square) + highHalf(square);
-      keptSquares[group] += lowHalf(keptSquare) + highHalf(keptSquare);
-      nonzeros[group] += before;
-      kept[group] += after;
-      rowCount += after;
+      nonzeros += __builtin_popcount(words.before);
+      kept += __builtin_popcount(words.after);
+      word |= words.after;
+      if (INDEXED && end % 32 == 0) {
+        *bitmap++ = word;
+        word = 0;
+      }
     }
-    if (INDEXED) {
-      if (s.cols % 32 != 0) *s.bitmap++ = word;
-      *s.rowCounts++ = static_cast<int32_t>(rowCount);
+    sums[group].squares += lowHalf(square) + highHalf(square);
+    sums[group].keptSquares += lowHalf(keptSquare) + highHalf(keptSquare);
+    sums[group].nonzeros += nonzeros;
+    sums[group].kept += kept;
+    rowCount += kept;
+  }
+  if (INDEXED) {
+    if (s.cols % 32 != 0) *bitmap++ = word;
+    *s.rowCounts++ = static_cast<int32_t>(rowCount);
+  }
+  if (LISTED) *starts++ = at;
+  s.g += s.cols;
+  s.position += static_cast<uint32_t>(s.cols);
+  s.bitmap = bitmap;
+  s.starts = starts;
+  s.at = at;
+}
+
+static void writePart(const GroupSums* sums, Size groups, Size elements, double* part) {
+  for (Size group = 0; group < groups; group++, part += PART_COLUMNS) {
+    part[PART_ZEROS] = static_cast<double>(elements - sums[group].nonzeros);
+    part[PART_KEPT] = static_cast<double>(sums[group].kept);
+    part[PART_SQUARES] = total(sums[group].squares);
+    part[PART_KEPT_SQUARES] = total(sums[group].keptSquares);
+  }
+}
+
+/// Adds parts to the statistics in their order: threads do not show in the sums.
+static void addParts(const double* from, Size parts, Size groups, Size flags, double* sums) {
+  for (Size part = 0; part < parts; part++)
+    for (Size group = 0; group < groups; group++, from += PART_COLUMNS) {
+      double* to = sums + group * SUM_COLUMNS;
+      if (flags & BEFORE) {
+        to[NATURAL_ZEROS] += from[PART_ZEROS];
+        to[SQUARES] += from[PART_SQUARES];
+      }
+      if (flags & AFTER) {
+        to[KEPT] += from[PART_KEPT];
+        to[KEPT_SQUARES] += from[PART_KEPT_SQUARES];
+      }
     }
-    if (LISTED) *s.starts++ = s.at;
-    s.g += s.cols;
-    s.position += static_cast<uint32_t>(s.cols);
-  }
-  for (Size group = 0; group < s.groups; group++, part += PART_COLUMNS) {
-    part[PART_ZEROS] = static_cast<double>(rows * width - nonzeros[group]);
-    part[PART_KEPT] = static_cast<double>(kept[group]);
-    part[PART_SQUARES] = total(squares[group]);
-    part[PART_KEPT_SQUARES] = total(keptSquares[group]);
-  }
+}
+
+/// Tasks that list what is left of `parts` parts: one, or some for each thread.
+INLINE Size listTasks(const Team& team, Size parts, double nanoseconds) {
+  return team.threads == 1 || nanoseconds < FORK_NS ? 1 : least(parts, 4 * team.threads);
+}
+
+/// One sweep over `rows` rows; part (groups, 4): their sums.
+template <bool STOCHASTICALLY, bool INDEXED, bool LISTED>
+static void sweepRows(Sweep& s, Size rows, double* part) {
+  GroupSums sums[MOST_GROUPS];
+  for (Size group = 0; group < s.groups; group++) sums[group] = GroupSums{};
+  for (Size r = 0; r < rows; r++) sweepRow<STOCHASTICALLY, INDEXED, LISTED>(s, sums);
+  writePart(sums, s.groups, rows * s.cols / s.groups, part);
 }
 
 /// Applies the rule to g (rows, cols) in place, adds to the statistics, and indexes what is left.
@@ -186,36 +261,30 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
   }
   for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
     const Size block = least(SWEEP_BLOCK, rows - r0);
-    const Size tasks = ceilDiv(block, SWEEP_ROWS);
-    parallel(team, tasks, 2.5 * block * cols / W, [=](Size task, int) {
-      const Size r = r0 + task * SWEEP_ROWS;
-      const Size height = least(r0 + block - r, SWEEP_ROWS);
-      const Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((siteRow + r) * cols),
-                           bitmap + r * words, rowCounts + r, values, offsets, starts + r * startsRow,
-                           static_cast<uint32_t>((row + r) * (cols + LIST_SLACK))};
-      double* part = partials + task * groups * PART_COLUMNS;
-      if (kind == STOCHASTIC)
-        sweepRows<true, true, true>(sweep, height, part);
-      else if (flags & LISTS)
-        sweepRows<false, true, true>(sweep, height, part);
-      else if (flags & INDEX)
-        sweepRows<false, true, false>(sweep, height, part);
-      else
-        sweepRows<false, false, false>(sweep, height, part);
+    const Size parts = ceilDiv(block, SWEEP_ROWS);
+    const double nanoseconds = 2.0 * block * cols / W;
+    // Lists of a task lie one behind the other: those of a tenth kept would else each open a page of their own.
+    const Size tasks = listTasks(team, parts, nanoseconds);
+    parallel(team, tasks, nanoseconds, [=](Size task, int) {
+      const Size firstPart = parts * task / tasks;
+      const Size r = r0 + firstPart * SWEEP_ROWS;
+      Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((siteRow + r) * cols),
+                     bitmap + r * words, rowCounts + r, values, offsets, starts + r * startsRow,
+                     static_cast<uint32_t>((row + r) * (cols + LIST_SLACK))};
+      for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
+        const Size height = least(SWEEP_ROWS, block - part * SWEEP_ROWS);
+        double* to = partials + part * groups * PART_COLUMNS;
+        if (kind == STOCHASTIC)
+          sweepRows<true, true, true>(sweep, height, to);
+        else if (flags & LISTS)
+          sweepRows<false, true, true>(sweep, height, to);
+        else if (flags & INDEX)
+          sweepRows<false, true, false>(sweep, height, to);
+        else
+          sweepRows<false, false, false>(sweep, height, to);
+      }
     });
-    for (Size part = 0; part < tasks * groups; part++, sums += SUM_COLUMNS) {
-      if (part % groups == 0 && part > 0) sums -= groups * SUM_COLUMNS;
-      const double* from = partials + part * PART_COLUMNS;
-      if (flags & BEFORE) {
-        sums[NATURAL_ZEROS] += from[PART_ZEROS];
-        sums[SQUARES] += from[PART_SQUARES];
-      }
-      if (flags & AFTER) {
-        sums[KEPT] += from[PART_KEPT];
-        sums[KEPT_SQUARES] += from[PART_KEPT_SQUARES];
-      }
-    }
-    sums -= groups * SUM_COLUMNS;
+    addParts(partials, parts, groups, flags, sums);
   }
   if (flags & BEFORE)
     for (Size group = 0; group < groups; group++) sums[group * SUM_COLUMNS + TOTAL] += static_cast<double>(rows * width);

@@ -113,10 +113,16 @@ INLINE D lowHalf(V x) { return D{x[0], x[1]}; }
 INLINE D highHalf(V x) { return D{x[2], x[3]}; }
 #endif
 
+/// The sum of all lanes, by halves.
 INLINE double total(D x) {
-  double sum = 0;
-  for (int i = 0; i < W / 2; i++) sum += x[i];
-  return sum;
+  L other;
+#pragma GCC unroll 3
+  for (int half = W / 4; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < W / 2; i++) other[i] = i ^ half;
+    x += __builtin_shuffle(x, other);
+  }
+  return x[0];
 }
 INLINE Size total(I x) {
   Size sum = 0;
