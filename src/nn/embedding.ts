@@ -4,6 +4,7 @@ import type { RandomStream } from "../core/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import {
   clearRows,
+  fillUniform,
   type Input,
   type Module,
   OneHot,
@@ -35,8 +36,9 @@ export class Embedding implements Module {
   }
 
   /** PyTorch's: standard normal. */
-  initialize(random: RandomStream): void {
+  initialize(random: RandomStream, scale?: number): void {
     const table = this.#table.value;
+    if (scale !== undefined) return fillUniform(table, scale, random);
     for (let i = 0; i < table.length; i++) table.data[i] = random.normal();
   }
 

@@ -91,8 +91,8 @@ export class Head {
   }
 
   /** PyTorch's nn.Linear: uniform in +-1/sqrt(H). */
-  initialize(random: RandomStream): void {
-    for (const { value } of this.parameters) fillUniform(value, 1 / Math.sqrt(this.#weight.value.rowLength), random);
+  initialize(random: RandomStream, scale = 1 / Math.sqrt(this.#weight.value.rowLength)): void {
+    for (const { value } of this.parameters) fillUniform(value, scale, random);
   }
 
   /** Mean loss; adds dW and db and fills `dx`. */

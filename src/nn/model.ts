@@ -28,6 +28,8 @@ export interface ModelSpec {
   readonly dropout?: number;
   /** Initial input bias of the forget gate. */
   readonly forgetBias?: number;
+  /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
+  readonly initScale?: number | undefined;
   readonly output: OutputSpec;
 }
 
@@ -131,8 +133,9 @@ export class Model {
   initialize(seed: number): void {
     this.arena.allocate();
     const random = new RandomStream(seed, "init");
-    for (const layer of this.layers) layer.initialize(random);
-    this.head.initialize(random);
+    const { initScale } = this.spec;
+    for (const layer of this.layers) layer.initialize(random, initScale);
+    this.head.initialize(random, initScale);
     this.pass.seed = seed;
     this.pack();
   }

@@ -79,8 +79,8 @@ export interface Module {
   readonly sites: readonly DropSite[];
   /** Products of the last training pass, counted. */
   readonly macs: readonly ProductMacs[];
-  /** Draws initial values, once, after the arena is allocated. */
-  initialize(random: RandomStream): void;
+  /** Draws initial values, once, after the arena is allocated; uniform in +-scale if one is given. */
+  initialize(random: RandomStream, scale?: number): void;
   forward(x: Input, pass: Pass): Rows;
   /** Adds to parameter gradients; returns dLoss/dx where x needs one. */
   backward(dy: Rows, pass: Pass): Rows | undefined;

@@ -157,9 +157,9 @@ export class RecurrentLayer implements Module {
   }
 
   /** PyTorch's: uniform in +-1/sqrt(H); then the forget gate's input bias starts at `forgetBias`. */
-  initialize(random: RandomStream): void {
+  initialize(random: RandomStream, scale?: number): void {
     const H = this.#options.hiddenSize;
-    for (const { value } of this.parameters) fillUniform(value, 1 / Math.sqrt(H), random);
+    for (const { value } of this.parameters) fillUniform(value, scale ?? 1 / Math.sqrt(H), random);
     if (this.cell.forgetGate === undefined) return;
     const start = this.cell.forgetGate * H;
     this.#biasIH.value.data.fill(this.#options.forgetBias, start, start + H);

@@ -11,7 +11,9 @@ import { nearest, UsageError } from "../core/check.ts";
 import { cells } from "../nn/cells.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
 import { DEFAULT_DELAY } from "../tasks/delay.ts";
-import { TASKS, tasks } from "../tasks/tasks.ts";
+import { TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
+import { DEFAULT_VOCABULARY } from "../tasks/word.ts";
+import { TOKENIZERS } from "../tasks/words.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
 import { SCHEDULES, type ScheduleName } from "../train/schedules.ts";
 import { DEFAULT_TEXT } from "./text.ts";
@@ -30,11 +32,26 @@ const names = <T extends string>(table: Readonly<Record<T, unknown>>) => Object.
 
 const task = z.strictObject({
   name: oneOf(TASKS).default("character"),
-  /** character: a path or the name of a built-in text. */
+  /** character, word: a path or the name of a built-in text. */
   text: z.string({ error: "a path or the name of a built-in text" }).min(1, { error: "a path or a name" }).optional(),
   /** delay: how far to look back. */
   delay: whole(1).optional(),
+  /** word: a text's other parts, where it has three files; `text` is then the training part. */
+  validText: z.string({ error: "a path" }).min(1, { error: "a path" }).optional(),
+  testText: z.string({ error: "a path" }).min(1, { error: "a path" }).optional(),
+  /** word: how text becomes words. */
+  tokenizer: oneOf(TOKENIZERS).optional(),
+  /** word: entries of the vocabulary at most, `<unk>` among them. */
+  vocabulary: whole(2).optional(),
 });
+/** Whose settings these are; all other tasks refuse them. */
+const OWNER: Readonly<Record<string, TaskName>> = {
+  delay: "delay",
+  validText: "word",
+  testText: "word",
+  tokenizer: "word",
+  vocabulary: "word",
+};
 
 const model = z.strictObject({
   cell: oneOf(names(cells)).default("lstm"),
@@ -48,6 +65,8 @@ const model = z.strictObject({
   forgetBias: real("a finite number", () => true).default(1),
   /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
+  /** Every parameter uniform in +-this; without it, each as PyTorch draws it. */
+  initScale: real("a number above 0", (value) => value > 0).optional(),
 });
 
 const train = z.strictObject({
@@ -65,7 +84,10 @@ const train = z.strictObject({
   beta2: share.default(0.999),
   epsilon: real("a number above 0", (value) => value > 0).default(1e-8),
   alpha: share.default(0.99),
-  schedule: oneOf(names<ScheduleName>(SCHEDULES)).default("linear"),
+  schedule: oneOf([...names<ScheduleName>(SCHEDULES), "epochDecay"] as const).default("linear"),
+  /** epochDecay: epochs at the full rate, and what each later epoch multiplies it by. */
+  decayAfterEpoch: whole(0).optional(),
+  decayFactor: real("a number above 0, at most 1", (value) => value > 0 && value <= 1).optional(),
   warmupSteps: whole(0).default(0),
   /** 0: no clipping. */
   gradientClipVal: atLeast0.default(5),
@@ -114,22 +136,43 @@ export function parseConfig(tree: unknown): RunConfig {
   const result = runConfigSchema.safeParse(tree);
   if (!result.success) throw new UsageError(explain(result.error.issues[0]!, tree));
   const config = result.data;
-  const { name, text, delay } = config.task;
-  if (tasks[name].onText) config.task.text = text ?? DEFAULT_TEXT;
+  finishTask(config);
+  finishTrain(config);
+  config.policy = parsePolicy(config.policy).name;
+  config.headPolicy = parsePolicy(config.headPolicy).name;
+  return config;
+}
+
+/** Defaults of the task chosen; settings of another are refused. */
+function finishTask({ task }: RunConfig): void {
+  const { name, text } = task;
+  const settings: Readonly<Record<string, unknown>> = task;
+  if (tasks[name].onText) task.text = text ?? DEFAULT_TEXT;
   else if (text !== undefined)
     throw new UsageError(`task.text: task ${name} reads no text; leave it out, or use task.name=character.`);
-  if (name === "delay") config.task.delay = delay ?? DEFAULT_DELAY;
-  else if (delay !== undefined)
-    throw new UsageError(`task.delay: task ${name} has no delay; leave it out, or use task.name=delay.`);
-  const { maxSteps, maxEpochs } = config.train;
+  for (const [key, owner] of Object.entries(OWNER))
+    if (settings[key] !== undefined && owner !== name)
+      throw new UsageError(`task.${key}: task ${name} has no ${key}; leave it out, or use task.name=${owner}.`);
+  if (name === "delay") task.delay ??= DEFAULT_DELAY;
+  if (name !== "word") return;
+  task.tokenizer ??= "words";
+  task.vocabulary ??= DEFAULT_VOCABULARY;
+  if ((task.validText === undefined) !== (task.testText === undefined))
+    throw new UsageError(
+      "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",
+    );
+}
+
+function finishTrain({ train }: RunConfig): void {
+  const { maxSteps, maxEpochs, schedule } = train;
   if (maxSteps !== undefined && maxEpochs !== undefined)
     throw new UsageError(
       `train.maxSteps ${maxSteps} and train.maxEpochs ${maxEpochs} are both given; give one of them.`,
     );
-  if (maxSteps === undefined && maxEpochs === undefined) config.train.maxSteps = DEFAULT_MAX_STEPS;
-  config.policy = parsePolicy(config.policy).name;
-  config.headPolicy = parsePolicy(config.headPolicy).name;
-  return config;
+  if (maxSteps === undefined && maxEpochs === undefined) train.maxSteps = DEFAULT_MAX_STEPS;
+  if (schedule !== "epochDecay") return;
+  train.decayAfterEpoch ??= 4;
+  train.decayFactor ??= 0.5;
 }
 
 function isConfigFile(file: string): boolean {
@@ -167,7 +210,7 @@ function setOverride(tree: Tree, override: string): void {
     if (!isTree(at[part])) at[part] = emptyTree();
     at = at[part] as Tree;
   }
-  at[path.at(-1) as string] = key.trim() === "task.text" ? text : scalar(key, text);
+  at[path.at(-1) as string] = /^task\.(text|validText|testText)$/.test(key.trim()) ? text : scalar(key, text);
 }
 
 /** A YAML scalar; what YAML reads as a list or a map stays text, for the schema to refuse. */

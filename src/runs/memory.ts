@@ -5,7 +5,7 @@ import { tasks } from "../tasks/tasks.ts";
 import { Optimizer } from "../train/optimizers.ts";
 import type { RunConfig } from "./config.ts";
 import { makeModel, makeTask } from "./parts.ts";
-import { loadText } from "./text.ts";
+import { loadTexts } from "./text.ts";
 
 export interface MemoryPlan {
   readonly engine: string;
@@ -16,7 +16,7 @@ export interface MemoryPlan {
 }
 
 export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
-  const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
+  const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
   const { engine } = await chooseEngine(config.engine, config.threads);
   const { batchSize, sequenceLength } = config.train;
   const model = makeModel(config, makeTask(config, text), engine, sequenceLength, batchSize);

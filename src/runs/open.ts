@@ -14,7 +14,7 @@ import type { RunConfig } from "./config.ts";
 import { makeModel, makeTask, sameText } from "./parts.ts";
 import type { RunInfo, RunSummary } from "./store.ts";
 import * as store from "./store.ts";
-import { type LoadedText, loadText } from "./text.ts";
+import { type LoadedText, loadTexts } from "./text.ts";
 
 export interface OpenOptions {
   /** Largest shape of a pass; without them the training's, which evaluates as training did. */
@@ -88,7 +88,7 @@ function openTask(dir: string, config: RunConfig, info: RunInfo, other: string |
     );
   let text: LoadedText;
   try {
-    text = other === undefined ? sameText(info) : loadText(other);
+    text = other === undefined ? sameText(info, config) : loadTexts({ name: config.task.name, text: other });
   } catch (error) {
     if (other !== undefined) throw error;
     const none = makeTask(config, { name: info.text.name, path: "", text: "", sha256: "" }, vocabulary);

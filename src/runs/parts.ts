@@ -7,11 +7,12 @@ import { vocabularyHash } from "../tasks/character.ts";
 import type { Task } from "../tasks/task.ts";
 import { createTask } from "../tasks/tasks.ts";
 import type { OptimizerOptions } from "../train/optimizers.ts";
+import { epochDecay, type Schedule } from "../train/schedules.ts";
 import { Trainer } from "../train/trainer.ts";
 import { Training } from "../train/training.ts";
 import type { RunConfig } from "./config.ts";
 import type { RunInfo } from "./store.ts";
-import { type LoadedText, loadText } from "./text.ts";
+import { type LoadedText, loadTexts } from "./text.ts";
 
 export function makeTask(
   { task, model }: RunConfig,
@@ -20,7 +21,11 @@ export function makeTask(
 ): Task {
   return createTask(task.name, {
     text: text?.text,
+    textParts: text?.parts,
+    textTokenizer: text?.tokenizer,
     textName: text?.name,
+    tokenizer: task.tokenizer,
+    vocabularySize: task.vocabulary,
     embedding: model.embedding,
     delay: task.delay,
     vocabulary,
@@ -28,8 +33,8 @@ export function makeTask(
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { cell, hiddenSize, numLayers, dropout, forgetBias, recompute } = config.model;
-  const spec = { input: task.input, cell, hiddenSize, numLayers, dropout, forgetBias, output: task.output };
+  const { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, recompute } = config.model;
+  const spec = { input: task.input, cell, hiddenSize, numLayers, dropout, forgetBias, initScale, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }
 
@@ -43,12 +48,18 @@ export function makeTraining(config: RunConfig, task: Task, engine: Engine, maxS
     headPolicy: config.headPolicy === "dense" ? undefined : parsePolicy(config.headPolicy),
     seed: config.seed,
     maxSteps,
-    schedule,
+    schedule: schedule === "epochDecay" ? epochDecayOf(config, task) : schedule,
     warmupSteps,
     gradientClipVal,
   });
   const { valCheckInterval, patience, logEverySteps } = train;
   return new Training(trainer, task, { valCheckInterval, patience, logEverySteps });
+}
+
+function epochDecayOf({ train, seed }: RunConfig, task: Task): Schedule {
+  const { sequenceLength: T, batchSize: B, decayAfterEpoch, decayFactor } = train;
+  const { batchesPerEpoch } = task.batches("train", { T, B, seed });
+  return epochDecay(batchesPerEpoch, decayAfterEpoch as number, decayFactor as number);
 }
 
 /** Asks for batches of every split: too short a text must not come to light at the end of a training. */
@@ -58,10 +69,10 @@ export function stepsOf({ train, seed }: RunConfig, task: Task): number {
   return train.maxSteps ?? Math.max(1, Math.round((train.maxEpochs as number) * (epochs[0] as number)));
 }
 
-/** The text a run began with; an error if the file has changed. */
-export function sameText({ id, text }: RunInfo): LoadedText {
+/** The text a run began with; an error if a file has changed. */
+export function sameText({ id, text }: RunInfo, { task }: RunConfig): LoadedText {
   const { path, sha256 } = text as NonNullable<RunInfo["text"]>;
-  const loaded = loadText(path);
+  const loaded = loadTexts(task);
   check(
     loaded.sha256 === sha256,
     `the text ${path} has changed since run ${id} began (SHA-256 ${loaded.sha256.slice(0, 12)}..., expected ${sha256.slice(0, 12)}...). Restore it, or start a new run.`,

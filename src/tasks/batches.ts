@@ -1,4 +1,5 @@
 /** Batch cursors that tasks share: windows of one long sequence, and fresh sequences from a seed. */
+import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { BatchBuffers, BatchCursor, BatchShape, Split } from "./task.ts";
 
@@ -45,6 +46,53 @@ export class WindowCursor implements BatchCursor {
   load([position = 0]: readonly number[]): void {
     this.position = position;
   }
+}
+
+/** Where the train and the valid split of one text end: 90 % and 95 % of it. */
+export function boundaries(count: number): { train: number; valid: number } {
+  return { train: Math.floor(count * 0.9), valid: Math.floor(count * 0.95) };
+}
+
+export function splitRange(split: Split, count: number): [start: number, end: number] {
+  const { train, valid } = boundaries(count);
+  return { train: [0, train], valid: [train, valid], test: [valid, count] }[split] as [number, number];
+}
+
+/** What to say of a text that is too short: it has a length of its own or, in parts, each part has one. */
+export interface TextNames {
+  readonly name: string;
+  readonly unit: "characters" | "words";
+  /** Length of the whole text, of which the sequence is a split. */
+  readonly count?: number;
+  /** Or the part that the sequence is. */
+  readonly part?: Split;
+}
+
+/** Windows over a split of a text; an evaluation split that is short gets fewer lanes. */
+export function textCursor(sequence: Int32Array, split: Split, { T, B }: BatchShape, names: TextNames): WindowCursor {
+  const lanes = split === "train" ? B : Math.min(B, Math.floor((sequence.length - 1) / T));
+  if (lanes < 1 || sequence.length < lanes * T + 1) throw tooShort(sequence.length, split, T, B, names);
+  return new WindowCursor(sequence, T, lanes);
+}
+
+function tooShort(
+  length: number,
+  split: Split,
+  T: number,
+  B: number,
+  { name, unit, count, part }: TextNames,
+): UsageError {
+  const enough = (n: number) => {
+    const { train, valid } = boundaries(n);
+    return train > B * T && valid - train > T && n - valid > T;
+  };
+  let needed = (split === "train" ? B : 1) * T + 1;
+  if (count !== undefined) while (!enough(needed)) needed++;
+  const what = part === undefined ? `text "${name}"` : `the ${part} part of text "${name}"`;
+  return new UsageError(
+    `${what} has ${count ?? length} ${unit}; train.batchSize ${B} and train.sequenceLength ${T} need at least ${needed}. ` +
+      "Give a longer text, or make train.batchSize or train.sequenceLength smaller.",
+  );
 }
 
 /** Batches in an epoch of generated training sequences: they never repeat, so it is only a unit. */

@@ -5,11 +5,11 @@
  * 5 % test. The vocabulary is the sorted code points of the train split, and `<unk>` (token 0, always
  * there) for any other.
  */
-import { UsageError } from "../core/check.ts";
-import { WindowCursor } from "./batches.ts";
-import type { BatchCursor, BatchShape, EvaluationSums, Split, Task } from "./task.ts";
+import { boundaries, splitRange, textCursor } from "./batches.ts";
+import type { EvaluationSums, Task } from "./task.ts";
+import { UNK } from "./words.ts";
 
-export const UNK = "<unk>";
+export { UNK };
 
 export interface CharacterOptions {
   readonly text: string;
@@ -35,12 +35,15 @@ export function characterTask({ text, name, embedding = 0, vocabulary: given }: 
     output: { kind: "classes", size: vocabulary.length, positions: "all" },
     lossUnit: "nats/char",
     vocabulary,
-    batches(split: Split, { T, B }: BatchShape): BatchCursor {
-      const part = points.subarray(...range(split, count));
-      const lanes = split === "train" ? B : Math.min(B, Math.floor((part.length - 1) / T));
-      if (lanes < 1 || part.length < lanes * T + 1) throw tooShort(name, count, T, B);
-      return new WindowCursor(part, T, lanes);
+    text: {
+      unit: "characters",
+      first: Math.max(1, vocabulary.indexOf("\n")),
+      encode: (prime) => encode(vocabulary, prime),
+      decode: (drawn) => decode(vocabulary, drawn),
+      unknown: (prime) => [...new Set(prime)].filter((character) => !vocabulary.slice(1).includes(character)),
     },
+    batches: (split, shape) =>
+      textCursor(points.subarray(...splitRange(split, count)), split, shape, { name, unit: "characters", count }),
     scores({ lossSum, positions, correct }: EvaluationSums): Record<string, number> {
       const loss = lossSum / positions;
       return { perplexity: Math.exp(loss), bitsPerCharacter: loss / Math.LN2, accuracy: correct / positions };
@@ -74,15 +77,6 @@ export function vocabularyHash(vocabulary: readonly string[]): string {
   return hash.toString(16).padStart(16, "0");
 }
 
-function boundaries(count: number): { train: number; valid: number } {
-  return { train: Math.floor(count * 0.9), valid: Math.floor(count * 0.95) };
-}
-
-function range(split: Split, count: number): [start: number, end: number] {
-  const { train, valid } = boundaries(count);
-  return { train: [0, train], valid: [train, valid], test: [valid, count] }[split] as [number, number];
-}
-
 function codePoints(text: string): Int32Array {
   const points = new Int32Array(text.length);
   let count = 0;
@@ -101,17 +95,4 @@ function vocabularyOf(points: Int32Array): string[] {
 
 function tokenOf(vocabulary: readonly string[]): Map<number, number> {
   return new Map(vocabulary.slice(1).map((character, index) => [character.codePointAt(0) as number, index + 1]));
-}
-
-function tooShort(name: string, count: number, T: number, B: number): UsageError {
-  const enough = (n: number) => {
-    const { train, valid } = boundaries(n);
-    return train > B * T && valid - train > T && n - valid > T;
-  };
-  let needed = B * T + 1;
-  while (!enough(needed)) needed++;
-  return new UsageError(
-    `text "${name}" has ${count} characters; train.batchSize ${B} and train.sequenceLength ${T} need at least ${needed}. ` +
-      "Give a longer text, or make train.batchSize or train.sequenceLength smaller.",
-  );
 }

@@ -58,6 +58,18 @@ export interface EvaluationSums {
   readonly correct: number;
 }
 
+/** How a task on text reads and writes it. Token 0 is `<unk>`, what the vocabulary lacks. */
+export interface TextForm {
+  /** What a token is, for messages. */
+  readonly unit: "characters" | "words";
+  /** What a sample without a beginning goes on from: the start of a line or sentence. */
+  readonly first: number;
+  encode(text: string): Int32Array;
+  decode(tokens: Iterable<number>): string;
+  /** What of a text the vocabulary lacks. */
+  unknown(text: string): string[];
+}
+
 export interface Task {
   readonly name: string;
   readonly summary: string;
@@ -71,4 +83,6 @@ export interface Task {
   scores(sums: EvaluationSums): Record<string, number>;
   /** Text tasks: the vocabulary in token order, for checkpoints and samples. */
   readonly vocabulary?: readonly string[];
+  /** Text tasks: between text and tokens. */
+  readonly text?: TextForm;
 }

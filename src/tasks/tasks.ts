@@ -4,10 +4,19 @@ import { addingTask } from "./adding.ts";
 import { characterTask } from "./character.ts";
 import { delayTask } from "./delay.ts";
 import type { Task } from "./task.ts";
+import { wordTask } from "./word.ts";
+import type { Tokenizer } from "./words.ts";
 
 export interface TaskOptions {
   /** The text itself, for tasks on text. */
   readonly text?: string | undefined;
+  /** Task word: the other parts of a text that has three; `text` is then the training part. */
+  readonly textParts?: { readonly valid: string; readonly test: string } | undefined;
+  /** Task word: how text becomes words; and how this text does, if it is tokenised already. */
+  readonly tokenizer?: Tokenizer | undefined;
+  readonly textTokenizer?: Tokenizer | undefined;
+  /** Task word: entries of the vocabulary at most. */
+  readonly vocabularySize?: number | undefined;
   /** What to call the text in messages. */
   readonly textName?: string | undefined;
   /** Columns of a trained embedding of input tokens; 0: one-hot. */
@@ -25,7 +34,7 @@ export interface TaskEntry {
   create(options: TaskOptions): Task;
 }
 
-export const TASKS = ["character", "adding", "delay"] as const;
+export const TASKS = ["character", "word", "adding", "delay"] as const;
 export type TaskName = (typeof TASKS)[number];
 
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
@@ -35,6 +44,14 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     create({ text, textName = "text", embedding, vocabulary }) {
       check(text !== undefined, "task character needs a text.");
       return characterTask({ text, name: textName, embedding, vocabulary });
+    },
+  },
+  word: {
+    summary: "predict the next word of a text",
+    onText: true,
+    create({ text, textParts, textName = "text", ...options }) {
+      check(text !== undefined, "task word needs a text.");
+      return wordTask({ ...options, text, parts: textParts, name: textName });
     },
   },
   adding: { summary: "add the two marked numbers of a sequence", onText: false, create: addingTask },

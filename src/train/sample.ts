@@ -1,17 +1,16 @@
-/** Text from a trained character model: one character at a time, each drawn from the model's distribution. */
+/** Text from a trained language model: a character or word at a time, each drawn from the model's distribution. */
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
 import type { Pass } from "../nn/module.ts";
-import { decode, encode } from "../tasks/character.ts";
 import type { Task } from "../tasks/task.ts";
 
 export interface SampleOptions {
-  /** Characters to draw. */
+  /** Characters or words to draw. */
   readonly length?: number;
-  /** 1: the model's distribution; below, bolder; 0: always the likeliest character. */
+  /** 1: the model's distribution; below, bolder; 0: always the likeliest. */
   readonly temperature?: number;
-  /** Text to read first; a line end if empty. */
+  /** Text to read first; the start of a line or sentence if empty. */
   readonly prime?: string;
   readonly seed?: number;
 }
@@ -19,20 +18,20 @@ export interface SampleOptions {
 /** The drawn text, without the prime. `<unk>` is never drawn. Carried states are left as they were. */
 export function sampleText(model: Model, task: Task, options: SampleOptions = {}): string {
   const { length = 300, temperature = 1, prime = "", seed = 1 } = options;
-  const { vocabulary } = task;
+  const { vocabulary, text } = task;
   check(
-    task.name === "character" && vocabulary,
-    () => `task ${task.name} makes no text; only runs of task character can be sampled.`,
+    text && vocabulary,
+    () => `task ${task.name} makes no text; only runs of tasks character and word can be sampled.`,
   );
   check(Number.isSafeInteger(length) && length >= 0, () => `length is ${length}; give a whole number of at least 0.`);
   check(
     temperature >= 0 && Number.isFinite(temperature),
     () => `temperature is ${temperature}; give a number of at least 0, for example 0.8.`,
   );
-  const unknown = [...new Set(prime)].filter((character) => !vocabulary.slice(1).includes(character));
+  const unknown = text.unknown(prime);
   if (unknown.length)
     throw new UsageError(
-      `prime: ${unknown.map((character) => JSON.stringify(character)).join(", ")} not among the ${vocabulary.length - 1} characters this model knows. Leave out what it does not know.`,
+      `prime: ${unknown.map((piece) => JSON.stringify(piece)).join(", ")} not among the ${vocabulary.length - 1} ${text.unit} this model knows. Leave out what it does not know.`,
     );
 
   const carried = model.carried.map((state) => state.data.slice());
@@ -44,8 +43,8 @@ export function sampleText(model: Model, task: Task, options: SampleOptions = {}
     model.tokens.data[0] = token;
     model.head.outputs(model.forward(pass), pass, logits);
   };
-  for (const token of encode(vocabulary, prime || (vocabulary.includes("\n") ? "\n" : (vocabulary[1] as string))))
-    read(token);
+  const primed = text.encode(prime);
+  for (const token of primed.length ? primed : [text.first]) read(token);
   const drawn: number[] = [];
   while (drawn.length < length) {
     const token = draw(logits, temperature, random);
@@ -53,7 +52,7 @@ export function sampleText(model: Model, task: Task, options: SampleOptions = {}
     read(token);
   }
   for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
-  return decode(vocabulary, drawn);
+  return text.decode(drawn);
 }
 
 /** A token other than 0 with probability softmax(logits / temperature). */

@@ -11,9 +11,25 @@ export const SCHEDULES = {
 } satisfies Record<string, (progress: number) => number>;
 
 export type ScheduleName = keyof typeof SCHEDULES;
+/** A schedule that needs more than the progress: the factor at a 0-based step. */
+export type Schedule = (step: number) => number;
+
+/**
+ * The full rate for `decayAfterEpoch` epochs, then `decayFactor` times the epoch before's, epoch by epoch
+ * (Zaremba, Sutskever and Vinyals 2014: halved after each epoch from the fourth on).
+ */
+export function epochDecay(batchesPerEpoch: number, decayAfterEpoch: number, decayFactor: number): Schedule {
+  return (step) => decayFactor ** Math.max(0, Math.floor(step / batchesPerEpoch) + 1 - decayAfterEpoch);
+}
 
 /** Factor at a 0-based step of maxSteps, with a linear warm-up over the first `warmupSteps`. */
-export function scheduleFactor(name: ScheduleName, step: number, maxSteps: number, warmupSteps: number): number {
+export function scheduleFactor(
+  schedule: ScheduleName | Schedule,
+  step: number,
+  maxSteps: number,
+  warmupSteps: number,
+): number {
   if (step < warmupSteps) return (step + 1) / (warmupSteps + 1);
-  return SCHEDULES[name](Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps)));
+  if (typeof schedule === "function") return schedule(step);
+  return SCHEDULES[schedule](Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps)));
 }

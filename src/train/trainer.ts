@@ -7,7 +7,7 @@ import type { Model } from "../nn/model.ts";
 import type { DropSite } from "../nn/module.ts";
 import type { Policy, SitePolicy } from "../sparse/policy.ts";
 import { Optimizer, type OptimizerOptions } from "./optimizers.ts";
-import { type ScheduleName, scheduleFactor } from "./schedules.ts";
+import { type Schedule, type ScheduleName, scheduleFactor } from "./schedules.ts";
 
 export interface TrainerOptions extends OptimizerOptions {
   /** For the gate gradients of every recurrent layer. */
@@ -16,7 +16,7 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly headPolicy?: Policy | undefined;
   readonly seed: number;
   readonly maxSteps: number;
-  readonly schedule?: ScheduleName;
+  readonly schedule?: ScheduleName | Schedule;
   readonly warmupSteps?: number;
   /** Largest global gradient norm; 0 turns clipping off. */
   readonly gradientClipVal?: number;

@@ -1,0 +1,195 @@
+/**
+ * Evidence for the head's rule: the word language model of configs/word-brown-small.yaml, cut to --steps
+ * steps, under pairs GATES/HEAD of policies; the same seed means the same weights and batches in every arm.
+ *
+ *   node bench/head-rules.mjs --steps 1500 --seeds 1 --arm dense/dense --arm dense/density:0.1
+ *
+ * The first arm is the baseline. Finished runs are kept in --runs and not made again, and with --minutes no
+ * run starts after that time: so it can be made in slices. Every call writes docs/results/NAME.{json,md}
+ * of what is finished. Fetch the text first: gatesieve data get brown
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { median } from "./numbers.mjs";
+import { machineName } from "./report.mjs";
+
+const ARMS = [
+  "dense/dense",
+  "dense/energy:0.99",
+  "dense/energy:0.999",
+  "dense/density:0.1",
+  "dense/density:0.02",
+  "dense/stochastic:0.9",
+  "energy:0.99/dense",
+];
+
+const { values: options } = parseArgs({
+  options: {
+    arm: { type: "string", multiple: true, default: ARMS },
+    seeds: { type: "string", default: "1" },
+    steps: { type: "string", default: "1500" },
+    config: { type: "string", default: "configs/word-brown-small.yaml" },
+    engine: { type: "string", default: "native" },
+    minutes: { type: "string", default: "1e9" },
+    runs: { type: "string", default: "runs/head-rules" },
+    name: { type: "string", default: "head-rules" },
+    set: { type: "string", multiple: true, default: [] },
+  },
+});
+const root = new URL("../", import.meta.url).pathname;
+const cli = join(root, "dist/cli/main.js");
+const steps = Number(options.steps);
+const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
+const arms = options.arm.map((arm) => {
+  const [policy, headPolicy] = arm.split("/");
+  return { policy, headPolicy };
+});
+
+/** Two-sided 95 % quantiles of Student's t by degrees of freedom 1 to 9 (standard table). */
+const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+
+function finishedRuns() {
+  const text = execFileSync("node", [cli, "runs", "--runs", options.runs, "--json"], { encoding: "utf8" });
+  const runs = text.split("\n").filter(Boolean).map(JSON.parse);
+  return runs.filter((run) => run.testLoss !== null && run.maxSteps === steps);
+}
+
+const find = (runs, arm, seed) =>
+  runs.find((run) => run.policy === arm.policy && run.headPolicy === arm.headPolicy && run.seed === seed);
+
+/** Seed by seed, so that pairs are complete early and drift of the machine hits all arms alike. */
+function runAll() {
+  const until = Date.now() + Number(options.minutes) * 60_000;
+  for (const seed of seeds)
+    for (const arm of arms) {
+      if (find(finishedRuns(), arm, seed)) continue;
+      if (Date.now() > until) return;
+      process.stderr.write(`head-rules: gates ${arm.policy}, head ${arm.headPolicy}, seed ${seed}\n`);
+      const args = [cli, "train", join(root, options.config), "--runs", options.runs, "--quiet"];
+      args.push("--policy", arm.policy, "--seed", String(seed), "--engine", options.engine, "--threads", "1");
+      args.push(`headPolicy=${arm.headPolicy}`, `train.maxSteps=${steps}`, "train.schedule=linear");
+      args.push("train.valCheckInterval=500", "train.checkpointEverySteps=500", ...options.set);
+      const { status } = spawnSync("node", args, { stdio: ["ignore", "ignore", "inherit"] });
+      if (status !== 0) throw new Error(`gates ${arm.policy}, head ${arm.headPolicy}, seed ${seed}: exit ${status}`);
+    }
+}
+
+/** Zeros of the head's gradient, a mean over steps; not counted where nothing is dropped there. */
+function headSite({ dir }) {
+  const end = JSON.parse(readFileSync(join(dir, "events.jsonl"), "utf8").trimEnd().split("\n").at(-1));
+  const groups = end.sites.filter(({ site }) => site === "head");
+  return groups[0] ?? null;
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Mean and two-sided 95 % interval of paired relative differences; no interval from one pair. */
+function interval(differences) {
+  const center = mean(differences);
+  const n = differences.length;
+  if (n < 2) return { mean: center, low: null, high: null };
+  const deviation = Math.sqrt(differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / (n - 1));
+  const half = ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n);
+  return { mean: center, low: center - half, high: center + half };
+}
+
+function summarise(runs) {
+  return arms.flatMap((arm) => {
+    const pairs = seeds
+      .map((seed) => ({ run: find(runs, arm, seed), base: find(runs, arms[0], seed) }))
+      .filter(({ run, base }) => run && base);
+    if (pairs.length === 0) return [];
+    const sites = pairs.map(({ run }) => headSite(run)).filter(Boolean);
+    const of = (field) => mean(pairs.map(({ run }) => run[field]));
+    const relative = (field) => interval(pairs.map(({ run, base }) => run[field] / base[field] - 1));
+    return {
+      ...arm,
+      pairs: pairs.length,
+      steps,
+      validLoss: of("validLoss"),
+      testLoss: of("testLoss"),
+      validLossRelative: relative("validLoss"),
+      testLossRelative: relative("testLoss"),
+      headZeros: sites.length ? mean(sites.map((site) => site.sparsity)) : null,
+      headNaturalZeros: sites.length ? mean(sites.map((site) => site.naturalZeros)) : null,
+      headEnergy: sites.length ? mean(sites.map((site) => site.energy)) : null,
+      gateSparsity: of("sparsity"),
+      fidelity: of("fidelity"),
+      macsSkippedAll: of("macsSkippedAll"),
+      seconds: median(pairs.map(({ run }) => run.seconds)),
+      secondsRelative: median(pairs.map(({ run, base }) => run.seconds / base.seconds)),
+      forwardMs: median(pairs.map(({ run }) => run.forwardMs)),
+      backwardMs: median(pairs.map(({ run }) => run.backwardMs)),
+      updateMs: median(pairs.map(({ run }) => run.updateMs)),
+    };
+  });
+}
+
+const percent = (value, digits = 1) => (value === null ? "not counted" : `${(100 * value).toFixed(digits)} %`);
+const signed = (value) => `${value >= 0 ? "+" : ""}${percent(value, 2)}`;
+
+function versus({ mean: center, low, high }) {
+  return low === null ? signed(center) : `${signed(center)} [${signed(low)}, ${signed(high)}]`;
+}
+
+function table(rows) {
+  return [
+    "| gates | head | pairs | validation loss | against the first, paired | test loss | against the first, paired | zeros in the head | energy kept there | zeros in the gates | fidelity at the end | MACs skipped of all | seconds, median | ratio |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ...rows.map((row, index) => {
+      const cells = [
+        `\`${row.policy}\``,
+        `\`${row.headPolicy}\``,
+        row.pairs,
+        row.validLoss.toFixed(4),
+        index ? versus(row.validLossRelative) : "",
+        row.testLoss.toFixed(4),
+        index ? versus(row.testLossRelative) : "",
+        percent(row.headZeros),
+        row.headEnergy === null ? "" : percent(row.headEnergy, 2),
+        percent(row.gateSparsity),
+        row.fidelity.toFixed(4),
+        percent(row.macsSkippedAll),
+        row.seconds.toFixed(1),
+        row.secondsRelative.toFixed(2),
+      ];
+      return `| ${cells.join(" | ")} |`;
+    }),
+  ];
+}
+
+function markdown(rows, [first]) {
+  return [
+    "# Rules for the head's gradient",
+    "",
+    `Word language model on Brown (${options.config}, cut to ${steps} steps of 400 words with the rate falling linearly to 0), loss in nats/word. The same seed means the same weights and the same batches in every arm. Gates and head are told apart: the first arms drop nothing from gate gradients.`,
+    "",
+    ...table(rows),
+    "",
+    "One pair has no interval and shows no half per cent. Seconds are those of training without validation, in runs one after the other on a shared machine.",
+    "",
+    `Command: \`${command()}\`. Engine ${first.engine} (${first.isa}), ${first.threads} thread, Node ${process.version}, ${machineName()}, ${new Date().toISOString().slice(0, 10)}.`,
+    "",
+  ].join("\n");
+}
+
+function command() {
+  const words = process.argv.slice(2).filter((word, at, all) => word !== "--minutes" && all[at - 1] !== "--minutes");
+  return `node bench/head-rules.mjs ${words.join(" ")}`.trim();
+}
+
+runAll();
+const runs = finishedRuns();
+const rows = summarise(runs);
+if (rows.length === 0) process.exit(0);
+const text = markdown(rows, runs);
+const out = (extension) => join(root, "docs/results", `${options.name}.${extension}`);
+mkdirSync(join(root, "docs/results"), { recursive: true });
+writeFileSync(
+  out("json"),
+  `${JSON.stringify({ command: command(), date: new Date().toISOString().slice(0, 10), rows }, null, 2)}\n`,
+);
+writeFileSync(out("md"), text);
+process.stdout.write(text);
