@@ -121,7 +121,7 @@ export interface ConfigSources {
   readonly overrides?: readonly string[] | undefined;
 }
 
-type Tree = Record<string, unknown>;
+export type Tree = Record<string, unknown>;
 
 /** Throws a UsageError of one line: what was got, what was expected. Relative paths start at the current folder. */
 export function loadConfig({ file, overrides = [] }: ConfigSources = {}): RunConfig {
@@ -175,11 +175,11 @@ function finishTrain({ train }: RunConfig): void {
   train.decayFactor ??= 0.5;
 }
 
-function isConfigFile(file: string): boolean {
+export function isConfigFile(file: string): boolean {
   return /\.(ya?ml|json)$/i.test(file);
 }
 
-function readTree(file: string): Tree {
+export function readTree(file: string): Tree {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -200,7 +200,7 @@ function readTree(file: string): Tree {
   return tree;
 }
 
-function setOverride(tree: Tree, override: string): void {
+export function setOverride(tree: Tree, override: string): void {
   const [, key, text] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
   if (key === undefined || text === undefined)
     throw new UsageError(`"${override}" is no setting; write key=value, for example train.maxSteps=100.`);
@@ -225,7 +225,7 @@ function scalar(key: string, text: string): unknown {
 }
 
 /** `over` wins, key by key. Of maxSteps and maxEpochs the later source's one counts. */
-function merge(under: Tree, over: Tree): Tree {
+export function merge(under: Tree, over: Tree): Tree {
   const merged = Object.assign(emptyTree(), under);
   const rivals = { maxSteps: "maxEpochs", maxEpochs: "maxSteps" } as Record<string, string>;
   for (const [key, value] of Object.entries(over)) {
@@ -238,11 +238,11 @@ function merge(under: Tree, over: Tree): Tree {
 }
 
 /** Without a prototype: a key such as "__proto__" is a key like any other. */
-function emptyTree(): Tree {
+export function emptyTree(): Tree {
   return Object.create(null);
 }
 
-function isTree(value: unknown): value is Tree {
+export function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -28,8 +28,8 @@ export function adoptLock(dir: string): void {
   held.add(dir);
 }
 
-/** Takes the lock or throws. Returns a line to print if a dead process's lock was taken over. */
-export function takeLock(dir: string): string | undefined {
+/** Takes the lock or throws. Returns a line to print if a dead process's lock was taken over. `what` is in the folder. */
+export function takeLock(dir: string, what = "run"): string | undefined {
   const path = join(dir, LOCK);
   let note: string | undefined;
   for (let attempt = 0; attempt < 10; attempt++) {
@@ -42,11 +42,11 @@ export function takeLock(dir: string): string | undefined {
     }
     const seen = read(path);
     if (seen === undefined) continue; // released meanwhile
-    if (isHeld(dir, path, seen)) throw inUse(dir, seen);
+    if (isHeld(dir, path, seen)) throw inUse(dir, seen, what);
     if (removeIfUnchanged(path, seen))
-      note = `run ${basename(dir)}: took over the lock of process ${parse(seen)?.pid ?? "?"}, which is gone.`;
+      note = `${what} ${basename(dir)}: took over the lock of process ${parse(seen)?.pid ?? "?"}, which is gone.`;
   }
-  throw inUse(dir, read(path) ?? "");
+  throw inUse(dir, read(path) ?? "", what);
 }
 
 export function releaseLock(dir: string): void {
@@ -128,11 +128,11 @@ function parse(text: string): Holder | undefined {
   }
 }
 
-function inUse(dir: string, seen: string): GatesieveError {
+function inUse(dir: string, seen: string, what: string): GatesieveError {
   const holder = parse(seen);
   const elsewhere = holder && holder.host !== hostname() ? ` on ${holder.host}` : "";
   return new GatesieveError(
-    `run ${basename(dir)} is in use by process ${holder?.pid ?? "?"}${elsewhere}. ` +
+    `${what} ${basename(dir)} is in use by process ${holder?.pid ?? "?"}${elsewhere}. ` +
       `Wait for it or stop it${elsewhere ? `; if it is gone, delete ${join(dir, LOCK)}` : ""}.`,
   );
 }

@@ -37,10 +37,13 @@ describe("intervals", () => {
   test("do not exist for one value", () => expect(interval95([7])).toEqual({ mean: 7, low: null, high: null }));
 
   test("of pairs do not move with what both of a pair share", () => {
-    const pairs = fc.array(fc.tuple(fc.double({ min: 0.5, max: 4, noNaN: true }), fc.double({ min: 0.9, max: 1.1, noNaN: true })), {
-      minLength: 2,
-      maxLength: 9,
-    });
+    const pairs = fc.array(
+      fc.tuple(fc.double({ min: 0.5, max: 4, noNaN: true }), fc.double({ min: 0.9, max: 1.1, noNaN: true })),
+      {
+        minLength: 2,
+        maxLength: 9,
+      },
+    );
     fc.assert(
       fc.property(pairs, (all) => {
         const [dense, factors] = [all.map(([loss]) => loss), all.map(([, factor]) => factor)];

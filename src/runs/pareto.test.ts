@@ -30,5 +30,5 @@ test("leaves out what is not known", () => {
       ],
       "higher",
     ),
-  ).toEqual([1]); // prettier-ignore
+  ).toEqual([1]);
 });

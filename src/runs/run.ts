@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { GatesieveError, UsageError } from "../core/check.ts";
+import { check, GatesieveError, UsageError } from "../core/check.ts";
 import { chooseEngine } from "../kernels/engines.ts";
 import "./native-addon.ts";
 import "./wasm-threads.ts";
@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly config: RunConfig;
   /** The run store; made if missing. */
   readonly runsDir: string;
+  /** Name of the run's folder, not there yet; without it one of time, task, policy and seed. */
+  readonly id?: string;
 }
 
 interface RunParts {
@@ -204,7 +206,7 @@ export class Run {
 }
 
 /** Makes everything a run needs, then its folder with a checkpoint of step 0; on an error nothing is left behind. */
-export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
+export async function createRun({ config, runsDir, id: name }: RunOptions): Promise<Run> {
   const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
   const resolved: RunConfig = text ? { ...config, task: { ...config.task, ...text.files } } : config;
   const task = makeTask(resolved, text);
@@ -216,7 +218,7 @@ export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
   removeStaleTemporaries(runsDir, isAlive);
   const created = new Date();
   for (let attempt = 1; ; attempt++) {
-    const id = runId(created, config) + (attempt > 1 ? `-${attempt}` : "");
+    const id = name ?? runId(created, config) + (attempt > 1 ? `-${attempt}` : "");
     const info = describe(id, created, resolved, task, training, engine, maxSteps, text);
     const dir = join(runsDir, id);
     const checkpoint = checkpointContents(training.trainer.model, training.save(), 0, hashOf(task));
@@ -230,7 +232,10 @@ export async function createRun({ config, runsDir }: RunOptions): Promise<Run> {
       ),
       ...lockContents(),
     };
-    if (!createFolderAtomic(dir, files, "a run")) continue;
+    if (!createFolderAtomic(dir, files, "a run")) {
+      check(name === undefined, `run ${name} is there already, in ${runsDir}; resume it, or choose another name.`);
+      continue;
+    }
     adoptLock(dir);
     return new Run({
       dir,
