@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { GatesieveError, nearest, UsageError } from "../core/check.ts";
 import { version } from "../runs/version.ts";
 import { compareCommand } from "./commands/compare.ts";
+import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
@@ -24,6 +25,7 @@ const COMMANDS = [
   sampleCommand,
   runsCommand,
   compareCommand,
+  dataCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,
@@ -48,7 +50,7 @@ function program(): Command {
     .usage("<command> [options]")
     .on("command:*", ([word]: [string]) => unknownCommand(word, root.commands));
   for (const command of COMMANDS) root.addCommand(command());
-  for (const command of [root, ...root.commands])
+  for (const command of [root, ...root.commands, ...root.commands.flatMap(({ commands }) => commands)])
     command
       .exitOverride()
       .helpOption("-h, --help", "show help")
@@ -74,7 +76,8 @@ function oneLine(text: string, command: Command): string {
     .replace(/^error: /, "")
     .trim()
     .replace(/\s*\n\s*/g, " ");
-  const name = command.parent ? `gatesieve ${command.name()}` : "gatesieve";
+  let name = command.name();
+  for (let { parent } = command; parent; parent = parent.parent) name = `${parent.name()} ${name}`;
   return `gatesieve: ${message}${/[.?)]$/.test(message) ? "" : "."} See: ${name} --help\n`;
 }
 

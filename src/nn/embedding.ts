@@ -38,8 +38,8 @@ export class Embedding implements Module {
   /** PyTorch's: standard normal. */
   initialize(random: RandomStream, scale?: number): void {
     const table = this.#table.value;
-    if (scale !== undefined) return fillUniform(table, scale, random);
-    for (let i = 0; i < table.length; i++) table.data[i] = random.normal();
+    if (scale !== undefined) fillUniform(table, scale, random);
+    else for (let i = 0; i < table.length; i++) table.data[i] = random.normal();
   }
 
   forward(x: Input, { T, B }: Pass): Rows {

@@ -62,6 +62,20 @@ describe("defaults", () => {
   test("of the other tasks", () => {
     expect(loadConfig({ overrides: ["task.name=delay"] }).task).toEqual({ name: "delay", delay: 5 });
     expect(loadConfig({ overrides: ["task.name=adding"] }).task).toEqual({ name: "adding" });
+    expect(loadConfig({ overrides: ["task.name=word"] }).task).toEqual({
+      name: "word",
+      text: "melville-moby_dick",
+      tokenizer: "words",
+      vocabulary: 10_000,
+    });
+  });
+
+  test("of the schedule by epochs, and of no other", () => {
+    expect(loadConfig({ overrides: ["train.schedule=epochDecay"] }).train).toMatchObject({
+      decayAfterEpoch: 4,
+      decayFactor: 0.5,
+    });
+    expect(loadConfig().train).not.toHaveProperty("decayFactor");
   });
 
   test("a parsed configuration parses to itself, through JSON too", () => {
@@ -114,7 +128,8 @@ describe("the files in configs/", () => {
   const configs = fileURLToPath(new URL("../../configs/", import.meta.url));
 
   test.each(readdirSync(configs))("%s is valid", (name) => {
-    expect(loadConfig({ file: join(configs, name) }).train.maxSteps).toBeGreaterThan(0);
+    const { maxSteps, maxEpochs } = loadConfig({ file: join(configs, name) }).train;
+    expect(maxSteps ?? maxEpochs).toBeGreaterThan(0);
   });
 
   test("default.yaml says what the defaults are", () => {
@@ -139,13 +154,19 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, adding, delay. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],
       "task.text: task adding reads no text; leave it out, or use task.name=character.",
     ],
     [["task.delay=3"], "task.delay: task character has no delay; leave it out, or use task.name=delay."],
+    [["task.vocabulary=9"], "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word."],
+    [
+      ["task.name=word", "task.validText=v.txt"],
+      "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",
+    ],
+    [["model.initScale=0"], "model.initScale: got 0, expected a number above 0."],
     [["train.maxSteps"], '"train.maxSteps" is no setting; write key=value, for example train.maxSteps=100.'],
   ])("%j", (overrides, message) => expect(messageOf(...overrides)).toBe(message));
 

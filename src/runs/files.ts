@@ -91,8 +91,8 @@ function writeContents(folder: string, contents: Contents): void {
   for (const each of folders) flushFolder(each);
 }
 
-/** Not `recursive`: Node 20 never returns from it where a parent refuses children with ENOENT, as /proc does. */
-function makeFolder(path: string): void {
+/** With the folders above it. Not `recursive`: Node 20 never returns from it where a parent refuses children with ENOENT, as /proc does. */
+export function makeFolder(path: string): void {
   if (fs.existsSync(path)) return;
   if (dirname(path) !== path) makeFolder(dirname(path));
   try {
@@ -126,8 +126,8 @@ function flushFolder(path: string): void {
   }
 }
 
-/** As far as it can be removed: what made the writing fail matters more. */
-function removeQuietly(path: string): void {
+/** As far as it can be removed: what made the work fail matters more. */
+export function removeQuietly(path: string): void {
   try {
     fs.rmSync(path, { recursive: true, force: true });
   } catch {

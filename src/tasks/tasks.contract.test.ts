@@ -13,14 +13,23 @@ const characters = Array.from({ length: 3000 }, (_, i) =>
 );
 const text = characters.join("");
 
+/** 2,000 random words of 60, with sentences and paragraphs. */
+const prose = Array.from({ length: 2000 }, (_, i) => `w${random.below(60)}${i % 50 === 49 ? ".\n\n" : ""}`).join(" ");
+
 const cases: Record<TaskName, TaskOptions[]> = {
   character: [{ text }, { text, embedding: 7 }],
+  word: [
+    { text: prose },
+    { text: prose, vocabularySize: 20, embedding: 7 },
+    { text: prose.slice(0, 4000), textParts: { valid: prose.slice(4000, 5500), test: prose.slice(5500) } },
+  ],
   adding: [{}],
   delay: [{}, { delay: 1 }, { delay: 9, embedding: 3 }],
 };
 /** The shortest sequence the task can do with these options, and one less. */
 const least: Record<TaskName, (options: TaskOptions) => number> = {
   character: () => 1,
+  word: () => 1,
   adding: () => 2,
   delay: ({ delay = 5 }) => delay + 1,
 };
@@ -123,7 +132,7 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
       test("too little data, or too short a sequence, is said in one line that names the setting", () => {
         const minimum = least[name](options);
         expect(() => task.batches(split, { ...shape, T: minimum })).not.toThrow();
-        const bad = name === "character" ? { ...shape, T: 5000 } : { ...shape, T: minimum - 1 };
+        const bad = task.text ? { ...shape, T: 5000 } : { ...shape, T: minimum - 1 };
         expect(() => task.batches(split, bad)).toThrow(UsageError);
         expect(() => task.batches(split, bad)).toThrow(/^[^\n]*train\.sequenceLength[^\n]*$/);
       });
@@ -296,6 +305,6 @@ test("generated tasks differ from seed to seed", () => {
 
 test("an unknown task lists the choices", () => {
   expect(() => createTask("charcter")).toThrow(
-    /unknown task "charcter", did you mean "character"\? The choices are: character, adding, delay/,
+    /unknown task "charcter", did you mean "character"\? The choices are: character, word, adding, delay/,
   );
 });

@@ -6,7 +6,7 @@ import { parsePolicy } from "../sparse/policies.ts";
 import type { BatchBuffers, BatchCursor, BatchShape, Task } from "../tasks/task.ts";
 import type { EndEvent, TrainEvent } from "./events.ts";
 import { fidelityProbe } from "./probe.ts";
-import { scheduleFactor } from "./schedules.ts";
+import { epochDecay, scheduleFactor } from "./schedules.ts";
 import { NonFiniteError, Trainer, type TrainerOptions } from "./trainer.ts";
 import { Training, train } from "./training.ts";
 
@@ -209,6 +209,14 @@ test("an aborted signal ends training after the current event", async () => {
   }
   expect(end).toMatchObject({ type: "end", reason: "stopped" });
   expect(trainer.steps).toBeLessThan(40);
+});
+
+test("epochDecay keeps the rate for the first epochs, then halves it at the start of each", () => {
+  const schedule = epochDecay(10, 4, 0.5); // Zaremba's small net: epochs 1 to 4, then 5 to 13
+  const at = (step: number, warmupSteps = 0) => scheduleFactor(schedule, step, 130, warmupSteps);
+  expect([0, 39, 40, 49, 50, 129].map((step) => at(step))).toEqual([1, 1, 0.5, 0.5, 0.25, 0.5 ** 9]);
+  expect(at(0, 9)).toBeCloseTo(0.1, 12);
+  expect(epochDecay(10, 0, 0.5)(0)).toBe(0.5);
 });
 
 test("schedules start at 1 and end where they say", () => {

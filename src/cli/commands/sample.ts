@@ -18,7 +18,7 @@ export function sampleCommand(): Command {
     .summary("let a run write text")
     .description("Let the best weights of a run write text. The same seed writes the same text.")
     .argument("<run>", RUN_ARGUMENT)
-    .option("--length <n>", "characters", wholeNumber(1), 400)
+    .option("--length <n>", "characters, or words of task word", wholeNumber(1), 400)
     .option("--temperature <x>", "below 1 more sure, above 1 more daring, 0 no chance at all", numberFrom0, 0.8)
     .option("--prime <text>", "text to go on from", "")
     .option("--seed <n>", "of the draws", wholeNumber(0), 1)
@@ -30,6 +30,6 @@ export function sampleCommand(): Command {
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
       const text = sampleText(opened.model, opened.task, options);
       if (json) printJson({ id: opened.id, ...options, text });
-      else print(options.prime + text);
+      else print(options.prime + (opened.task.text?.unit === "words" && options.prime ? " " : "") + text);
     });
 }

@@ -1,6 +1,7 @@
 /** gatesieve tasks, gatesieve policies: the tables of what there is. */
 import { Command } from "commander";
 import { formatNumber } from "../../core/check.ts";
+import { BROWN } from "../../runs/data-brown.ts";
 import { builtinTexts, DEFAULT_TEXT } from "../../runs/text.ts";
 import { DEFAULT_POLICY, policies } from "../../sparse/policies.ts";
 import type { PolicyEntry } from "../../sparse/policy.ts";
@@ -19,14 +20,20 @@ export function tasksCommand(): Command {
       const entries = Object.entries(tasks);
       if (json) {
         for (const [name, { summary, onText }] of entries)
-          printJson({ name, summary, texts: onText ? builtinTexts() : [], defaultText: onText ? DEFAULT_TEXT : null });
+          printJson({ name, summary, texts: onText ? textsOf(name) : [], defaultText: onText ? DEFAULT_TEXT : null });
         return;
       }
       print(table([heads(["task", "what it is"]), ...entries.map(([name, { summary }]) => [name, summary])], [0, 1]));
-      print(`\n${paint.dim("texts of task character: your own UTF-8 file, or one of these (default first)")}`);
+      print(
+        `\n${paint.dim('texts: your own UTF-8 file, or one of these (default first); task word has "brown" too, see gatesieve data')}`,
+      );
       const others = builtinTexts().filter((name) => name !== DEFAULT_TEXT);
       print(indent(wrap([DEFAULT_TEXT, ...others].join(", "), widthOf(process.stdout) - 3)));
     });
+}
+
+function textsOf(name: string): string[] {
+  return name === "word" ? [BROWN, ...builtinTexts()] : builtinTexts();
 }
 
 export function policiesCommand(): Command {

@@ -119,11 +119,10 @@ function report(run: Run, end: EndEvent, options: TrainOptions): void {
   print(`${paint.bold(`run ${run.id}`)}, ${end.step} steps${early}\n`);
   print(summaryTables(end, run.info.lossUnit, run.engine.name));
   if (run.task.vocabulary) {
+    const length = run.task.text?.unit === "words" ? 60 : 300;
     print(`\n${paint.dim("a sample, temperature 0.8")}`);
     print(
-      indent(
-        fold(sampleText(run.model, run.task, { length: 300, temperature: 0.8, seed: 1 }), widthOf(process.stdout) - 4),
-      ),
+      indent(fold(sampleText(run.model, run.task, { length, temperature: 0.8, seed: 1 }), widthOf(process.stdout) - 4)),
     );
   }
   print(`\n${paint.dim("kept in")} ${run.dir}`);
