@@ -2,9 +2,9 @@
  * Evidence for the head's rule: the word language model of configs/word-brown-small.yaml, cut to --steps
  * steps, under pairs GATES/HEAD of policies; the same seed means the same weights and batches in every arm.
  *
- *   node bench/head-rules.mjs --steps 1500 --seeds 1 --arm dense/dense --arm dense/density:0.1
+ *   node bench/head-rules.mjs --seeds 4 --arm dense/dense --arm dense/density:0.1 --finalist dense/dense
  *
- * The first arm is the baseline. Finished runs are kept in --runs and not made again, and with --minutes no
+ * The first arm is the baseline. Arms run with seed 1, finalists with all seeds. Finished runs are kept in --runs and not made again, and with --minutes no
  * run starts after that time: so it can be made in slices. Every call writes docs/results/NAME.{json,md}
  * of what is finished. Fetch the text first: gatesieve data get brown
  */
@@ -19,16 +19,23 @@ const ARMS = [
   "dense/dense",
   "dense/energy:0.99",
   "dense/energy:0.999",
+  "dense/density:0.3",
   "dense/density:0.1",
   "dense/density:0.02",
   "dense/stochastic:0.9",
+  "dense/stochastic:0.99",
+  "dense/stochastic:0.999",
+  "dense/stochastic:0.9999",
   "energy:0.99/dense",
+  "energy:0.99/stochastic:0.999",
 ];
+const FINALISTS = ["dense/dense", "dense/stochastic:0.999", "energy:0.99/dense", "energy:0.99/stochastic:0.999"];
 
 const { values: options } = parseArgs({
   options: {
     arm: { type: "string", multiple: true, default: ARMS },
-    seeds: { type: "string", default: "1" },
+    finalist: { type: "string", multiple: true, default: FINALISTS },
+    seeds: { type: "string", default: "4" },
     steps: { type: "string", default: "1500" },
     config: { type: "string", default: "configs/word-brown-small.yaml" },
     engine: { type: "string", default: "native" },
@@ -44,7 +51,7 @@ const steps = Number(options.steps);
 const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
 const arms = options.arm.map((arm) => {
   const [policy, headPolicy] = arm.split("/");
-  return { policy, headPolicy };
+  return { policy, headPolicy, seeds: options.finalist.includes(arm) ? seeds : seeds.slice(0, 1) };
 });
 
 /** Two-sided 95 % quantiles of Student's t by degrees of freedom 1 to 9 (standard table). */
@@ -64,7 +71,7 @@ function runAll() {
   const until = Date.now() + Number(options.minutes) * 60_000;
   for (const seed of seeds)
     for (const arm of arms) {
-      if (find(finishedRuns(), arm, seed)) continue;
+      if (!arm.seeds.includes(seed) || find(finishedRuns(), arm, seed)) continue;
       if (Date.now() > until) return;
       process.stderr.write(`head-rules: gates ${arm.policy}, head ${arm.headPolicy}, seed ${seed}\n`);
       const args = [cli, "train", join(root, options.config), "--runs", options.runs, "--quiet"];
@@ -97,7 +104,7 @@ function interval(differences) {
 
 function summarise(runs) {
   return arms.flatMap((arm) => {
-    const pairs = seeds
+    const pairs = arm.seeds
       .map((seed) => ({ run: find(runs, arm, seed), base: find(runs, arms[0], seed) }))
       .filter(({ run, base }) => run && base);
     if (pairs.length === 0) return [];
@@ -105,7 +112,8 @@ function summarise(runs) {
     const of = (field) => mean(pairs.map(({ run }) => run[field]));
     const relative = (field) => interval(pairs.map(({ run, base }) => run[field] / base[field] - 1));
     return {
-      ...arm,
+      policy: arm.policy,
+      headPolicy: arm.headPolicy,
       pairs: pairs.length,
       steps,
       validLoss: of("validLoss"),

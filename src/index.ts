@@ -25,14 +25,25 @@ export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
 // ---- tasks
 export { type CharacterOptions, characterTask, decode, encode } from "./tasks/character.ts";
-export type { BatchBuffers, BatchCursor, BatchShape, InputSpec, OutputSpec, Split, Task } from "./tasks/task.ts";
+export type {
+  BatchBuffers,
+  BatchCursor,
+  BatchShape,
+  InputSpec,
+  OutputSpec,
+  Split,
+  Task,
+  TextForm,
+} from "./tasks/task.ts";
 export { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks/tasks.ts";
+export { type WordOptions, wordTask } from "./tasks/word.ts";
+export { joinWords, TOKENIZERS, type Tokenizer, wordsOf } from "./tasks/words.ts";
 // ---- training
 export { type Evaluation, evaluate } from "./train/evaluate.ts";
 export type { EndEvent, StepEvent, Timing, TrainEvent, ValidationEvent } from "./train/events.ts";
 export { OPTIMIZERS, type OptimizerName, type OptimizerOptions } from "./train/optimizers.ts";
 export { type Fidelity, fidelityProbe } from "./train/probe.ts";
 export { type SampleOptions, sampleText } from "./train/sample.ts";
-export { SCHEDULES, type ScheduleName } from "./train/schedules.ts";
+export { epochDecay, SCHEDULES, type Schedule, type ScheduleName } from "./train/schedules.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";

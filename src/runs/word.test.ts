@@ -42,7 +42,10 @@ beforeAll(async () => {
   writeFileSync(path("valid.txt"), sentences(100));
   writeFileSync(path("test.txt"), `${"the fish saw a cat\n".repeat(5)}${sentences(100)}`);
   const files = [`task.validText=${path("valid.txt")}`, `task.testText=${path("test.txt")}`];
-  const config = loadConfig({ file: path("train.txt"), overrides: [...SETTINGS, ...files, "headPolicy=stochastic:0.99"] });
+  const config = loadConfig({
+    file: path("train.txt"),
+    overrides: [...SETTINGS, ...files, "headPolicy=stochastic:0.99"],
+  });
   run = await createRun({ config, runsDir });
   for (const _ of run.events());
 });

@@ -30,6 +30,11 @@ export function sampleCommand(): Command {
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
       const text = sampleText(opened.model, opened.task, options);
       if (json) printJson({ id: opened.id, ...options, text });
-      else print(options.prime + (opened.task.text?.unit === "words" && options.prime ? " " : "") + text);
+      else print(options.prime + (needsSpace(opened.task.text?.unit, options.prime, text) ? " " : "") + text);
     });
+}
+
+/** A word after a prime stands apart from it; a comma does not. */
+function needsSpace(unit: string | undefined, prime: string, text: string): boolean {
+  return unit === "words" && prime !== "" && !/^[\s.,;:!?%)\]}]/.test(text);
 }
