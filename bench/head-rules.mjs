@@ -4,9 +4,9 @@
  *
  *   node bench/head-rules.mjs --seeds 4 --arm dense/dense --arm dense/density:0.1 --finalist dense/dense
  *
- * The first arm is the baseline. Arms run with seed 1, finalists with all seeds. Finished runs are kept in --runs and not made again, and with --minutes no
- * run starts after that time: so it can be made in slices. Every call writes docs/results/NAME.{json,md}
- * of what is finished. Fetch the text first: gatesieve data get brown
+ * The first arm is the baseline. Arms run with seed 1, finalists with all seeds. Finished runs are kept in
+ * --runs and not made again, and with --minutes no run starts after that time: so it can be made in slices.
+ * Every call writes docs/results/NAME.{json,md} of what is finished. First: gatesieve data get brown
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -305,7 +305,16 @@ describe("a trained run", () => {
 });
 
 test("task word trains, evaluates and writes words", () => {
-  const trained = gatesieve("train", "tiny.txt", "task.name=word", "--runs", "words", ...TINY, "--json");
+  const trained = gatesieve(
+    "train",
+    "tiny.txt",
+    "task.name=word",
+    "--runs",
+    "words",
+    ...TINY,
+    "train.maxSteps=100",
+    "--json",
+  );
   expect({ status: trained.status, stderr: /defect/.test(trained.stderr) }).toEqual({ status: 0, stderr: false });
   const events = jsonLines(trained.stdout);
   expect(events[0]).toMatchObject({
