@@ -12,7 +12,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { median } from "./numbers.mjs";
+import { interval95, isNonInferior, mean, median, relativeDifferences } from "../dist/runs/paired.js";
 import { machineName } from "./report.mjs";
 
 const ARMS = [
@@ -54,9 +54,6 @@ const arms = options.arm.map((arm) => {
   return { policy, headPolicy, seeds: options.finalist.includes(arm) ? seeds : seeds.slice(0, 1) };
 });
 
-/** Two-sided 95 % quantiles of Student's t by degrees of freedom 1 to 9 (standard table). */
-const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-
 function finishedRuns() {
   const text = execFileSync("node", [cli, "runs", "--runs", options.runs, "--json"], { encoding: "utf8" });
   const runs = text.split("\n").filter(Boolean).map(JSON.parse);
@@ -90,18 +87,6 @@ function headSite({ dir }) {
   return groups[0] ?? null;
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Mean and two-sided 95 % interval of paired relative differences; no interval from one pair. */
-function interval(differences) {
-  const center = mean(differences);
-  const n = differences.length;
-  if (n < 2) return { mean: center, low: null, high: null };
-  const deviation = Math.sqrt(differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / (n - 1));
-  const half = ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n);
-  return { mean: center, low: center - half, high: center + half };
-}
-
 function summarise(runs) {
   return arms.flatMap((arm) => {
     const pairs = arm.seeds
@@ -110,7 +95,14 @@ function summarise(runs) {
     if (pairs.length === 0) return [];
     const sites = pairs.map(({ run }) => headSite(run)).filter(Boolean);
     const of = (field) => mean(pairs.map(({ run }) => run[field]));
-    const relative = (field) => interval(pairs.map(({ run, base }) => run[field] / base[field] - 1));
+    const ofBase = (field) => pairs.map(({ base }) => base[field]);
+    const relative = (field) =>
+      interval95(
+        relativeDifferences(
+          pairs.map(({ run }) => run[field]),
+          ofBase(field),
+        ),
+      );
     return {
       policy: arm.policy,
       headPolicy: arm.headPolicy,
@@ -135,11 +127,14 @@ function summarise(runs) {
   });
 }
 
+const MARGIN = 0.005; // the house's: an upper end of the interval below it is called lossless
 const percent = (value, digits = 1) => (value === null ? "not counted" : `${(100 * value).toFixed(digits)} %`);
 const signed = (value) => `${value >= 0 ? "+" : ""}${percent(value, 2)}`;
 
-function versus({ mean: center, low, high }) {
-  return low === null ? signed(center) : `${signed(center)} [${signed(low)}, ${signed(high)}]`;
+function versus(difference) {
+  const { mean: center, low, high } = difference;
+  if (low === null) return signed(center);
+  return `${signed(center)} [${signed(low)}, ${signed(high)}]${isNonInferior(difference, MARGIN) ? ", lossless" : ""}`;
 }
 
 function table(rows) {
@@ -176,7 +171,7 @@ function markdown(rows, [first]) {
     "",
     ...table(rows),
     "",
-    "One pair has no interval and shows no half per cent. Seconds are those of training without validation, in runs one after the other on a shared machine.",
+    "Lossless: the upper end of the interval of paired differences lies below +0.50 %. One pair has no interval and shows no half per cent. Energy kept is the squares after the rule over those before it; `stochastic` rounds up as well as down, so it goes beyond 100 %. Under head `dense` the head's zeros are not counted. Seconds are those of training without validation, in runs one after the other on a shared machine.",
     "",
     `Command: \`${command()}\`. Engine ${first.engine} (${first.isa}), ${first.threads} thread, Node ${process.version}, ${machineName()}, ${new Date().toISOString().slice(0, 10)}.`,
     "",
