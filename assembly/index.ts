@@ -12,6 +12,7 @@ export {
   adam,
   addColumnSums,
   addInto,
+  clear,
   compressIndex,
   compressSweep,
   dropout,
@@ -32,6 +33,7 @@ export {
   sparseProduct,
   sparseProductTN,
   sumSquares,
+  sumSquaresOfRows,
   transpose,
 } from "./parallel";
 export { squaredError } from "./loss";

@@ -55,6 +55,8 @@ const SUM_SQUARES: i32 = 19;
 const SGD: i32 = 20;
 const RMSPROP: i32 = 21;
 const ADAM: i32 = 22;
+const CLEAR: i32 = 23;
+const SUM_ROWS: i32 = 24;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -144,9 +146,11 @@ function run(id: i32, task: i32): void {
       );
     case SOFTMAX: return softmaxRows(from, count);
     case SUM_SQUARES: return setResult(task, updates.sumSquares(address(0) + bytes(from), count));
-    case SGD: return sgdSome(bytes(from), count);
-    case RMSPROP: return rmspropSome(bytes(from), count);
-    case ADAM: return adamSome(bytes(from), count);
+    case SGD: return sgdSome(from, count);
+    case RMSPROP: return rmspropSome(from, count);
+    case ADAM: return adamSome(from, count);
+    case CLEAR: return clearSome(from, count);
+    case SUM_ROWS: return squareRows(address(0), int(1), address(2), address(3), from, count);
   }
 }
 
@@ -558,12 +562,90 @@ export function sumSquares(x: usize, length: i32): f64 {
   return addResults(0, fork(SUM_SQUARES, length, SUM_FLOATS));
 }
 
+/** Sum of squares of the rows in the list, or of the first `count`: row by row. sums: room for `count` f64. */
+export function sumSquaresOfRows(x: usize, cols: i32, list: usize, count: i32, sums: usize): f64 {
+  if (small(<f64>count * <f64>cols * 0.5)) {
+    squareRows(x, cols, list, sums, 0, count);
+  } else {
+    set<usize>(0, x);
+    set<i32>(1, cols);
+    set<usize>(2, list);
+    set<usize>(3, sums);
+    fork(SUM_ROWS, count, cut(count, 1));
+  }
+  let sum = 0.0;
+  for (let i = 0; i < count; i++) sum += load<f64>(sums + (<usize>i << 3));
+  return sum;
+}
+
+function squareRows(x: usize, cols: i32, list: usize, sums: usize, from: i32, count: i32): void {
+  for (let i = from; i < from + count; i++) {
+    const row = list == 0 ? <usize>i : <usize>load<u32>(list + bytes(i));
+    store<f64>(sums + (<usize>i << 3), updates.sumSquares(x + row * bytes(cols), cols));
+  }
+}
+
+// An update visits one piece of `length` where `list` is 0 and count 1, or `count` rows of `length` with the
+// numbers in `list`. A task is a part of the piece, or some of the rows.
+
+/** Byte offset of piece i. */
+// @ts-ignore: decorator
+@inline
+function pieceAt(list: usize, i: i32, length: i32): usize {
+  return list == 0 ? 0 : <usize>load<u32>(list + bytes(i)) * bytes(length);
+}
+
+function forkUpdate(kernel: i32, length: i32, list: usize, count: i32): void {
+  set<i32>(20, length);
+  set<usize>(21, list);
+  if (list == 0) fork(kernel, length, FLAT);
+  else fork(kernel, count, cut(count, 1));
+}
+
+/** Pieces of a task of `count` units, their length, and the byte offset of one of them. */
+// @ts-ignore: decorator
+@inline
+function taskPieces(count: i32): i32 {
+  return address(21) == 0 ? 1 : count;
+}
+// @ts-ignore: decorator
+@inline
+function taskLength(count: i32): i32 {
+  return address(21) == 0 ? count : int(20);
+}
+// @ts-ignore: decorator
+@inline
+function taskPieceAt(from: i32, i: i32): usize {
+  return address(21) == 0 ? bytes(from) : pieceAt(address(21), from + i, int(20));
+}
+
+export function clear(x: usize, length: i32, list: usize, count: i32): void {
+  if (small(<f64>length * <f64>count * 0.25)) {
+    for (let i = 0; i < count; i++) updates.clear(x + pieceAt(list, i, length), length);
+    return;
+  }
+  set<usize>(0, x);
+  forkUpdate(CLEAR, length, list, count);
+}
+
+function clearSome(from: i32, count: i32): void {
+  for (let i = 0; i < taskPieces(count); i++) updates.clear(address(0) + taskPieceAt(from, i), taskLength(count));
+}
+
 export function sgd(
-  value: usize, gradient: usize, buffer: usize, length: i32, gradientScale: f32, weightDecay: f32, momentum: f32,
-  learningRate: f32,
+  value: usize, gradient: usize, buffer: usize, length: i32, list: usize, count: i32, gradientScale: f32,
+  weightDecay: f32, momentum: f32, learningRate: f32,
 ): void {
-  if (small(<f64>length))
-    return updates.sgd(value, gradient, buffer, length, gradientScale, weightDecay, momentum, learningRate);
+  if (small(<f64>length * <f64>count)) {
+    for (let i = 0; i < count; i++) {
+      const at = pieceAt(list, i, length);
+      updates.sgd(
+        value + at, gradient + at, buffer == 0 ? 0 : buffer + at, length, gradientScale, weightDecay, momentum,
+        learningRate,
+      );
+    }
+    return;
+  }
   set<usize>(0, value);
   set<usize>(1, gradient);
   set<usize>(2, buffer);
@@ -571,24 +653,33 @@ export function sgd(
   set<f32>(4, weightDecay);
   set<f32>(5, momentum);
   set<f32>(6, learningRate);
-  fork(SGD, length, FLAT);
+  forkUpdate(SGD, length, list, count);
 }
 
-function sgdSome(at: usize, count: i32): void {
+function sgdSome(from: i32, count: i32): void {
   const buffer = address(2);
-  updates.sgd(
-    address(0) + at, address(1) + at, buffer == 0 ? 0 : buffer + at, count, float(3), float(4), float(5), float(6),
-  );
+  for (let i = 0; i < taskPieces(count); i++) {
+    const at = taskPieceAt(from, i);
+    updates.sgd(
+      address(0) + at, address(1) + at, buffer == 0 ? 0 : buffer + at, taskLength(count), float(3), float(4), float(5),
+      float(6),
+    );
+  }
 }
 
 export function rmsprop(
-  value: usize, gradient: usize, square: usize, length: i32, gradientScale: f32, weightDecay: f32, alpha: f32,
-  rest: f32, learningRate: f32, epsilon: f32,
+  value: usize, gradient: usize, square: usize, length: i32, list: usize, count: i32, gradientScale: f32,
+  weightDecay: f32, alpha: f32, rest: f32, learningRate: f32, epsilon: f32,
 ): void {
-  if (small(<f64>length))
-    return updates.rmsprop(
-      value, gradient, square, length, gradientScale, weightDecay, alpha, rest, learningRate, epsilon,
-    );
+  if (small(<f64>length * <f64>count)) {
+    for (let i = 0; i < count; i++) {
+      const at = pieceAt(list, i, length);
+      updates.rmsprop(
+        value + at, gradient + at, square + at, length, gradientScale, weightDecay, alpha, rest, learningRate, epsilon,
+      );
+    }
+    return;
+  }
   set<usize>(0, value);
   set<usize>(1, gradient);
   set<usize>(2, square);
@@ -598,24 +689,34 @@ export function rmsprop(
   set<f32>(6, rest);
   set<f32>(7, learningRate);
   set<f32>(8, epsilon);
-  fork(RMSPROP, length, FLAT);
+  forkUpdate(RMSPROP, length, list, count);
 }
 
-function rmspropSome(at: usize, count: i32): void {
-  updates.rmsprop(
-    address(0) + at, address(1) + at, address(2) + at, count, float(3), float(4), float(5), float(6), float(7), float(8),
-  );
+function rmspropSome(from: i32, count: i32): void {
+  for (let i = 0; i < taskPieces(count); i++) {
+    const at = taskPieceAt(from, i);
+    updates.rmsprop(
+      address(0) + at, address(1) + at, address(2) + at, taskLength(count), float(3), float(4), float(5), float(6),
+      float(7), float(8),
+    );
+  }
 }
 
 export function adam(
-  value: usize, gradient: usize, mean: usize, square: usize, length: i32, gradientScale: f32, weightDecay: f32,
-  shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, stepSize: f32, correction: f32, epsilon: f32,
+  value: usize, gradient: usize, mean: usize, square: usize, length: i32, list: usize, count: i32, gradientScale: f32,
+  weightDecay: f32, shrink: f32, beta1: f32, rest1: f32, beta2: f32, rest2: f32, stepSize: f32, correction: f32,
+  epsilon: f32,
 ): void {
-  if (small(<f64>length))
-    return updates.adam(
-      value, gradient, mean, square, length, gradientScale, weightDecay, shrink, beta1, rest1, beta2, rest2, stepSize,
-      correction, epsilon,
-    );
+  if (small(<f64>length * <f64>count)) {
+    for (let i = 0; i < count; i++) {
+      const at = pieceAt(list, i, length);
+      updates.adam(
+        value + at, gradient + at, mean + at, square + at, length, gradientScale, weightDecay, shrink, beta1, rest1,
+        beta2, rest2, stepSize, correction, epsilon,
+      );
+    }
+    return;
+  }
   set<usize>(0, value);
   set<usize>(1, gradient);
   set<usize>(2, mean);
@@ -630,12 +731,15 @@ export function adam(
   set<f32>(11, stepSize);
   set<f32>(12, correction);
   set<f32>(13, epsilon);
-  fork(ADAM, length, FLAT);
+  forkUpdate(ADAM, length, list, count);
 }
 
-function adamSome(at: usize, count: i32): void {
-  updates.adam(
-    address(0) + at, address(1) + at, address(2) + at, address(3) + at, count, float(4), float(5), float(6), float(7),
-    float(8), float(9), float(10), float(11), float(12), float(13),
-  );
+function adamSome(from: i32, count: i32): void {
+  for (let i = 0; i < taskPieces(count); i++) {
+    const at = taskPieceAt(from, i);
+    updates.adam(
+      address(0) + at, address(1) + at, address(2) + at, address(3) + at, taskLength(count), float(4), float(5),
+      float(6), float(7), float(8), float(9), float(10), float(11), float(12), float(13),
+    );
+  }
 }

@@ -108,7 +108,8 @@ const Entry entries[] = {
     KERNEL(lstmForward),   KERNEL(lstmBackward),         KERNEL(addInto),     KERNEL(addColumnSums),
     KERNEL(setRows),       KERNEL(gatherRows),           KERNEL(scatterRows), KERNEL(lookupGradient),
     KERNEL(dropout),       KERNEL(softmaxCrossEntropy),  KERNEL(squaredError), KERNEL(sumSquares),
-    KERNEL(sgd),           KERNEL(rmsprop),              KERNEL(adam),
+    KERNEL(sgd),           KERNEL(rmsprop),              KERNEL(adam),        KERNEL(clear),
+    KERNEL(sumSquaresOfRows),
 };
 #undef KERNEL
 

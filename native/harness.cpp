@@ -475,23 +475,76 @@ static void updates(Team& team, Size n) {
     const float* got[] = {value, m, v};
     for (int part = 0; part < 3; part++) expectClose(what, got[part], wanted[part], around(wanted[part], 12, 0.05));
   };
-  check("sgd", [&] { K.sgd(team, value, gradient, nullptr, n, 0.5f, 0.125f, 0, 0.0625f); },
+  check("sgd", [&] { K.sgd(team, value, gradient, nullptr, n, nullptr, 1, 0.5f, 0.125f, 0, 0.0625f); },
         [](double& w, double&, double&, double g) { w -= 0.0625 * (g + 0.125 * w); });
-  check("sgd, momentum", [&] { K.sgd(team, value, gradient, m, n, 0.5f, 0.125f, 0.75f, 0.0625f); },
+  check("sgd, momentum", [&] { K.sgd(team, value, gradient, m, n, nullptr, 1, 0.5f, 0.125f, 0.75f, 0.0625f); },
         [](double& w, double& m, double&, double g) { m = 0.75 * m + g + 0.125 * w, w -= 0.0625 * m; });
-  check("rmsprop", [&] { K.rmsprop(team, value, gradient, v, n, 0.5f, 0.125f, 0.75f, 0.25f, 0.0625f, 0x1p-20f); },
+  check("rmsprop", [&] { K.rmsprop(team, value, gradient, v, n, nullptr, 1, 0.5f, 0.125f, 0.75f, 0.25f, 0.0625f, 0x1p-20f); },
         [](double& w, double&, double& v, double g) {
           g += 0.125 * w, v = 0.75 * v + 0.25 * g * g, w -= 0.0625 * g / (sqrt(v) + 0x1p-20);
         });
   check("adam",
         [&] {
-          K.adam(team, value, gradient, m, v, n, 0.5f, 0.125f, 0.875f, 0.75f, 0.25f, 0.9375f, 0.0625f, 0.0625f, 0.5f,
-                 0x1p-20f);
+          K.adam(team, value, gradient, m, v, n, nullptr, 1, 0.5f, 0.125f, 0.875f, 0.75f, 0.25f, 0.9375f, 0.0625f,
+                 0.0625f, 0.5f, 0x1p-20f);
         },
         [](double& w, double& m, double& v, double g) {
           g += 0.125 * w, m = 0.75 * m + 0.25 * g, v = 0.9375 * v + 0.0625 * g * g;
           w = 0.875 * w - 0.0625 * m / (sqrt(v) / 0.5 + 0x1p-20);
         });
+  value = start;
+  K.clear(team, value, n, nullptr, 1);
+  for (Size i = 0; i < n; i++) expectTrue("clear", value[i] == 0, "left something");
+}
+
+/// Every third row of a matrix, by its number: the same bits as an update of all, and no other row is touched.
+static void rowUpdates(Team& team, Size count, Size cols) {
+  snprintf(where, sizeof where, "(%d of %d), %d threads,", int(count), int(cols), team.threads);
+  const Size rows = 3 * count, n = rows * cols;
+  const Floats start(n, 7), m0(n, 9), gradient(n, 8);
+  Floats value(n), m(n), v(n), all(n), allM(n), allV(n);
+  Buffer<int32_t> list(count);
+  Buffer<double> sums(rows);
+  for (Size i = 0; i < count; i++) list[i] = static_cast<int32_t>(3 * i + 1);
+  const auto check = [&](const char* what, auto run) {
+    value = start, all = start, m = m0, allM = m0;
+    for (Size i = 0; i < n; i++) v[i] = allV[i] = fabsf(m0.data[i]) + 0.01f;
+    run(value, m, v, cols, list.data, count);
+    run(all, allM, allV, n, static_cast<const int32_t*>(nullptr), 1);
+    for (Size i = 0; i < n; i++) {
+      const bool listed = i / cols % 3 == 1;
+      expectTrue(what, value[i] == (listed ? all[i] : start.data[i]), "is not the update of all");
+      expectTrue(what, m[i] == (listed ? allM[i] : m0.data[i]), "is not the update of all");
+      expectTrue(what, listed ? v[i] == allV[i] : v[i] == fabsf(m0.data[i]) + 0.01f, "is not the update of all");
+    }
+  };
+  const float* g = gradient.data;
+  check("sgd of rows", [&](float* w, float* m, float*, Size n, const int32_t* list, Size count) {
+    K.sgd(team, w, g, m, n, list, count, 0.5f, 0.125f, 0.75f, 0.0625f);
+  });
+  check("rmsprop of rows", [&](float* w, float*, float* v, Size n, const int32_t* list, Size count) {
+    K.rmsprop(team, w, g, v, n, list, count, 0.5f, 0.125f, 0.75f, 0.25f, 0.0625f, 0x1p-20f);
+  });
+  check("adam of rows", [&](float* w, float* m, float* v, Size n, const int32_t* list, Size count) {
+    K.adam(team, w, g, m, v, n, list, count, 0.5f, 0.125f, 0.875f, 0.75f, 0.25f, 0.9375f, 0.0625f, 0.0625f, 0.5f,
+           0x1p-20f);
+  });
+  double squares = 0, listed = 0;
+  for (Size i = 0; i < n; i++) {
+    const double square = double(g[i]) * g[i];
+    squares += square;
+    if (i / cols % 3 == 1) listed += square;
+  }
+  expectNumber("sumSquaresOfRows", K.sumSquaresOfRows(team, g, cols, nullptr, rows, sums), squares, 1e-9 * squares);
+  const double got = K.sumSquaresOfRows(team, g, cols, list, count, sums);
+  expectNumber("sumSquaresOfRows, listed", got, listed, 1e-9 * listed);
+  value = start;
+  for (Size i = 0; i < n; i++)
+    if (i / cols % 3 != 1) value[i] = 0;
+  expectTrue("sumSquaresOfRows", K.sumSquaresOfRows(team, value, cols, nullptr, rows, sums) ==
+             K.sumSquaresOfRows(team, value, cols, list, count, sums), "depends on rows of zeros");
+  K.clear(team, value, cols, list, count);
+  for (Size i = 0; i < n; i++) expectTrue("clear of rows", value[i] == 0, "left something, or cleared too much");
 }
 
 static double sigmoidOf(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
@@ -573,9 +626,9 @@ static void everything(int threads) {
   products(team, 300, 10, 4100, 2);  // wider than the panels of x hold
   oddGradients(team);
   for (Size cols = 1; cols <= 33; cols++)
-    rowKernels(team, 9, cols), losses(team, 7, cols), lstm(team, 3, cols), updates(team, cols);
+    rowKernels(team, 9, cols), losses(team, 7, cols), lstm(team, 3, cols), updates(team, cols), rowUpdates(team, 5, cols);
   rowKernels(team, 700, 130), rowKernels(team, 2, 40000), losses(team, 90, 1000), losses(team, 1100, 3);
-  lstm(team, 50, 130), updates(team, 100003);
+  lstm(team, 50, 130), updates(team, 100003), rowUpdates(team, 40, 1500);
   activations(team);
 }
 

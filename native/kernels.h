@@ -85,14 +85,17 @@ struct Kernels {
   void (*dropout)(Team&, float* out, const float* a, Size length, uint32_t limit, float scale, uint32_t key);
   double (*softmaxCrossEntropy)(Team&, float* logits, const int32_t* targets, Size rows, Size cols, float scale);
   double (*squaredError)(Team&, float* y, const float* targets, Size length, float scale);
+  void (*clear)(Team&, float* x, Size length, const int32_t* list, Size count);
   double (*sumSquares)(Team&, const float* x, Size length);
-  void (*sgd)(Team&, float* value, const float* gradient, float* buffer, Size length, float gradientScale,
-              float weightDecay, float momentum, float learningRate);
-  void (*rmsprop)(Team&, float* value, const float* gradient, float* square, Size length, float gradientScale,
-                  float weightDecay, float alpha, float rest, float learningRate, float epsilon);
+  double (*sumSquaresOfRows)(Team&, const float* x, Size cols, const int32_t* list, Size count, double* sums);
+  void (*sgd)(Team&, float* value, const float* gradient, float* buffer, Size length, const int32_t* list, Size count,
+              float gradientScale, float weightDecay, float momentum, float learningRate);
+  void (*rmsprop)(Team&, float* value, const float* gradient, float* square, Size length, const int32_t* list,
+                  Size count, float gradientScale, float weightDecay, float alpha, float rest, float learningRate,
+                  float epsilon);
   void (*adam)(Team&, float* value, const float* gradient, float* mean, float* square, Size length,
-               float gradientScale, float weightDecay, float shrink, float beta1, float rest1, float beta2,
-               float rest2, float stepSize, float correction, float epsilon);
+               const int32_t* list, Size count, float gradientScale, float weightDecay, float shrink, float beta1,
+               float rest1, float beta2, float rest2, float stepSize, float correction, float epsilon);
 };
 
 /// What `compress` does with a group, and its flags.

@@ -3,6 +3,7 @@
  * `wasm` and `native` have these functions under the same names, with the same arguments.
  */
 import type { IntTensor, Tensor } from "../core/arena.ts";
+import type { RowSet } from "../core/row-set.ts";
 import type { UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 
@@ -11,6 +12,7 @@ export type AddressCalls = Pick<
   | "adam"
   | "addColumnSums"
   | "addInto"
+  | "clear"
   | "dropout"
   | "rmsprop"
   | "setRows"
@@ -18,6 +20,7 @@ export type AddressCalls = Pick<
   | "softmaxCrossEntropy"
   | "squaredError"
   | "sumSquares"
+  | "sumSquaresOfRows"
 >;
 
 export class AddressKernels {
@@ -55,16 +58,23 @@ export class AddressKernels {
     return this.calls.squaredError(y.ptr, at(targets, targetRow, N), rows * N, scale);
   }
 
-  sumSquares(x: Tensor): number {
-    return this.calls.sumSquares(x.ptr, x.length);
+  clear(x: Tensor, rows?: RowSet): void {
+    this.calls.clear(x.ptr, lengthOf(x, rows), listOf(rows), countOf(rows));
   }
 
-  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
+  sumSquares(x: Tensor, rows?: RowSet): number {
+    if (!rows) return this.calls.sumSquares(x.ptr, x.length);
+    return this.calls.sumSquaresOfRows(x.ptr, x.rowLength, listOf(rows), rows.count, rows.sums.ptr);
+  }
+
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings, rows?: RowSet): void {
     this.calls.sgd(
       value.ptr,
       gradient.ptr,
       momentum ? momentum.ptr : 0,
-      value.length,
+      lengthOf(value, rows),
+      listOf(rows),
+      countOf(rows),
       s.gradientScale,
       s.weightDecay,
       s.momentum,
@@ -72,12 +82,14 @@ export class AddressKernels {
     );
   }
 
-  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings, rows?: RowSet): void {
     this.calls.rmsprop(
       value.ptr,
       gradient.ptr,
       square.ptr,
-      value.length,
+      lengthOf(value, rows),
+      listOf(rows),
+      countOf(rows),
       s.gradientScale,
       s.weightDecay,
       s.alpha,
@@ -87,13 +99,23 @@ export class AddressKernels {
     );
   }
 
-  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, s: UpdateSettings, decoupled: boolean): void {
+  adam(
+    value: Tensor,
+    gradient: Tensor,
+    m: Tensor,
+    v: Tensor,
+    s: UpdateSettings,
+    decoupled: boolean,
+    rows?: RowSet,
+  ): void {
     this.calls.adam(
       value.ptr,
       gradient.ptr,
       m.ptr,
       v.ptr,
-      value.length,
+      lengthOf(value, rows),
+      listOf(rows),
+      countOf(rows),
       s.gradientScale,
       decoupled ? 0 : s.weightDecay,
       decoupled ? 1 - s.learningRate * s.weightDecay : 1,
@@ -106,6 +128,19 @@ export class AddressKernels {
       s.epsilon,
     );
   }
+}
+
+/** An update visits pieces of this length: the rows in a list, `count` of them, or without one all of x, once. */
+function lengthOf(x: Tensor, rows: RowSet | undefined): number {
+  return rows && !rows.all ? x.rowLength : x.length;
+}
+
+function listOf(rows: RowSet | undefined): number {
+  return rows && !rows.all ? rows.list.ptr : 0;
+}
+
+function countOf(rows: RowSet | undefined): number {
+  return rows && !rows.all ? rows.count : 1;
 }
 
 /** Byte address of a row of `rowLength` elements of 4 bytes. */

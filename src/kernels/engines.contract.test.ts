@@ -8,6 +8,7 @@
 import { describe, expect, test } from "vitest";
 import { Arena, type RealArray, type Tensor } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
+import { RowSet } from "../core/row-set.ts";
 import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "../runs/native-addon.ts";
 import "../runs/wasm-threads.ts";
 import { countRows } from "../sparse/pattern.ts";
@@ -669,6 +670,104 @@ describe.each(table(engines))("engine %s", (_, engine) => {
         }
         for (const key of ["value", "m", "v"] as const)
           expectClose(tested[key].data, exact[key].data, around(exact[key].data, 12, 0.05));
+      }
+    });
+
+    /** A matrix of V rows with state, and a set of some of its rows. */
+    function planMatrix(V: number, width: number): Plan<Update & { rows: RowSet }> {
+      return (arena, kernels) => ({
+        kernels,
+        value: arena.tensor("value", [V, width], "weights"),
+        gradient: arena.tensor("gradient", [V, width], "gradients"),
+        m: arena.tensor("m", [V, width], "optimizer"),
+        v: arena.tensor("v", [V, width], "optimizer"),
+        rows: new RowSet(arena, "value", V),
+      });
+    }
+
+    const withRows: Record<string, (p: Update, s: UpdateSettings, rows?: RowSet) => void> = {
+      sgd: (p, s, rows) => p.kernels.sgd(p.value, p.gradient, undefined, s, rows),
+      momentum: (p, s, rows) => p.kernels.sgd(p.value, p.gradient, p.m, s, rows),
+      rmsprop: (p, s, rows) => p.kernels.rmsprop(p.value, p.gradient, p.v, s, rows),
+      adam: (p, s, rows) => p.kernels.adam(p.value, p.gradient, p.m, p.v, s, false, rows),
+      adamw: (p, s, rows) => p.kernels.adam(p.value, p.gradient, p.m, p.v, s, true, rows),
+      clear: (p, _, rows) => p.kernels.clear(p.gradient, rows),
+    };
+    const parts = ["value", "gradient", "m", "v"] as const;
+
+    test.each(Object.keys(withRows))(
+      "%s of some rows: bit for bit as of all of them, and no other row moves",
+      (name) => {
+        // The last two are work enough for more than one thread.
+        for (const [V, width] of [...widths().map((width) => [11, width] as const), [70, 650], [3, 30_001]] as const) {
+          for (const listed of [[], [0], [V - 1, 1, 2], [...Array(V).keys()]]) {
+            const [some, all] = [
+              build(engine, "f32", planMatrix(V, width)),
+              build(engine, "f32", planMatrix(V, width)),
+            ];
+            for (const p of [some, all]) for (const [i, part] of parts.entries()) fill(p[part].data, 40 + i);
+            for (const p of [some, all]) magnitudes(p.v.data);
+            const before = parts.map((part) => some[part].data.slice());
+            for (const row of listed) some.rows.add(row);
+            (withRows[name] as (typeof withRows)[string])(some, { ...settings, step: 2 }, some.rows);
+            (withRows[name] as (typeof withRows)[string])(all, { ...settings, step: 2 });
+            for (const [i, part] of parts.entries()) {
+              const wanted = before[i] as RealArray;
+              for (const row of listed)
+                wanted.set(all[part].data.subarray(row * width, (row + 1) * width) as Float32Array, row * width);
+              expectClose(some[part].data, wanted, 0);
+            }
+          }
+        }
+      },
+    );
+
+    test.each(Object.keys(withRows))("%s of a set of all rows is that of all", (name) => {
+      const [whole, set] = [build(engine, "f32", planMatrix(5, 7)), build(engine, "f32", planMatrix(5, 7))];
+      for (const p of [whole, set]) for (const [i, part] of parts.entries()) fill(p[part].data, 40 + i);
+      for (const p of [whole, set]) magnitudes(p.v.data);
+      set.rows.addAll();
+      (withRows[name] as (typeof withRows)[string])(set, { ...settings, step: 2 }, set.rows);
+      (withRows[name] as (typeof withRows)[string])(whole, { ...settings, step: 2 });
+      for (const part of parts) expectClose(set[part].data, whole[part].data, 0);
+    });
+
+    test("sum of squares by rows: rows of zeros change no bit, in the set or not", () => {
+      for (const [V, width] of [...widths().map((width) => [11, width] as const), [900, 200], [3, 30_001]] as const) {
+        const p = build(engine, "f32", planMatrix(V, width));
+        const exact = build(jsEngine, "f64", planMatrix(V, width));
+        for (const { gradient } of [p, exact]) {
+          fill(gradient.data, 50);
+          for (let row = 0; row < V; row++) if (row % 3 !== 1) gradient.data.fill(0, row * width, (row + 1) * width);
+        }
+        for (let row = 1; row < V; row += 3) p.rows.add(row);
+        const some = p.kernels.sumSquares(p.gradient, p.rows);
+        p.rows.add(0);
+        const more = p.kernels.sumSquares(p.gradient, p.rows);
+        p.rows.addAll();
+        const all = p.kernels.sumSquares(p.gradient, p.rows);
+        expect([more, all]).toEqual([some, some]);
+        const wanted = exact.kernels.sumSquares(exact.gradient);
+        expect(Math.abs(some - wanted)).toBeLessThanOrEqual(1e-9 * wanted);
+        p.gradient.data[width] = Number.NaN; // in row 1
+        expect(p.kernels.sumSquares(p.gradient, p.rows)).toBeNaN();
+        p.rows.clear();
+        expect(p.kernels.sumSquares(p.gradient, p.rows)).toBe(0);
+      }
+    });
+
+    test("clear zeroes a tensor, and nothing behind it", () => {
+      for (const length of [...widths(), 1000, 200_001]) {
+        const { x, next, kernels } = build(engine, "f32", (arena, kernels) => ({
+          kernels,
+          x: arena.tensor("x", [length], "gradients"),
+          next: arena.tensor("next", [1], "gradients"),
+        }));
+        fill(x.data, 51);
+        next.data[0] = 1;
+        kernels.clear(x);
+        expect(x.data.every((value: number) => value === 0)).toBe(true);
+        expect(next.data[0]).toBe(1);
       }
     });
 

@@ -2,8 +2,9 @@
  * Engine `js`: the definition. Every kernel is the loop a reader would write from the formula; the
  * fast engines are tested against it. It runs in float32 and, for gradient checks, in float64.
  */
-import type { Arena, IntTensor, RealArray, Tensor } from "../core/arena.ts";
+import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { counterHash } from "../core/random.ts";
+import type { RowSet } from "../core/row-set.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -253,49 +254,84 @@ class JsKernels implements Kernels {
     return sum;
   }
 
-  sumSquares(x: Tensor): number {
+  clear(x: Tensor, rows?: RowSet): void {
+    for (let p = 0; p < pieces(rows); p++) {
+      const first = firstOf(x, rows, p);
+      x.data.fill(0, first, first + lengthOf(x, rows));
+    }
+  }
+
+  sumSquares(x: Tensor, rows?: RowSet): number {
     let sum = 0;
-    for (let i = 0; i < x.length; i++) sum += x.data[i]! * x.data[i]!;
+    for (let p = 0; p < pieces(rows); p++) {
+      const first = firstOf(x, rows, p);
+      for (let i = first; i < first + lengthOf(x, rows); i++) sum += x.data[i]! * x.data[i]!;
+    }
     return sum;
   }
 
-  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings): void {
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, s: UpdateSettings, rows?: RowSet): void {
     const [w, grad] = [value.data, gradient.data];
-    for (let i = 0; i < w.length; i++) {
-      let g = grad[i]! * s.gradientScale + s.weightDecay * w[i]!;
-      if (momentum) {
-        momentum.data[i] = s.momentum * momentum.data[i]! + g;
-        g = momentum.data[i]!;
+    for (let p = 0; p < pieces(rows); p++) {
+      const first = firstOf(value, rows, p);
+      for (let i = first; i < first + lengthOf(value, rows); i++) {
+        let g = grad[i]! * s.gradientScale + s.weightDecay * w[i]!;
+        if (momentum) {
+          momentum.data[i] = s.momentum * momentum.data[i]! + g;
+          g = momentum.data[i]!;
+        }
+        w[i]! -= s.learningRate * g;
       }
-      w[i]! -= s.learningRate * g;
     }
   }
 
-  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings): void {
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, s: UpdateSettings, rows?: RowSet): void {
     const [w, grad, v] = [value.data, gradient.data, square.data];
-    for (let i = 0; i < w.length; i++) {
-      const g = grad[i]! * s.gradientScale + s.weightDecay * w[i]!;
-      v[i] = s.alpha * v[i]! + (1 - s.alpha) * g * g;
-      w[i]! -= (s.learningRate * g) / (Math.sqrt(v[i]!) + s.epsilon);
+    for (let p = 0; p < pieces(rows); p++) {
+      const first = firstOf(value, rows, p);
+      for (let i = first; i < first + lengthOf(value, rows); i++) {
+        const g = grad[i]! * s.gradientScale + s.weightDecay * w[i]!;
+        v[i] = s.alpha * v[i]! + (1 - s.alpha) * g * g;
+        w[i]! -= (s.learningRate * g) / (Math.sqrt(v[i]!) + s.epsilon);
+      }
     }
   }
 
-  adam(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, s: UpdateSettings, decoupled: boolean): void {
-    const [w, grad, m, v] = [value.data, gradient.data, mean.data, square.data] as RealArray[] as [
-      RealArray,
-      RealArray,
-      RealArray,
-      RealArray,
-    ];
+  adam(
+    value: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    s: UpdateSettings,
+    decoupled: boolean,
+    rows?: RowSet,
+  ): void {
+    const [w, grad, m, v] = [value.data, gradient.data, mean.data, square.data];
     const stepSize = s.learningRate / (1 - s.beta1 ** s.step);
     const correction = Math.sqrt(1 - s.beta2 ** s.step);
-    for (let i = 0; i < w.length; i++) {
-      let g = grad[i]! * s.gradientScale;
-      if (decoupled) w[i]! -= s.learningRate * s.weightDecay * w[i]!;
-      else g += s.weightDecay * w[i]!;
-      m[i] = s.beta1 * m[i]! + (1 - s.beta1) * g;
-      v[i] = s.beta2 * v[i]! + (1 - s.beta2) * g * g;
-      w[i]! -= (stepSize * m[i]!) / (Math.sqrt(v[i]!) / correction + s.epsilon);
+    for (let p = 0; p < pieces(rows); p++) {
+      const first = firstOf(value, rows, p);
+      for (let i = first; i < first + lengthOf(value, rows); i++) {
+        let g = grad[i]! * s.gradientScale;
+        if (decoupled) w[i]! -= s.learningRate * s.weightDecay * w[i]!;
+        else g += s.weightDecay * w[i]!;
+        m[i] = s.beta1 * m[i]! + (1 - s.beta1) * g;
+        v[i] = s.beta2 * v[i]! + (1 - s.beta2) * g * g;
+        w[i]! -= (stepSize * m[i]!) / (Math.sqrt(v[i]!) / correction + s.epsilon);
+      }
     }
   }
+}
+
+/** What a kernel with `rows` visits, piece by piece: the rows in the list, or everything at once. */
+function pieces(rows: RowSet | undefined): number {
+  return rows && !rows.all ? rows.count : 1;
+}
+
+function firstOf(x: Tensor, rows: RowSet | undefined, piece: number): number {
+  return rows && !rows.all ? rows.list.data[piece]! * x.rowLength : 0;
+}
+
+function lengthOf(x: Tensor, rows: RowSet | undefined): number {
+  return rows && !rows.all ? x.rowLength : x.length;
 }

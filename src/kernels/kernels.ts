@@ -12,6 +12,7 @@
  * - The same call on the same bits gives the same bits.
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import type { RowSet } from "../core/row-set.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -163,11 +164,22 @@ export interface Kernels {
   /** Sum of (y - target)^2; if scale is not 0, overwrites y with 2 (y - target) * scale. */
   squaredError(y: Tensor, targets: Tensor, targetRow: number, rows: number, scale: number): number;
 
-  // ---- the update, over flat ranges
-  sumSquares(x: Tensor): number;
+  // ---- the update, over flat ranges; with `rows`, of matrices, over those rows alone
+  /** Zeroes x. */
+  clear(x: Tensor, rows?: RowSet): void;
+  /** With `rows`: the sums of rows, added in order, so that rows of zeros change no bit whether they are in or not. */
+  sumSquares(x: Tensor, rows?: RowSet): number;
   /** m, v: optimizer state like `value`. Formulas are PyTorch's; see train/optimizers.ts. */
-  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, settings: UpdateSettings): void;
-  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, settings: UpdateSettings): void;
+  sgd(value: Tensor, gradient: Tensor, momentum: Tensor | undefined, settings: UpdateSettings, rows?: RowSet): void;
+  rmsprop(value: Tensor, gradient: Tensor, square: Tensor, settings: UpdateSettings, rows?: RowSet): void;
   /** Adam; `decoupled` weight decay makes it AdamW. */
-  adam(value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, settings: UpdateSettings, decoupled: boolean): void;
+  adam(
+    value: Tensor,
+    gradient: Tensor,
+    m: Tensor,
+    v: Tensor,
+    settings: UpdateSettings,
+    decoupled: boolean,
+    rows?: RowSet,
+  ): void;
 }

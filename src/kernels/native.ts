@@ -67,7 +67,9 @@ type KernelName =
   | "dropout"
   | "softmaxCrossEntropy"
   | "squaredError"
+  | "clear"
   | "sumSquares"
+  | "sumSquaresOfRows"
   | "sgd"
   | "rmsprop"
   | "adam";

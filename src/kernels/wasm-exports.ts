@@ -119,12 +119,18 @@ export interface WasmExports {
   dropout(out: number, a: number, length: number, limit: number, scale: number, key: number): void;
   softmaxCrossEntropy(logits: number, targets: number, rows: number, cols: number, scale: number): number;
   squaredError(y: number, targets: number, length: number, scale: number): number;
+  /** The updates: `list` 0 is one piece of `length`; else `count` pieces, rows of `length` with the numbers in the list. */
+  clear(x: number, length: number, list: number, count: number): void;
   sumSquares(x: number, length: number): number;
+  /** `list` 0: the first `count` rows. */
+  sumSquaresOfRows(x: number, cols: number, list: number, count: number, sums: number): number;
   sgd(
     value: number,
     gradient: number,
     buffer: number,
     length: number,
+    list: number,
+    count: number,
     gradientScale: number,
     weightDecay: number,
     momentum: number,
@@ -135,6 +141,8 @@ export interface WasmExports {
     gradient: number,
     square: number,
     length: number,
+    list: number,
+    count: number,
     gradientScale: number,
     weightDecay: number,
     alpha: number,
@@ -148,6 +156,8 @@ export interface WasmExports {
     mean: number,
     square: number,
     length: number,
+    list: number,
+    count: number,
     gradientScale: number,
     weightDecay: number,
     shrink: number,

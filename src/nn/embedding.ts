@@ -11,7 +11,8 @@ import {
   type Parameter,
   type Pass,
   type Planner,
-  planParameter,
+  planRowParameter,
+  type RowParameter,
   Rows,
 } from "./module.ts";
 
@@ -22,14 +23,14 @@ export class Embedding implements Module {
   readonly sites = [];
   readonly macs = [];
   readonly output: Rows; // (T*B, E)
-  readonly #table: Parameter;
+  readonly #table: RowParameter;
   readonly #kernels: Kernels;
   readonly #tokens: OneHot;
 
   constructor({ arena, kernels, T, B }: Planner, tokens: OneHot, embeddingSize: number) {
     this.#kernels = kernels;
     this.#tokens = tokens;
-    this.#table = planParameter(arena, "embedding.weight", [tokens.size, embeddingSize]);
+    this.#table = planRowParameter(arena, "embedding.weight", [tokens.size, embeddingSize]);
     this.parameters = [this.#table];
     const y: Tensor = arena.tensor("embedding.y", [T * B, embeddingSize], "activations");
     this.output = new Rows(y);
@@ -50,6 +51,8 @@ export class Embedding implements Module {
   }
 
   backward(dy: Rows, { T, B }: Pass): undefined {
-    this.#kernels.scatterAdd(this.#table.gradient, this.#tokens.index, 0, dy.tensor, dy.row, T * B);
+    const { gradient, rows } = this.#table;
+    this.#kernels.scatterAdd(gradient, this.#tokens.index, 0, dy.tensor, dy.row, T * B);
+    rows.addEach(this.#tokens.index, T * B);
   }
 }

@@ -24,6 +24,8 @@ import {
   type Pass,
   type Planner,
   planParameter,
+  planRowParameter,
+  type RowParameter,
   Rows,
 } from "./module.ts";
 
@@ -50,7 +52,7 @@ export class Head {
 
   readonly #spec: OutputSpec;
   readonly #kernels: Kernels;
-  readonly #weight: Parameter; // (V, H)
+  readonly #weight: RowParameter; // (V, H)
   readonly #bias: Parameter; // (V)
   readonly #W: Weight;
   readonly #chunk: number;
@@ -60,7 +62,7 @@ export class Head {
   constructor({ arena, kernels, T, B }: Planner, hiddenSize: number, spec: OutputSpec) {
     this.#spec = spec;
     this.#kernels = kernels;
-    this.#weight = planParameter(arena, "head.weight", [spec.size, hiddenSize]);
+    this.#weight = planRowParameter(arena, "head.weight", [spec.size, hiddenSize]);
     this.#bias = planParameter(arena, "head.bias", [spec.size]);
     this.parameters = [this.#weight, this.#bias];
     const positions = spec.positions === "all" ? T * B : B;
@@ -123,9 +125,11 @@ export class Head {
       if (sparse || watched) kernels.compress(pattern, 0, rows, rule, statistics);
       kernels.sumRows(this.#bias.gradient, logits, 0, rows);
       if (sparse) {
+        this.#weight.rows.addColumns(pattern.bitmap, rows);
         dWExecuted += kernels.spmmTN(this.#weight.gradient, pattern, 0, x.tensor, x.row + row, rows);
         dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
       } else {
+        this.#weight.rows.addAll();
         kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
         kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
       }

@@ -176,7 +176,10 @@ export class Model {
   }
 
   clearGradients(): void {
-    for (const { gradient } of this.parameters) gradient.data.fill(0);
+    for (const { gradient, rows } of this.parameters) {
+      this.kernels.clear(gradient, rows);
+      rows?.clear();
+    }
   }
 
   forward(pass: Pass): Rows {

@@ -4,6 +4,7 @@
  */
 import type { Arena, IntTensor, Purpose, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
+import { RowSet } from "../core/row-set.ts";
 import type { Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
@@ -35,6 +36,11 @@ export interface Parameter {
   readonly name: string;
   readonly value: Tensor;
   readonly gradient: Tensor;
+  /**
+   * Of a matrix most of whose gradient's rows are zero: those that may not be, since the gradient was last
+   * cleared. Whoever adds to the gradient adds to it, whoever clears the one clears the other.
+   */
+  readonly rows?: RowSet;
 }
 
 /** Rows [row, row + T*B) of a time-major buffer. `row` may move with the pass. */
@@ -90,6 +96,13 @@ export function planParameter(arena: Arena, name: string, shape: readonly number
   const real = (suffix: string, purpose: Purpose) => arena.tensor(name + suffix, shape, purpose);
   return { name, value: real("", "weights"), gradient: real(".gradient", "gradients") };
 }
+
+/** A matrix whose gradient has rows of zeros, and keeps account of the others. */
+export function planRowParameter(arena: Arena, name: string, shape: readonly [number, number]): RowParameter {
+  return { ...planParameter(arena, name, shape), rows: new RowSet(arena, name, shape[0]) };
+}
+
+export type RowParameter = Parameter & { readonly rows: RowSet };
 
 /** Uniform in [-bound, bound]. */
 export function fillUniform(tensor: Tensor, bound: number, random: RandomStream): void {

@@ -43,6 +43,7 @@ describe("defaults", () => {
         beta2: 0.999,
         epsilon: 1e-8,
         alpha: 0.99,
+        lazyRows: false,
         schedule: "linear",
         warmupSteps: 0,
         gradientClipVal: 5,

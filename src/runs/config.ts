@@ -84,6 +84,8 @@ const train = z.strictObject({
   beta2: share.default(0.999),
   epsilon: real("a number above 0", (value) => value > 0).default(1e-8),
   alpha: share.default(0.99),
+  /** Rows of an embedding or head without a gradient keep value and optimizer state. */
+  lazyRows: z.boolean({ error: "true or false" }).default(false),
   schedule: oneOf([...names<ScheduleName>(SCHEDULES), "epochDecay"] as const).default("linear"),
   /** epochDecay: epochs at the full rate, and what each later epoch multiplies it by. */
   decayAfterEpoch: whole(0).optional(),

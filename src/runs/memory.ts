@@ -20,7 +20,8 @@ export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
   const { engine } = await chooseEngine(config.engine, config.threads);
   const { batchSize, sequenceLength } = config.train;
   const model = makeModel(config, makeTask(config, text), engine, sequenceLength, batchSize);
-  new Optimizer(model.arena, model.kernels, { optimizer: config.train.optimizer, momentum: config.train.momentum });
+  const { optimizer, momentum } = config.train;
+  new Optimizer(model.arena, model.kernels, { optimizer, momentum }, model.parameters);
   const entries = PURPOSES.map((purpose) => [purpose, model.arena.bytes(purpose)] as const);
   return {
     engine: engine.name,

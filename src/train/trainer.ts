@@ -58,7 +58,7 @@ export class Trainer {
   constructor(model: Model, options: TrainerOptions) {
     this.model = model;
     this.options = options;
-    this.optimizer = new Optimizer(model.arena, model.kernels, options);
+    this.optimizer = new Optimizer(model.arena, model.kernels, options, model.parameters);
     model.initialize(options.seed);
     const { policy, headPolicy, seed } = options;
     if (headPolicy) model.head.site.watched = true;
@@ -74,12 +74,12 @@ export class Trainer {
     const began = performance.now();
     model.pass.step = this.steps;
     for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, this.sites[s]!.rule);
-    optimizer.gradient.data.fill(0);
+    optimizer.clearGradients();
 
     report.loss = model.lossAndGradient(model.pass);
     if (!Number.isFinite(report.loss)) this.#stop(`the loss is ${report.loss}`);
 
-    report.gradientNorm = Math.sqrt(model.kernels.sumSquares(optimizer.gradient));
+    report.gradientNorm = Math.sqrt(optimizer.sumSquares());
     if (!Number.isFinite(report.gradientNorm)) this.#stop(`the gradient norm is ${report.gradientNorm}`);
     // PyTorch's clip_grad_norm_.
     const scale = gradientClipVal > 0 ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
