@@ -36,6 +36,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
   --svg FILE                  kernels: speed-ups as a chart
   --name NAME                 kernels: writes docs/results/NAME.md, .json and .svg
+  --apart                     profile: time loops step by step, with a clock for each of their kernels
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
   --json                      one JSON object a line (heap: always)
 `;
@@ -181,6 +182,7 @@ const COMMANDS = {
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,
           threads: whole("threads", 1),
           steps: whole("steps", 21),
+          apart: options.apart,
         });
         if (!options.json) printProfile(result);
         else for (const row of [result.summary, ...result.parts]) print(row);
@@ -277,6 +279,7 @@ function parse() {
         peers: { type: "string", default: "none" },
         threads: { type: "string", default: "1" },
         steps: { type: "string" },
+        apart: { type: "boolean", default: false },
         spoil: { type: "string", default: "none" },
         run: { type: "string" },
         runs: { type: "string", default: "runs" },

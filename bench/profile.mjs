@@ -11,10 +11,14 @@ import { gflop } from "./workloads.mjs";
 /** Kernels that are planned or asked, not run. */
 const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN"]);
 
-export async function profile({ workloadName, workload, engineName, policy, headPolicy, threads, steps }) {
+export async function profile({ workloadName, workload, engineName, policy, headPolicy, threads, steps, apart }) {
   const clock = new Clock();
   const engine = await loadEngine(engineName, threads);
-  const timedEngine = { name: engine.name, isa: engine.isa, attach: (arena) => timed(engine.attach(arena), clock) };
+  const timedEngine = {
+    name: engine.name,
+    isa: engine.isa,
+    attach: (arena) => timed(engine.attach(arena), clock, apart),
+  };
   const ours = makeOurs(timedEngine, workload, policy, { headPolicy });
 
   const until = performance.now() + 1500;
@@ -115,8 +119,8 @@ class Clock {
   }
 }
 
-/** The same kernels, each behind a clock. Properties that are no functions pass through. */
-function timed(kernels, clock) {
+/** The same kernels, each behind a clock. Properties that are no functions pass through. `apart`: no whole loops. */
+function timed(kernels, clock, apart) {
   const wrapped = {};
   for (const name of methodNames(kernels)) {
     const kernel = kernels[name];
@@ -132,17 +136,28 @@ function timed(kernels, clock) {
   for (const name of Object.keys(kernels)) if (!(name in wrapped)) wrapped[name] = kernels[name];
   wrapped.engine = kernels.engine;
   wrapped.cells = Object.fromEntries(
-    Object.entries(cells).map(([cell, reference]) => [cell, timedCell(kernels.cells[cell] ?? reference, clock)]),
+    Object.entries(cells).map(([cell, reference]) => [
+      cell,
+      timedDirections(kernels.cells[cell] ?? reference, "cell", (step) => step, clock),
+    ]),
+  );
+  const loops = apart ? {} : (kernels.recurrent ?? {});
+  wrapped.recurrent = Object.fromEntries(
+    Object.entries(loops).map(([cell, kernel]) => [cell, timedDirections(kernel, "loop", ({ step }) => step, clock)]),
   );
   return wrapped;
 }
 
-/** An engine without a kernel for a cell runs the cell's own reference: it gets a clock as well. */
-function timedCell(kernel, clock) {
-  const around = (direction) => (step) => {
+/**
+ * Of a cell (an engine without a kernel for it runs the cell's own reference) or of a whole time loop: hU and the
+ * cell forward, the cell, compress and dh backward.
+ */
+function timedDirections(kernel, name, stepOf, clock) {
+  const around = (direction) => (argument) => {
     const began = performance.now();
-    kernel[direction](step);
-    clock.add(`${layerOf(step.gates.name)} cell ${direction}`, performance.now() - began);
+    const result = kernel[direction](argument);
+    clock.add(`${layerOf(stepOf(argument).gates.name)} ${name} ${direction}`, performance.now() - began);
+    return result;
   };
   return { forward: around("forward"), backward: around("backward") };
 }

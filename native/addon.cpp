@@ -19,7 +19,7 @@
 
 namespace {
 
-constexpr size_t MOST_ARGUMENTS = 24;
+constexpr size_t MOST_ARGUMENTS = 32;
 
 struct Binding {
   char* base;
@@ -105,7 +105,8 @@ struct Entry {
 const Entry entries[] = {
     KERNEL(packPanels),    KERNEL(packTransposedPanels), KERNEL(transpose),   KERNEL(product),
     KERNEL(productTN),     KERNEL(compress),             KERNEL(sparseProduct), KERNEL(sparseProductTN),
-    KERNEL(lstmForward),   KERNEL(lstmBackward),         KERNEL(addInto),     KERNEL(addColumnSums),
+    KERNEL(lstmForward),   KERNEL(lstmBackward),         KERNEL(lstmForwardLoop), KERNEL(lstmBackwardLoop),
+    KERNEL(addInto),     KERNEL(addColumnSums),
     KERNEL(setRows),       KERNEL(gatherRows),           KERNEL(scatterRows), KERNEL(lookupGradient),
     KERNEL(dropout),       KERNEL(softmaxCrossEntropy),  KERNEL(squaredError), KERNEL(sumSquares),
     KERNEL(sgd),           KERNEL(rmsprop),              KERNEL(adam),        KERNEL(clear),

@@ -612,6 +612,77 @@ static void activations(Team& team) {
   expectTrue("lstm", tanhC[few - 1] != tanhC[few - 1], "a NaN did not reach tanh c");
 }
 
+/// All that one layer's time loops work on.
+struct Layer {
+  Size steps, rows, H;
+  Site site;
+  Floats w, nt, nn, c, h, tanhC, dy, dh, dc;
+  double macs = 0;
+
+  Layer(Size steps, Size rows, Size H)
+      : steps(steps), rows(rows), H(H), site(steps * rows, 4 * H, 4), w(4 * H * H, 31), nt(panels(4 * H) * H),
+        nn(panels(H) * 4 * H), c((steps + 1) * rows * H, 32), h((steps + 1) * rows * H, 33), tanhC(steps * rows * H),
+        dy(steps * rows * H, 34), dh(rows * H, 35), dc(rows * H, 36) {
+    K.packTransposedPanels(oneThread(), 4 * H, H, w, nt);
+    K.packPanels(oneThread(), 4 * H, H, w, nn);
+  }
+  static Team& oneThread() {
+    static Team team;
+    return team;
+  }
+
+  void stepByStep(Team& team, Size kind, Size flags, double full) {
+    const Size block = rows * H;
+    for (Size t = 0; t < steps; t++) {
+      K.product(team, rows, 4 * H, H, h + t * block, nt, site.g + 4 * t * block);
+      K.lstmForward(team, rows, H, site.g + 4 * t * block, c + t * block, c + (t + 1) * block, h + (t + 1) * block,
+                    tanhC + t * block);
+    }
+    for (Size t = steps - 1; t >= 0; t--) {
+      float* g = site.g + 4 * t * block;
+      K.addInto(team, dh, dy + t * block, block);
+      K.lstmBackward(team, rows, H, g, c + t * block, tanhC + t * block, dh, dc);
+      if (flags) site.sweep(team, kind, t * rows, rows, flags);
+      memset(dh, 0, static_cast<size_t>(block) * 4);
+      if (!(flags & LISTS))
+        K.product(team, rows, H, 4 * H, g, nn, dh);
+      else
+        macs += K.sparseProduct(team, rows, 4 * H, H, g, site.counts + t * rows, site.starts + t * rows * (site.tiles + 1),
+                                site.values, site.offsets, nn, dh, full);
+    }
+  }
+  void whole(Team& team, Size kind, Size flags, double full) {
+    K.lstmForwardLoop(team, steps, rows, H, site.g, nt, c, h, tanhC);
+    macs = K.lstmBackwardLoop(team, steps, rows, H, 0, 0, site.g, c, tanhC, dh, dc, dy, 1, kind, site.tau, KEY,
+                              site.sums, site.histogram, flags, site.bitmap, site.counts, site.values, site.offsets,
+                              site.starts, site.partials, nn, full);
+  }
+};
+
+/// Whole time loops give the bits of their steps.
+static void timeLoops(Team& team, Size steps, Size rows, Size H) {
+  snprintf(where, sizeof where, "(%d, %d, %d), %d threads,", int(steps), int(rows), int(H), team.threads);
+  for (const Rule& rule : rules) {
+    if (rule.sweeps[1]) continue;
+    for (const Size flags : {rule.sweeps[0], Size{0}}) {
+      Layer a(steps, rows, H), b(steps, rows, H);
+      for (Size i = 0; i < 4; i++) a.site.tau[i] = b.site.tau[i] = rule.tau * 0.03f;
+      a.stepByStep(team, rule.kind, flags, 0.45), b.whole(team, rule.kind, flags, 0.45);
+      const auto expectSame = [](const char* what, const auto& x, const auto& y) {
+        addBits(x.data, static_cast<size_t>(x.length));
+        expectTrue(what, memcmp(x.data, y.data, static_cast<size_t>(x.length) * sizeof *x.data) == 0,
+                   "the whole loop has other bits");
+      };
+      expectSame("h", a.h, b.h), expectSame("c", a.c, b.c), expectSame("tanh c", a.tanhC, b.tanhC);
+      expectSame("gate gradients", a.site.g, b.site.g), expectSame("dh", a.dh, b.dh), expectSame("dc", a.dc, b.dc);
+      expectSame("sums", a.site.sums, b.site.sums), expectSame("histogram", a.site.histogram, b.site.histogram);
+      expectSame("bitmap", a.site.bitmap, b.site.bitmap), expectSame("counts", a.site.counts, b.site.counts);
+      if (flags) b.site.expectPattern(flags & LISTS);
+      expectNumber("multiply-accumulates of dh", a.macs, b.macs, 0);
+    }
+  }
+}
+
 static void everything(int threads) {
   Buffer<Scratch> scratch(threads);
   Floats xPanels(X_FLOATS);
@@ -629,6 +700,8 @@ static void everything(int threads) {
     rowKernels(team, 9, cols), losses(team, 7, cols), lstm(team, 3, cols), updates(team, cols), rowUpdates(team, 5, cols);
   rowKernels(team, 700, 130), rowKernels(team, 2, 40000), losses(team, 90, 1000), losses(team, 1100, 3);
   lstm(team, 50, 130), updates(team, 100003), rowUpdates(team, 40, 1500);
+  for (Size H = 1; H <= 17; H++) timeLoops(team, 2, 3, H);
+  timeLoops(team, 3, 50, 64), timeLoops(team, 2, 9, 130), timeLoops(team, 1, 270, 64), timeLoops(team, 2, 20, 192);
   activations(team);
 }
 

@@ -30,6 +30,8 @@ namespace {
 
 #include "sparse.h"
 
+#include "loop.h"
+
 #include "update.h"
 
 }  // namespace
@@ -49,6 +51,8 @@ const Kernels ISA_TABLE = {
     isa::sparseProductTN,
     isa::lstmForward,
     isa::lstmBackward,
+    isa::lstmForwardLoop,
+    isa::lstmBackwardLoop,
     isa::addInto,
     isa::addColumnSums,
     isa::setRows,

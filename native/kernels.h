@@ -34,7 +34,7 @@ struct Scratch {
   alignas(64) float values[TILE * COLUMN_ROOM];
   alignas(64) uint16_t offsets[TILE * COLUMN_ROOM];
   alignas(64) uint32_t ranges[TILE * 2];
-  alignas(64) int32_t bins[4 * 1024];
+  alignas(64) int32_t bins[8 * 1024];  // tables of the histogram
 };
 
 /// Threads that share one kernel call, and their scratch. Tasks write to disjoint, fixed ranges, so
@@ -75,6 +75,13 @@ struct Kernels {
                       float* tanhC);
   void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
                        const float* dh, float* dc);
+  void (*lstmForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, float* c,
+                          float* h, float* tanhC);
+  double (*lstmBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
+                             const float* c, const float* tanhC, float* dh, float* dc, const float* dy, Size dhBefore,
+                             Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags,
+                             uint32_t* bitmap, int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts,
+                             double* partials, const float* panels, double full);
   void (*addInto)(Team&, float* to, const float* from, Size length);
   void (*addColumnSums)(Team&, float* out, const float* g, Size rows, Size cols);
   void (*setRows)(Team&, float* out, Size rows, Size cols, const float* a, const float* b);

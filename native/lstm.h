@@ -21,10 +21,9 @@ INLINE void forwardVector(Lanes lanes, Size H, float* gates, const float* before
 
 template <class Lanes>
 INLINE void backwardVector(Lanes lanes, Size H, float* gates, const float* before, const float* tanhC,
-                           const float* dhs, float* dcs) {
+                           V dh, float* dcs) {
   const V o = load(gates + 3 * H, lanes);
   const V y = load(tanhC, lanes);
-  const V dh = load(dhs, lanes);
   const V dho = dh * o;
   const V dc = load(dcs, lanes) + dho * (1 - y * y);
   const V i = load(gates, lanes);
@@ -39,20 +38,37 @@ INLINE void backwardVector(Lanes lanes, Size H, float* gates, const float* befor
   store(dcs, dcf, lanes);
 }
 
+/// One row of the cell, units [first, first + width); all pointers at the row's unit 0.
+INLINE void forwardRow(Size H, Size first, Size width, float* gates, const float* before, float* c, float* h,
+                       float* tanhC) {
+  eachVector(width, [&](Size i, auto lanes) {
+    const Size n = first + i;
+    forwardVector(lanes, H, gates + n, before + n, c + n, h + n, tanhC + n);
+  });
+}
+
+INLINE void backwardRow(Size H, Size first, Size width, float* gates, const float* before, const float* tanhC,
+                        const float* dh, float* dc) {
+  eachVector(width, [&](Size i, auto lanes) {
+    const Size n = first + i;
+    backwardVector(lanes, H, gates + n, before + n, tanhC + n, load(dh + n, lanes), dc + n);
+  });
+}
+
 constexpr Size UNIT_COLUMNS = 64;
+
+/// Units [first, first + width) of all rows.
+static void forwardUnits(Size rows, Size H, Size first, Size width, float* gates, const float* before, float* c,
+                         float* h, float* tanhC) {
+  for (Size r = 0; r < rows; r++)
+    forwardRow(H, first, width, gates + r * 4 * H, before + r * H, c + r * H, h + r * H, tanhC + r * H);
+}
 
 static void lstmForward(Team& team, Size rows, Size H, float* gates, const float* before, float* c, float* h,
                         float* tanhC) {
   parallel(team, ceilDiv(H, UNIT_COLUMNS), 1.2 * rows * H * 16 / W, [=](Size task, int) {
     const Size first = task * UNIT_COLUMNS;
-    const Size width = least(UNIT_COLUMNS, H - first);
-    for (Size r = 0; r < rows; r++) {
-      const Size at = r * H + first;
-      float* net = gates + r * 4 * H + first;
-      eachVector(width, [&](Size n, auto lanes) {
-        forwardVector(lanes, H, net + n, before + at + n, c + at + n, h + at + n, tanhC + at + n);
-      });
-    }
+    forwardUnits(rows, H, first, least(UNIT_COLUMNS, H - first), gates, before, c, h, tanhC);
   });
 }
 
@@ -61,12 +77,7 @@ static void lstmBackward(Team& team, Size rows, Size H, float* gates, const floa
   parallel(team, ceilDiv(H, UNIT_COLUMNS), 0.5 * rows * H * 16 / W, [=](Size task, int) {
     const Size first = task * UNIT_COLUMNS;
     const Size width = least(UNIT_COLUMNS, H - first);
-    for (Size r = 0; r < rows; r++) {
-      const Size at = r * H + first;
-      float* net = gates + r * 4 * H + first;
-      eachVector(width, [&](Size n, auto lanes) {
-        backwardVector(lanes, H, net + n, before + at + n, tanhC + at + n, dh + at + n, dc + at + n);
-      });
-    }
+    for (Size r = 0; r < rows; r++)
+      backwardRow(H, first, width, gates + r * 4 * H, before + r * H, tanhC + r * H, dh + r * H, dc + r * H);
   });
 }

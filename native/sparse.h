@@ -34,27 +34,29 @@ INLINE V pruneStochastic(V x, V tau, uint32_t key, uint32_t position) {
   return size < tau ? drawn : x;
 }
 
+/// Bin of |x|, the low 32 bits those of a float: its exponent and two bits more.
+INLINE uint64_t binOf(uint64_t bits) { return bits >> HISTOGRAM_SHIFT & (HISTOGRAM_BINS - 1); }
+
 /// Counts |g| of some rows of a group by exponent and two bits. Neighbours are of like size and would wait for
 /// each other's count: they go to four tables in turn.
 static void countBins(Scratch& scratch, const float* g, Size rows, Size rowStep, Size width, int32_t* bins) {
-  constexpr uint64_t BIN = HISTOGRAM_BINS - 1;
-  memset(scratch.bins, 0, sizeof scratch.bins);
   int32_t* part = scratch.bins;
+  memset(part, 0, 4 * HISTOGRAM_BINS * sizeof(int32_t));
   for (Size r = 0; r < rows; r++, g += rowStep) {
     Size i = 0;
     for (; i + 4 <= width; i += 4) {
       uint64_t two, next;
       __builtin_memcpy(&two, g + i, 8);
       __builtin_memcpy(&next, g + i + 2, 8);
-      part[two >> HISTOGRAM_SHIFT & BIN]++;
-      part[HISTOGRAM_BINS + (two >> (HISTOGRAM_SHIFT + 32) & BIN)]++;
-      part[2 * HISTOGRAM_BINS + (next >> HISTOGRAM_SHIFT & BIN)]++;
-      part[3 * HISTOGRAM_BINS + (next >> (HISTOGRAM_SHIFT + 32) & BIN)]++;
+      part[binOf(two)]++;
+      part[HISTOGRAM_BINS + binOf(two >> 32)]++;
+      part[2 * HISTOGRAM_BINS + binOf(next)]++;
+      part[3 * HISTOGRAM_BINS + binOf(next >> 32)]++;
     }
     for (; i < width; i++) {
       uint32_t bits;
       __builtin_memcpy(&bits, g + i, 4);
-      part[bits >> HISTOGRAM_SHIFT & BIN]++;
+      part[binOf(bits)]++;
     }
   }
   for (Size i = 0; i < HISTOGRAM_BINS; i++)
@@ -111,6 +113,18 @@ struct Sweep {
   uint32_t* starts;
   uint32_t at;  // where the lists go on
 };
+
+/// The sweep that begins `rows` rows further down. Lists of rows swept together lie one behind the other, from
+/// where all of the first row's elements would lie.
+INLINE Sweep sweepFrom(Sweep s, Size rows, Size words, Size startsRow) {
+  s.g += rows * s.cols;
+  s.position += static_cast<uint32_t>(rows * s.cols);
+  s.bitmap += rows * words;
+  s.rowCounts += rows;
+  s.starts += rows * startsRow;
+  s.at += static_cast<uint32_t>(rows * (s.cols + LIST_SLACK));
+  return s;
+}
 
 /// Sums of one group in some rows.
 struct GroupSums {
@@ -227,7 +241,8 @@ static void addParts(const double* from, Size parts, Size groups, Size flags, do
     }
 }
 
-/// Tasks that list what is left of `parts` parts: one, or some for each thread.
+/// Tasks of a sweep over `parts` parts: one, or some for each thread. The fewer, the closer together lie the lists:
+/// with a tenth kept, every row's would else open pages of its own.
 INLINE Size listTasks(const Team& team, Size parts, double nanoseconds) {
   return team.threads == 1 || nanoseconds < FORK_NS ? 1 : least(parts, 4 * team.threads);
 }
@@ -259,18 +274,16 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
                   histogram + group * HISTOGRAM_BINS);
       });
   }
+  const Sweep first = {g, cols, groups, tau, key, static_cast<uint32_t>(siteRow * cols), bitmap, rowCounts, values,
+                       offsets, starts, static_cast<uint32_t>(row * (cols + LIST_SLACK))};
   for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
     const Size block = least(SWEEP_BLOCK, rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
     const double nanoseconds = 2.0 * block * cols / W;
-    // Lists of a task lie one behind the other: those of a tenth kept would else each open a page of their own.
     const Size tasks = listTasks(team, parts, nanoseconds);
     parallel(team, tasks, nanoseconds, [=](Size task, int) {
       const Size firstPart = parts * task / tasks;
-      const Size r = r0 + firstPart * SWEEP_ROWS;
-      Sweep sweep = {g + r * cols, cols, groups, tau, key, static_cast<uint32_t>((siteRow + r) * cols),
-                     bitmap + r * words, rowCounts + r, values, offsets, starts + r * startsRow,
-                     static_cast<uint32_t>((row + r) * (cols + LIST_SLACK))};
+      Sweep sweep = sweepFrom(first, r0 + firstPart * SWEEP_ROWS, words, startsRow);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size height = least(SWEEP_ROWS, block - part * SWEEP_ROWS);
         double* to = partials + part * groups * PART_COLUMNS;

@@ -76,6 +76,40 @@ export interface CellKernel {
   backward(step: CellStep): void;
 }
 
+/** A stretch of time of a recurrent layer, mutated in place by the layer. */
+export interface TimeLoop {
+  /** `row` and `hRow` are those of the stretch's first time step. */
+  readonly step: CellStep;
+  /** Time steps. */
+  steps: number;
+  /** (G*H, H). */
+  readonly U: Weight;
+  readonly pattern: Pattern;
+  readonly rule: DropRule;
+  readonly statistics: SiteStatistics;
+  /** Off: a `keep` rule counts nothing. */
+  watched: boolean;
+  /** dLoss/dh from above, that of the first time step at `dyRow`. */
+  dy: Tensor;
+  dyRow: number;
+  /** Whether dh is wanted before the stretch's first time step. */
+  dhBefore: boolean;
+}
+
+/**
+ * A layer's time loop with its products in one call, where an engine has that: the loops of nn/recurrent.ts, over
+ * the engine's other kernels, to the same bits. Threads meet less often, and nothing is called once a time step.
+ */
+export interface RecurrentKernel {
+  /** For t up: gates += h[t-1] U^T; the cell. */
+  forward(loop: TimeLoop): void;
+  /**
+   * For t down: dh += dy[t]; the cell; compress; dh = dGates[t] U. Returns the multiply-accumulates of dh that were
+   * executed, 0 under `keep`; or undefined, with nothing done, where it does not know the rule.
+   */
+  backward(loop: TimeLoop): number | undefined;
+}
+
 /** Hyper-parameters of one optimizer update, mutated in place. */
 export interface UpdateSettings {
   learningRate: number;
@@ -132,7 +166,10 @@ export interface Kernels {
   scatterAdd(table: Tensor, index: IntTensor, indexRow: number, g: Tensor, gRow: number, rows: number): void;
 
   // ---- the seam: gate gradients
-  /** Applies `rule` to pattern.dense in place, indexes what is left, adds to `statistics`. One sweep. */
+  /**
+   * Applies `rule` to pattern.dense in place, indexes what is left, adds to `statistics`. One sweep. Rows are compressed
+   * again in the same blocks, or in blocks that contain them: engines may pack a block's lists together.
+   */
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void;
   /**
    * out (rows, K) += pruned g (rows, N) w. Returns the multiply-accumulates executed
@@ -151,6 +188,8 @@ export interface Kernels {
   addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void;
   /** Pointwise parts of cells, by cell name; missing ones run the cell's own reference. */
   readonly cells: Readonly<Record<string, CellKernel | undefined>>;
+  /** Whole time loops, by cell name; without one the layer runs its own. */
+  readonly recurrent?: Readonly<Record<string, RecurrentKernel | undefined>>;
   /**
    * out = a * mask / (1 - p), the mask drawn from counterHash(key, element): kept where hash >= p 2^32.
    * With out = a it works in place; backward calls it again with the same key.

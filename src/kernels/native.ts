@@ -10,7 +10,16 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
-import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
+import type {
+  CellKernel,
+  CellStep,
+  Engine,
+  Kernels,
+  RecurrentKernel,
+  TimeLoop,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 
 /**
  * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
@@ -58,6 +67,8 @@ type KernelName =
   | "sparseProductTN"
   | "lstmForward"
   | "lstmBackward"
+  | "lstmForwardLoop"
+  | "lstmBackwardLoop"
   | "addInto"
   | "addColumnSums"
   | "setRows"
@@ -111,6 +122,7 @@ interface NativePattern extends Pattern {
 class NativeKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
+  readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly #arena: Arena;
   readonly #full: number;
   #call!: NativeCalls;
@@ -138,6 +150,9 @@ class NativeKernels extends AddressKernels implements Kernels {
     });
     this.cells = {
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
+    };
+    this.recurrent = {
+      lstm: { forward: (loop) => this.#lstmForwardLoop(loop), backward: (loop) => this.#lstmBackwardLoop(loop) },
     };
   }
 
@@ -234,12 +249,9 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { dense, site, tau, listed } = pattern as NativePattern;
+    const { dense, site, listed } = pattern as NativePattern;
     const { kind } = rule;
-    const pruned = kind === "threshold" || kind === "stochastic";
-    // No magnitude is at most -1: nothing is dropped.
-    for (let group = 0; group < site.groups.length; group++)
-      tau.data[group] = pruned ? (rule.tau[group] as number) : -1;
+    setTau(pattern as NativePattern, rule);
     const lists = kind === "keep" ? 0 : LISTS;
     if (kind === "custom") {
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
@@ -342,6 +354,66 @@ class NativeKernels extends AddressKernels implements Kernels {
       (dStates[0] as Tensor).ptr,
     );
   }
+
+  #lstmForwardLoop({ step, steps, U }: TimeLoop): void {
+    const { row, hRow, rows, hidden: H, gates, h, states, keeps } = step;
+    this.#call.lstmForwardLoop(
+      steps,
+      rows,
+      H,
+      at(gates, row, 4 * H),
+      planned((U as NativeWeight).nt, U, "nt").ptr,
+      at(states[0] as Tensor, row, H),
+      at(h, hRow, H),
+      at(keeps[0] as Tensor, row, H),
+    );
+  }
+
+  #lstmBackwardLoop(loop: TimeLoop): number | undefined {
+    const { step, steps, U, rule, statistics, dy, dyRow } = loop;
+    const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
+    const pattern = loop.pattern as NativePattern;
+    const { firstRow, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
+    const { kind } = rule;
+    const sparse = kind === "threshold" || kind === "stochastic";
+    if (!sparse && kind !== "keep") return undefined;
+    setTau(pattern, rule);
+    pattern.listed.fill(sparse ? 1 : 0, row, row + steps * rows);
+    return this.#call.lstmBackwardLoop(
+      steps,
+      rows,
+      H,
+      row,
+      firstRow + row,
+      at(gates, row, 4 * H),
+      at(states[0] as Tensor, row, H),
+      at(keeps[0] as Tensor, row, H),
+      dh.ptr,
+      (dStates[0] as Tensor).ptr,
+      at(dy, dyRow, H),
+      loop.dhBefore ? 1 : 0,
+      kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+      tau.ptr,
+      rule.key,
+      statistics.sums.ptr,
+      statistics.histogram.ptr,
+      sparse ? BEFORE | AFTER | INDEX | LISTS : loop.watched ? BEFORE | AFTER | INDEX : 0,
+      at(bitmap, row, wordsPerRow),
+      at(rowCounts, row, 1),
+      values.ptr,
+      offsets.ptr,
+      at(starts, row, starts.rowLength),
+      partials.ptr,
+      planned((U as NativeWeight).nn, U, "nn").ptr,
+      this.#full,
+    );
+  }
+}
+
+/** The rule's tau for the sweep; nothing is dropped below -1, which no magnitude is. */
+function setTau({ site, tau }: NativePattern, rule: DropRule): void {
+  const pruned = rule.kind === "threshold" || rule.kind === "stochastic";
+  for (let group = 0; group < site.groups.length; group++) tau.data[group] = pruned ? (rule.tau[group] as number) : -1;
 }
 
 function panels(columns: number): number {

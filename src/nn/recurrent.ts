@@ -17,7 +17,7 @@
  */
 import type { Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
-import type { CellKernel, CellStep, Kernels, Weight } from "../kernels/kernels.ts";
+import type { CellKernel, CellStep, Kernels, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
@@ -66,6 +66,8 @@ export class RecurrentLayer implements Module {
   readonly #options: RecurrentOptions;
   readonly #kernels: Kernels;
   readonly #pointwise: CellKernel;
+  /** Time loops that the engine has whole; the loops below are their definition. */
+  readonly #whole: RecurrentKernel | undefined;
   readonly #weightIH: Parameter;
   readonly #weightHH: Parameter;
   readonly #biasIH: Parameter;
@@ -76,6 +78,7 @@ export class RecurrentLayer implements Module {
   readonly #gates: Tensor; // (S*B, G*H), block t = time t of the segment
   readonly #drop: DropSite;
   readonly #step: CellStep;
+  readonly #loop: TimeLoop;
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
   readonly #dBias: Tensor; // (G*H)
@@ -95,6 +98,7 @@ export class RecurrentLayer implements Module {
     this.#options = options;
     this.#kernels = kernels;
     this.#pointwise = kernels.cells[cell.name] ?? cell;
+    this.#whole = kernels.recurrent?.[cell.name];
     this.#segment = segment;
 
     const parameter = (kind: string, shape: readonly number[]) =>
@@ -145,6 +149,9 @@ export class RecurrentLayer implements Module {
       watched: true,
     };
     this.sites = [this.#drop];
+    const { pattern, rule, statistics } = this.#drop;
+    const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
+    this.#loop = { step: this.#step, U: this.#U, pattern, rule, statistics, ...passing };
     this.#count = {
       xW: productMacs(name, "xW", "forward", true),
       hU: productMacs(name, "hU", "forward", true),
@@ -200,13 +207,23 @@ export class RecurrentLayer implements Module {
     if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, from * B, this.#W, rows);
     else kernels.gemmNT(gates, 0, x.tensor, x.row + from * B, this.#W, rows);
 
+    this.#moveLoop(from, steps, B);
+    if (this.#whole) this.#whole.forward(this.#loop);
+    else
+      for (let t = 0; t < steps; t++) {
+        step.row = t * B;
+        step.hRow = (from + t) * B;
+        kernels.gemmNT(gates, step.row, step.h, step.hRow, this.#U, B);
+        this.#pointwise.forward(step);
+      }
+  }
+
+  #moveLoop(from: number, steps: number, B: number): void {
+    const { step } = this.#loop;
+    step.row = 0;
+    step.hRow = from * B;
     step.rows = B;
-    for (let t = 0; t < steps; t++) {
-      step.row = t * B;
-      step.hRow = (from + t) * B;
-      kernels.gemmNT(gates, step.row, step.h, step.hRow, this.#U, B);
-      this.#pointwise.forward(step);
-    }
+    this.#loop.steps = steps;
   }
 
   backward(dy: Rows, { T, B }: Pass): Rows | undefined {
@@ -245,26 +262,37 @@ export class RecurrentLayer implements Module {
 
   /** The time loop over [from, from + steps), backwards, and what the segment adds to dW, dU, db and dx. */
   #backwardSegment(dy: Rows, from: number, steps: number, B: number): void {
-    const kernels = this.#kernels;
-    const step = this.#step;
-    const { pattern, rule, statistics, watched } = this.#drop;
-    const sparse = rule.kind !== "keep";
+    const loop = this.#loop;
+    const { pattern, rule, watched } = this.#drop;
     pattern.firstRow = from * B;
+    this.#moveLoop(from, steps, B);
+    loop.watched = watched;
+    loop.dy = dy.tensor;
+    loop.dyRow = dy.row + from * B;
+    loop.dhBefore = from > 0; // nothing before the first step wants dh
+    const executed = this.#whole?.backward(loop) ?? this.#backwardLoop(from);
+    this.#weightGradients(from, steps, B, rule.kind !== "keep", executed);
+  }
 
+  /** The definition of RecurrentKernel's `backward`. */
+  #backwardLoop(from: number): number {
+    const kernels = this.#kernels;
+    const { step, steps, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = this.#loop;
+    const sparse = rule.kind !== "keep";
+    const B = step.rows;
     let executed = 0;
-    step.rows = B;
     for (let t = steps - 1; t >= 0; t--) {
       step.row = t * B;
       step.hRow = (from + t) * B;
-      kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.hRow, B);
+      kernels.addRows(step.dh, 0, dy, dyRow + step.row, B);
       this.#pointwise.backward(step);
       if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
-      if (from + t === 0) break; // nothing before the first step wants dh
+      if (t === 0 && !dhBefore) break;
       clearRows(step.dh, B);
       if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, this.#U, B);
       else kernels.gemmNN(step.dh, 0, this.#gates, step.row, this.#U, B);
     }
-    this.#weightGradients(from, steps, B, sparse, executed);
+    return executed;
   }
 
   /** dW, dU, db and dx, once over all rows of a segment. */

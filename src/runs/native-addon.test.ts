@@ -7,6 +7,7 @@ import { Arena, type Tensor } from "../core/arena.ts";
 import type { Engine } from "../kernels/kernels.ts";
 import { Model, type ModelSpec } from "../nn/model.ts";
 import { parsePolicy } from "../sparse/policies.ts";
+import type { Policy } from "../sparse/policy.ts";
 import { Trainer } from "../train/trainer.ts";
 import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "./native-addon.ts";
 
@@ -30,10 +31,17 @@ const specs: Record<string, ModelSpec> = {
   },
 };
 
-/** All weights and gradients after two steps, and the loss. */
-function train(engine: Engine, spec: ModelSpec, policy: string): { loss: number; bits: Buffer[] } {
-  const model = new Model(engine, spec, { T: 5, B: 50 });
-  const trainer = new Trainer(model, { policy: parsePolicy(policy), seed: 3, maxSteps: 2, optimizer: "adam" });
+/** All weights, gradients and statistics after two steps, and the loss. */
+function train(
+  engine: Engine,
+  spec: ModelSpec,
+  policy: string | Policy,
+  { B = 50, watched = true, recompute = 0 } = {},
+): { loss: number; executed: number; bits: Buffer[] } {
+  const model = new Model(engine, spec, { T: 5, B, recompute });
+  const named = typeof policy === "string" ? parsePolicy(policy) : policy;
+  const trainer = new Trainer(model, { policy: named, seed: 3, maxSteps: 2, optimizer: "adam" });
+  for (const site of model.sites) site.watched = watched;
   let loss = 0;
   for (let step = 0; step < 2; step++) {
     const tokens = model.tokens as Tensor<Int32Array>;
@@ -44,8 +52,42 @@ function train(engine: Engine, spec: ModelSpec, policy: string): { loss: number;
     loss = trainer.step().loss;
   }
   const tensors = model.parameters.flatMap(({ value, gradient }) => [value, gradient]);
-  return { loss, bits: tensors.map(({ data }) => Buffer.from(data.slice().buffer)) };
+  const seen = model.sites.flatMap(({ pattern, statistics }) => [
+    pattern.bitmap,
+    pattern.rowCounts,
+    statistics.sums,
+    statistics.histogram,
+  ]);
+  return {
+    loss,
+    executed: model.macs.reduce((sum, { executed }) => sum + executed, 0),
+    bits: [...tensors, ...seen].map(({ data }) => Buffer.from(data.slice().buffer)),
+  };
 }
+
+/** The engine without its whole time loops: layers run their own over its kernels. */
+function stepByStep(engine: Engine): Engine {
+  return {
+    ...engine,
+    attach: (arena) => Object.defineProperty(engine.attach(arena), "recurrent", { value: undefined }),
+  };
+}
+
+/** Drops every third column, by a function of its own. */
+const custom: Policy = {
+  name: "custom",
+  start: () => ({
+    plan: (_step, out) => {
+      out.kind = "custom";
+      out.apply = (g, row, rows, cols) => {
+        for (let i = row * cols; i < (row + rows) * cols; i += 3) g[i] = 0;
+      };
+    },
+    learn: () => {},
+    save: () => [],
+    load: () => {},
+  }),
+};
 
 describe.each(isas)("native engine, %s", (isa) => {
   test.each(
@@ -58,6 +100,34 @@ describe.each(isas)("native engine, %s", (isa) => {
       expect(several.loss).toBe(one.loss);
       for (const [i, bits] of one.bits.entries()) expect(Buffer.compare(several.bits[i] as Buffer, bits)).toBe(0);
     }
+  });
+
+  const layer = { input: { kind: "tokens", vocabulary: 65 }, cell: "lstm" } as const;
+  const output = { kind: "classes", size: 65, positions: "all" } as const;
+  const loops: Record<string, ModelSpec> = {
+    "gates in whole panels": { ...layer, hiddenSize: 64, numLayers: 2, output },
+    "gates across panels": { ...layer, hiddenSize: 77, numLayers: 2, output },
+    "a few units": { ...layer, hiddenSize: 5, numLayers: 1, output },
+  };
+  test.each(
+    Object.keys(loops).flatMap((name) =>
+      ["dense", "threshold:1e-5", "stochastic:0.9", custom].map((policy) => [
+        name,
+        policy === custom ? "custom" : policy,
+        policy,
+      ]),
+    ),
+  )("%s, %s: a whole time loop gives the bits of its steps", async (name, _, policy) => {
+    const spec = loops[name as string] as ModelSpec;
+    for (const options of [{ B: 50 }, { B: 3, recompute: 2 }, { B: 270 }, { B: 50, watched: false }])
+      for (const threads of [1, 3]) {
+        const engine = await loadNativeEngine(threads, isa);
+        expect(engine.attach(new Arena()).recurrent?.lstm).toBeDefined();
+        const steps = train(stepByStep(engine), spec, policy as string | Policy, options);
+        const whole = train(engine, spec, policy as string | Policy, options);
+        expect([whole.loss, whole.executed]).toEqual([steps.loss, steps.executed]);
+        for (const [i, bits] of steps.bits.entries()) expect(Buffer.compare(whole.bits[i] as Buffer, bits)).toBe(0);
+      }
   });
 
   test("names the instruction set, and refuses an index out of range", async () => {
