@@ -11,6 +11,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
+import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
 import { trainCommand } from "./commands/train.ts";
 import { paint } from "./print.ts";
@@ -26,6 +27,7 @@ const COMMANDS = [
   runsCommand,
   compareCommand,
   dataCommand,
+  sweepCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,
@@ -48,15 +50,25 @@ function program(): Command {
     .addHelpText("before", INTRODUCTION)
     .addHelpText("after", "\ngatesieve COMMAND --help says more, with examples. Full reference: docs/cli.md.")
     .usage("<command> [options]")
+    .enablePositionalOptions() // what follows a subcommand of a command is the subcommand's
     .on("command:*", ([word]: [string]) => unknownCommand(word, root.commands));
   for (const command of COMMANDS) root.addCommand(command());
-  for (const command of [root, ...root.commands, ...root.commands.flatMap(({ commands }) => commands)])
+  for (const command of withSubcommands(root))
     command
       .exitOverride()
       .helpOption("-h, --help", "show help")
       .configureHelp({ styleTitle: (text) => paint.bold(text), helpWidth: 100 })
       .configureOutput({ outputError: (text, write) => write(oneLine(text, command)) });
   return root;
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
+/** "gatesieve sweep show" */
+function fullName(command: Command): string {
+  return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
 }
 
 function unknownCommand(word: string, commands: readonly Command[]): never {
@@ -76,8 +88,7 @@ function oneLine(text: string, command: Command): string {
     .replace(/^error: /, "")
     .trim()
     .replace(/\s*\n\s*/g, " ");
-  let name = command.name();
-  for (let { parent } = command; parent; parent = parent.parent) name = `${parent.name()} ${name}`;
+  const name = fullName(command);
   return `gatesieve: ${message}${/[.?)]$/.test(message) ? "" : "."} See: ${name} --help\n`;
 }
 

@@ -12,6 +12,16 @@ export function runsOption(): Option {
   return new Option("--runs <dir>", "folder of the runs").default(RUNS_DIR, RUNS_DIR);
 }
 
+export const SWEEPS_DIR = "sweeps";
+
+export interface SweepsOption {
+  readonly sweeps: string;
+}
+
+export function sweepsOption(): Option {
+  return new Option("--sweeps <dir>", "folder of the sweeps").default(SWEEPS_DIR, SWEEPS_DIR);
+}
+
 export function jsonOption(what: string): Option {
   return new Option("--json", what);
 }
@@ -44,6 +54,10 @@ export function commandName(script = process.argv[1] ?? ""): string {
 /** A command line to type: `nextCommand("sample last", options)`. */
 export function nextCommand(rest: string, { runs }: RunsOption): string {
   return `${commandName()} ${rest}${runs === RUNS_DIR ? "" : ` --runs ${shellWord(runs)}`}`;
+}
+
+export function nextSweepCommand(rest: string, { sweeps }: SweepsOption): string {
+  return `${commandName()} ${rest}${sweeps === SWEEPS_DIR ? "" : ` --sweeps ${shellWord(sweeps)}`}`;
 }
 
 function shellWord(text: string): string {

@@ -66,7 +66,11 @@ export function frontChart({ title, xLabel, yLabel, points, limit, width = 640, 
     width: index < shown.length ? textWidth(nameOf(point)) : 0,
   }));
   const limitLine: Box[] = limit ? [{ x: frame.left, y: y(limit.y) - 1, width: inside.width, height: 2 }] : [];
-  const places = placeLabels(anchors, inside, [...bars.flat(), ...limitLine]);
+  const limitWidth = limit ? textWidth(limit.name) : 0;
+  const limitName: Box[] = limit
+    ? [{ x: frame.right - limitWidth, y: y(limit.y) - 16, width: limitWidth, height: 14 }]
+    : [];
+  const places = placeLabels(anchors, inside, [...bars.flat(), ...limitLine], limitName);
   const front = known.filter(({ onFront }) => onFront).sort((a, b) => a.x - b.x);
   return svg(width, height, title, [
     `<style>${STYLE}</style>`,

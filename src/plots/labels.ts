@@ -31,12 +31,17 @@ const DIRECTIONS = [
 ] as const;
 
 /**
- * A box for each anchor's name within `inside`, off all marks and all other names, off `lines` too where
- * there is room; undefined where there is none. Nearer places come first.
+ * A box for each anchor's name within `inside`, off all marks, all other names and what is `taken`, off
+ * `lines` too where there is room; undefined where there is none. Nearer places come first.
  */
-export function placeLabels(anchors: readonly Anchor[], inside: Box, lines: readonly Box[] = []): (Box | undefined)[] {
+export function placeLabels(
+  anchors: readonly Anchor[],
+  inside: Box,
+  lines: readonly Box[] = [],
+  taken: readonly Box[] = [],
+): (Box | undefined)[] {
   const marks = anchors.map(({ x, y }) => ({ x: x - MARK, y: y - MARK, width: 2 * MARK, height: 2 * MARK }));
-  const placed: Box[] = [];
+  const placed: Box[] = [...taken];
   return anchors.map((anchor) => {
     const free = places(anchor).filter(
       (box) => contains(inside, box) && ![...marks, ...placed].some((other) => overlap(box, other)),

@@ -71,15 +71,17 @@ export interface SweepRecord {
   results: { readonly choose: Results; readonly confirm: Results | null } | null;
 }
 
-/** Makes the folder, or checks that the one there is of the same sweep; returns remarks. */
-export function prepareSweep(dir: string, sweep: Sweep): string[] {
-  const path = join(dir, GRID);
-  const notes: string[] = [];
-  if (fs.existsSync(dir) && !fs.existsSync(path) && fs.readdirSync(dir).length > 0)
+/** Throws if the folder is of something else or of another sweep; returns remarks. */
+export function checkSweepDir(dir: string, sweep: Sweep): string[] {
+  if (fs.existsSync(join(dir, GRID))) return compareWithStored(dir, sweep);
+  if (fs.existsSync(dir) && (!fs.statSync(dir).isDirectory() || fs.readdirSync(dir).length > 0))
     throw new UsageError(`${dir} is there already and is no sweep; choose another name with --name.`);
-  if (fs.existsSync(path)) notes.push(...compareWithStored(dir, sweep));
-  writeFileAtomic(path, toJson(sweep.definition), "the sweep's definition");
-  return notes;
+  return [];
+}
+
+/** What members' processes read. */
+export function writeGrid(dir: string, sweep: Sweep): void {
+  writeFileAtomic(join(dir, GRID), toJson(sweep.definition), "the sweep's definition");
 }
 
 /** As it was last run. */
