@@ -16,7 +16,7 @@ type Files = ReadonlyMap<string, string>;
 /** Room -> the rooms it may import from, besides itself. docs/architecture.md draws the same. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  seam: ["core"], // sparse/{site,rule,pattern,statistics}: all that kernels know of sparsity
+  seam: ["core"], // all that kernels know of sparsity: see SEAM
   sparse: ["core", "seam"],
   kernels: ["core", "seam"],
   tasks: ["core"],
@@ -31,7 +31,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   "node.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "index.ts"],
 };
-const SEAM = /^src\/sparse\/(site|rule|pattern|statistics)\.ts$/;
+const SEAM = /^src\/sparse\/(site|rule|apply|choose|pattern|statistics)\.ts$/;
 /** From runs/ upwards Node may be used; all else also runs in a page. */
 const NODE_ROOMS = ["runs", "plots", "server", "cli", "node.ts"];
 const LONGEST_FILE = 450; // lines

@@ -332,26 +332,39 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       statistics: ReturnType<typeof planStatistics>;
     }
 
+    /** Every kind, and every variant of it. */
+    const made = (kind: DropRule["kind"], settings: Partial<DropRule>, tau = 0, share = 0): (() => DropRule) => {
+      return () => {
+        const it = Object.assign(rule(kind, tau, 4), { key: 12345 }, settings);
+        it.share.fill(share);
+        return it;
+      };
+    };
+    const perGroup = (kind: DropRule["kind"]) => () => {
+      const it = made(kind, {})();
+      it.tau.set([0.1, 0.25, 0, 0.9]);
+      it.share.set([0.1, 0.25, 0, 0.9]);
+      return it;
+    };
     const rules: Record<string, () => DropRule> = {
-      keep: () => rule("keep", 0, 4),
-      threshold: () => {
-        const made = rule("threshold", 0, 4);
-        made.tau.set([0.1, 0.25, 0, 0.9]);
-        return made;
-      },
-      stochastic: () => {
-        const made = rule("stochastic", 0, 4);
-        made.tau.set([0.1, 0.25, 0, 0.9]);
-        made.key = 12345;
-        return made;
-      },
-      custom: () => {
-        const made = rule("custom", 0, 4);
-        made.apply = (g, row, rows, cols) => {
+      keep: made("keep", {}),
+      threshold: perGroup("threshold"),
+      stochastic: perGroup("stochastic"),
+      random: perGroup("random"),
+      topk: perGroup("topk"),
+      "topk, pooled": made("topk", { pooled: true }, 0, 0.2),
+      "topk, unified": made("topk", { unified: true }, 0, 0.2),
+      columns: perGroup("columns"),
+      "columns, pooled": made("columns", { pooled: true }, 0, 0.3),
+      "columns, unbiased": made("columns", { unbiased: true }, 0, 0.3),
+      rows: made("rows", {}, 0, 0.3),
+      "rows, unbiased": made("rows", { unbiased: true }, 0, 0.3),
+      block: made("block", { size: 4 }, 0.6),
+      custom: made("custom", {
+        apply: (g, row, rows, cols) => {
           for (let i = row * cols; i < (row + rows) * cols; i++) if (i % 3 === 0) g[i] = 0;
-        };
-        return made;
-      },
+        },
+      }),
     };
 
     test.each(Object.keys(rules).flatMap((kind) => sizes.map((width) => [kind, width] as const)))(
@@ -408,14 +421,16 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       expect(part.statistics.sums.data).toEqual(whole.statistics.sums.data);
     });
 
-    test.each(["keep", "threshold", "stochastic"] as const)("NaN and infinities pass rule %s", (kind) => {
+    test.each(Object.keys(rules).filter((name) => name !== "custom"))("NaN and infinities pass rule %s", (name) => {
       const p = build(engine, "f32", planSite(2, 9));
       const data = p.pattern.dense.data;
       data.fill(0.5);
+      const it = (rules[name] as () => DropRule)();
+      it.tau.fill(1e30);
       const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
       for (const [i, at] of [2, 17, 35, 36, 53, 71].entries()) data[at] = odd[i % 3]!;
       const before = data.slice();
-      p.kernels.compress(p.pattern, 0, 2, rule(kind, 1e30, 4), p.statistics);
+      p.kernels.compress(p.pattern, 0, 2, it, p.statistics);
       for (let i = 0; i < data.length; i++) if (!Number.isFinite(before[i]!)) expect(data[i]).toBe(before[i]);
       for (const at of [2, 17, 35]) expect(p.pattern.bitmap.data[at >> 5]! & (1 << (at & 31))).not.toBe(0);
     });

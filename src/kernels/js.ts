@@ -5,13 +5,14 @@
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { counterHash } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
+import { applyRule } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import {
+  binOf,
   HISTOGRAM_BINS,
   HISTOGRAM_ROW_STRIDE,
-  HISTOGRAM_SHIFT,
   KEPT,
   KEPT_SQUARES,
   NATURAL_ZEROS,
@@ -27,9 +28,6 @@ export const jsEngine: Engine = {
   isa: "scalar",
   attach: (arena) => new JsKernels(arena),
 };
-
-const floatOfBits = new Float32Array(1);
-const bitsOfFloat = new Uint32Array(floatOfBits.buffer);
 
 class JsKernels implements Kernels {
   readonly engine = jsEngine;
@@ -126,49 +124,9 @@ class JsKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { firstRow } = pattern;
-    const { cols, groups } = pattern.site;
-    const width = cols / groups.length;
-    const g = pattern.dense.data;
-    const single = g instanceof Float32Array;
-    const bitmap = pattern.bitmap.data;
-    const sums = statistics.sums.data;
-    const histogram = statistics.histogram.data;
-    const before = rule.kind === "custom" ? g.slice(row * cols, (row + rows) * cols) : undefined;
-    if (rule.kind === "custom") rule.apply?.(g, row, rows, cols);
-    for (let r = row; r < row + rows; r++) {
-      bitmap.fill(0, r * pattern.wordsPerRow, (r + 1) * pattern.wordsPerRow);
-      let rowCount = 0;
-      for (let group = 0; group < groups.length; group++) {
-        const tau = single ? Math.fround(rule.tau[group]!) : rule.tau[group]!;
-        for (let c = group * width; c < (group + 1) * width; c++) {
-          const at = r * cols + c;
-          const value = before ? before[at - row * cols]! : g[at]!;
-          const size = Math.abs(value);
-          if (value === 0) sums[group * SUM_COLUMNS + NATURAL_ZEROS]!++;
-          sums[group * SUM_COLUMNS + SQUARES]! += value * value;
-          if ((r + firstRow) % HISTOGRAM_ROW_STRIDE === 0) {
-            floatOfBits[0] = size;
-            histogram[group * HISTOGRAM_BINS + (bitsOfFloat[0]! >>> HISTOGRAM_SHIFT)]!++;
-          }
-          if (rule.kind === "threshold") {
-            if (size <= tau) g[at] = 0;
-          } else if (rule.kind === "stochastic" && size < tau) {
-            const keep = size > 0 && counterHash(rule.key, at + firstRow * cols) < (size / tau) * 2 ** 32;
-            g[at] = keep ? Math.sign(value) * tau : 0;
-          }
-          const left = g[at]!;
-          if (left !== 0) {
-            rowCount++;
-            bitmap[r * pattern.wordsPerRow + (c >> 5)]! |= 1 << (c & 31);
-            sums[group * SUM_COLUMNS + KEPT]!++;
-            sums[group * SUM_COLUMNS + KEPT_SQUARES]! += left * left;
-          }
-        }
-        sums[group * SUM_COLUMNS + TOTAL]! += width;
-      }
-      pattern.rowCounts.data[r] = rowCount;
-    }
+    countBefore(pattern, row, rows, statistics);
+    applyRule(rule, pattern, row, rows);
+    indexAfter(pattern, row, rows, statistics);
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
@@ -334,4 +292,47 @@ function firstOf(x: Tensor, rows: RowSet | undefined, piece: number): number {
 
 function lengthOf(x: Tensor, rows: RowSet | undefined): number {
   return rows && !rows.all ? x.rowLength : x.length;
+}
+
+/** What rows [row, row + rows) are before the rule: zeros, squares, and the histogram of every eighth row. */
+function countBefore({ site, dense, firstRow }: Pattern, row: number, rows: number, statistics: SiteStatistics): void {
+  const { cols, groups } = site;
+  const width = cols / groups.length;
+  const g = dense.data;
+  const sums = statistics.sums.data;
+  const histogram = statistics.histogram.data;
+  for (let r = row; r < row + rows; r++) {
+    for (let c = 0; c < cols; c++) {
+      const group = Math.floor(c / width);
+      const value = g[r * cols + c]!;
+      if (value === 0) sums[group * SUM_COLUMNS + NATURAL_ZEROS]!++;
+      sums[group * SUM_COLUMNS + SQUARES]! += value * value;
+      if ((firstRow + r) % HISTOGRAM_ROW_STRIDE === 0) histogram[group * HISTOGRAM_BINS + binOf(value)]!++;
+    }
+    for (let group = 0; group < groups.length; group++) sums[group * SUM_COLUMNS + TOTAL]! += width;
+  }
+}
+
+/** Where rows [row, row + rows) are not zero after the rule: bitmap, counts and squares. */
+function indexAfter(pattern: Pattern, row: number, rows: number, statistics: SiteStatistics): void {
+  const { site, wordsPerRow } = pattern;
+  const { cols, groups } = site;
+  const width = cols / groups.length;
+  const g = pattern.dense.data;
+  const bitmap = pattern.bitmap.data;
+  const sums = statistics.sums.data;
+  for (let r = row; r < row + rows; r++) {
+    bitmap.fill(0, r * wordsPerRow, (r + 1) * wordsPerRow);
+    let rowCount = 0;
+    for (let c = 0; c < cols; c++) {
+      const left = g[r * cols + c]!;
+      if (left === 0) continue;
+      const at = Math.floor(c / width) * SUM_COLUMNS;
+      rowCount++;
+      bitmap[r * wordsPerRow + (c >> 5)]! |= 1 << (c & 31);
+      sums[at + KEPT]!++;
+      sums[at + KEPT_SQUARES]! += left * left;
+    }
+    pattern.rowCounts.data[r] = rowCount;
+  }
 }

@@ -5,8 +5,9 @@
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
+import { applyRule } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
-import type { DropRule } from "../sparse/rule.ts";
+import { type DropRule, isSweep } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
@@ -249,16 +250,16 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { dense, site, listed } = pattern as NativePattern;
+    const { listed } = pattern as NativePattern;
     const { kind } = rule;
     setTau(pattern as NativePattern, rule);
     const lists = kind === "keep" ? 0 : LISTS;
-    if (kind === "custom") {
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
-      rule.apply?.(dense.data, row, rows, site.cols);
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
-    } else {
+    if (isSweep(rule)) {
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
+    } else {
+      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
+      applyRule(rule, pattern, row, rows);
+      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
     }
     listed.fill(lists ? 1 : 0, row, row + rows);
   }

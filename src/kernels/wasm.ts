@@ -5,8 +5,9 @@
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
+import { applyRule } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
-import type { DropRule } from "../sparse/rule.ts";
+import { type DropRule, isSweep, type RuleKind } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
@@ -27,7 +28,7 @@ const TILE = 256; // rows and columns of a tile
 const COLUMN_FLOATS = TILE * 2 + 16; // room for one column's list
 const G_PANEL_FLOATS = TILE * PANEL;
 const TILE_FLOATS = 32;
-const SWEEP = { keep: 0, threshold: 1, stochastic: 2, custom: 0 } as const;
+const SWEEP: Partial<Record<RuleKind, number>> = { threshold: 1, stochastic: 2 }; // others: 0
 
 /**
  * Compiles the module once and returns the engine. Throws where there is no SIMD or shared memory, and
@@ -245,7 +246,7 @@ class WasmKernels extends AddressKernels implements Kernels {
         cols,
         groups.length,
         firstRow + row,
-        SWEEP[kind],
+        SWEEP[kind] ?? 0,
         tau.ptr,
         key,
         statistics.sums.ptr,
@@ -253,12 +254,12 @@ class WasmKernels extends AddressKernels implements Kernels {
         before,
         after,
       );
-    if (kind === "custom") {
-      sweep(true, false);
-      rule.apply?.(dense.data, row, rows, cols);
-      sweep(false, true);
-    } else {
+    if (isSweep(rule)) {
       sweep(true, true);
+    } else {
+      sweep(true, false);
+      applyRule(rule, pattern, row, rows);
+      sweep(false, true);
     }
     const lists = kind !== "keep";
     listed.fill(lists ? 1 : 0, row, row + rows);

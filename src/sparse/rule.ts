@@ -4,23 +4,71 @@
  * keep        nothing is dropped; products run dense
  * threshold   drop where abs(g) <= tau of its group
  * stochastic  where 0 < abs(g) < tau: sign(g) tau with probability abs(g)/tau, else dropped (unbiased)
+ * random      keep with probability share, scaled by 1/share (unbiased)
+ * topk        of each row keep the share of largest magnitude;
+ *             unified: the same columns for all rows, those with the largest sum of magnitudes
+ * columns     keep the share of columns of largest norm
+ * rows        keep the share of rows of largest norm, always over all groups
+ * block       `size` adjacent columns of one group in one row: drop where their root mean square <= tau
  * custom      `apply` zeroes what it drops in the rows it is given (slow, and correct on every engine)
  *
- * The test is `abs(g) <= tau`, so NaN and infinities survive every rule and reach the guard.
+ * Rows and columns are compared within one call of `compress`: the B rows of one time step, or a chunk of
+ * the head. A share is of each group's columns, or, `pooled`, of all columns together; it is rounded to a
+ * whole number of lines, at least one. `unbiased` columns and rows: each is kept with a probability p
+ * proportional to its norm, at most 1, so that the expected share is kept, and scaled by 1/p.
+ *
+ * The test is `abs(g) <= tau`, so NaN and infinities survive every rule and reach the guard: a row or column
+ * with one of them is kept as it is, beside the share.
  * tau is in units of dLoss/d(pre-activation), the loss averaged over counted positions, before clipping.
+ *
+ * apply.ts executes all kinds and is their definition; engines have faster sweeps for some.
  */
-export type RuleKind = "keep" | "threshold" | "stochastic" | "custom";
+export type RuleKind =
+  | "keep"
+  | "threshold"
+  | "stochastic"
+  | "random"
+  | "topk"
+  | "columns"
+  | "rows"
+  | "block"
+  | "custom";
 
 /** One mutable rule per site, filled in place before each backward pass. */
 export interface DropRule {
   kind: RuleKind;
-  /** Per group. Kernels compare in the precision of the gradients (float32: tau is rounded to it). */
+  /** threshold, stochastic, block: per group. Kernels compare in the precision of the gradients (float32: tau is rounded to it). */
   readonly tau: Float64Array;
-  /** Seeds `counterHash(key, row*cols + col)` for stochastic rules. */
+  /** random, topk, columns: what is kept, per group; rows and `pooled`: share[0]. */
+  readonly share: Float64Array;
+  /** Seeds the draws of stochastic, random and unbiased rules: `counterHash(key, row*cols + col)`. */
   key: number;
+  /** columns, rows. */
+  unbiased: boolean;
+  /** topk. */
+  unified: boolean;
+  /** topk, columns: choose among all groups together. */
+  pooled: boolean;
+  /** block: columns of a block; a group's last block is what remains. */
+  size: number;
   apply: ((g: Float32Array | Float64Array, row: number, rows: number, cols: number) => void) | undefined;
 }
 
 export function dropRule(groups: number): DropRule {
-  return { kind: "keep", tau: new Float64Array(groups), key: 0, apply: undefined };
+  return {
+    kind: "keep",
+    tau: new Float64Array(groups),
+    share: new Float64Array(groups),
+    key: 0,
+    unbiased: false,
+    unified: false,
+    pooled: false,
+    size: 1,
+    apply: undefined,
+  };
+}
+
+/** Whether an engine's own sweep executes the rule; the others go through apply.ts. */
+export function isSweep({ kind }: DropRule): boolean {
+  return kind === "keep" || kind === "threshold" || kind === "stochastic";
 }

@@ -44,6 +44,12 @@ export function clearStatistics(statistics: SiteStatistics): void {
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
 
+/** The histogram bin of a value. */
+export function binOf(value: number): number {
+  float[0] = Math.abs(value);
+  return (bits[0] as number) >>> HISTOGRAM_SHIFT;
+}
+
 /** Lower edge of a histogram bin, as a number. */
 export function binEdge(bin: number): number {
   bits[0] = bin << HISTOGRAM_SHIFT;
