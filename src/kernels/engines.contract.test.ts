@@ -15,6 +15,7 @@ import { countRows } from "../sparse/pattern.ts";
 import { type DropRule, dropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import {
+  binOf,
   HISTOGRAM_BINS,
   KEPT,
   KEPT_SQUARES,
@@ -405,13 +406,13 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       const cols = 4 * width;
       part.pattern.dense.data.set(whole.pattern.dense.data.subarray(first * cols, (first + room) * cols));
       part.pattern.firstRow = first;
-      const made = (rules[kind] as () => DropRule)();
+      const it = (rules[kind] as () => DropRule)();
       // A custom rule sees the buffer alone.
-      if (kind === "custom") made.apply = (g, row, rows) => g.fill(0, row * cols + 3, (row + rows) * cols - 1);
-      whole.kernels.compress(whole.pattern, first + 4, 6, made, whole.statistics);
-      whole.kernels.compress(whole.pattern, first, 4, made, whole.statistics);
-      part.kernels.compress(part.pattern, 4, 6, made, part.statistics);
-      part.kernels.compress(part.pattern, 0, 4, made, part.statistics);
+      if (kind === "custom") it.apply = (g, row, rows) => g.fill(0, row * cols + 3, (row + rows) * cols - 1);
+      whole.kernels.compress(whole.pattern, first + 4, 6, it, whole.statistics);
+      whole.kernels.compress(whole.pattern, first, 4, it, whole.statistics);
+      part.kernels.compress(part.pattern, 4, 6, it, part.statistics);
+      part.kernels.compress(part.pattern, 0, 4, it, part.statistics);
       const rowsOf = (tensor: { data: RealArray | Int32Array | Uint32Array; rowLength: number }) =>
         tensor.data.slice(first * tensor.rowLength, (first + room) * tensor.rowLength);
       expectClose(part.pattern.dense.data, rowsOf(whole.pattern.dense) as RealArray, 0);
@@ -419,6 +420,70 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       expect(part.pattern.rowCounts.data).toEqual(rowsOf(whole.pattern.rowCounts));
       expect(part.statistics.histogram.data).toEqual(whole.statistics.histogram.data);
       expect(part.statistics.sums.data).toEqual(whole.statistics.sums.data);
+    });
+
+    test.each(["threshold", "stochastic", "topk", "rows", "block"])(
+      "what rule %s dropped is added the next time",
+      (kind) => {
+        const [first, rows, width] = [11, 6, 9];
+        const cols = 4 * width;
+        const plan: Plan<Planned & { rule: DropRule }> = (arena, kernels) => {
+          const planned = planSite(20, width, rows)(arena, kernels);
+          const residue = arena.tensor("residue", [20, cols], "states");
+          return { ...planned, rule: Object.assign((rules[kind] as () => DropRule)(), { residue, decay: 0.5 }) };
+        };
+        const [tested, reference] = [build(engine, "f32", plan), build(jsEngine, "f32", plan)];
+        let dropped = new Float32Array(rows * cols);
+        for (let pass = 0; pass < 3; pass++) {
+          for (const { kernels, pattern, statistics, rule: it } of [tested, reference]) {
+            pattern.firstRow = first;
+            fill(pattern.dense.data, 30 + pass);
+            kernels.compress(pattern, 2, 4, it, statistics);
+            kernels.compress(pattern, 0, 2, it, statistics);
+          }
+          expect(tested.pattern.dense.data).toEqual(reference.pattern.dense.data);
+          expect(tested.pattern.bitmap.data).toEqual(reference.pattern.bitmap.data);
+          const residue = tested.rule.residue!.data;
+          expect(residue).toEqual(reference.rule.residue!.data);
+          expect(residue.filter((x: number) => x !== 0).length).toBeGreaterThan(10);
+          expect(residue.subarray(0, first * cols).every((x: number) => x === 0)).toBe(true);
+          expect(residue.subarray((first + rows) * cols).every((x: number) => x === 0)).toBe(true);
+
+          const [before, after] = [new Float32Array(rows * cols), tested.pattern.dense.data];
+          fill(before, 30 + pass);
+          const sums = before.map((x, i) => x + 0.5 * dropped[i]!);
+          dropped = sums.map((x, i) => (after[i] === 0 ? x : 0));
+          expect(residue.subarray(first * cols, (first + rows) * cols)).toEqual(dropped);
+          if (kind === "topk") expect(after).toEqual(sums.map((x, i) => (after[i] === 0 ? 0 : x)));
+        }
+        const seen = tested.pattern.dense.data.slice();
+        tested.rule.kind = "keep"; // leaves the residue alone
+        tested.kernels.compress(tested.pattern, 0, rows, tested.rule, tested.statistics);
+        expect(tested.pattern.dense.data).toEqual(seen);
+        expect(tested.rule.residue!.data.subarray(first * cols, (first + rows) * cols)).toEqual(dropped);
+      },
+    );
+
+    test("rule block counts the root mean squares of its blocks, on sampled rows", () => {
+      const plan: Plan<Planned & { blocks: ReturnType<Arena["ints"]> }> = (arena, kernels) => ({
+        ...planSite(20, 10)(arena, kernels),
+        blocks: arena.ints("blocks", [4, HISTOGRAM_BINS], "statistics"),
+      });
+      const p = build(engine, "f32", plan);
+      fill(p.pattern.dense.data, 8);
+      const it = Object.assign(rule("block", 1e30, 4), { size: 4, blocks: p.blocks });
+      const blocks = [0, 1, 2, 3].flatMap(
+        (group) =>
+        [0, 4, 8].map((c) => [...p.pattern.dense.data.subarray(8 * 40 + group * 10 + c, 8 * 40 + group * 10 + Math.min(c + 4, 10))]), // biome-ignore format: one block, one line
+      );
+      p.kernels.compress(p.pattern, 6, 5, it, p.statistics); // of 6..10 only row 8
+      const expected = new Int32Array(4 * HISTOGRAM_BINS);
+      for (const [i, block] of blocks.entries()) {
+        const norm = Math.sqrt(block.reduce((sum, x) => sum + x * x, 0) / block.length);
+        expected[Math.floor(i / 3) * HISTOGRAM_BINS + binOf(norm)]!++;
+      }
+      expect(p.blocks.data).toEqual(expected);
+      expect(p.pattern.dense.data.subarray(6 * 40, 11 * 40).every((x: number) => x === 0)).toBe(true);
     });
 
     test.each(Object.keys(rules).filter((name) => name !== "custom"))("NaN and infinities pass rule %s", (name) => {

@@ -5,7 +5,7 @@
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { counterHash } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
-import { applyRule } from "../sparse/apply.ts";
+import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -124,9 +124,11 @@ class JsKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
+    recallDropped(rule, pattern, row, rows);
     countBefore(pattern, row, rows, statistics);
     applyRule(rule, pattern, row, rows);
     indexAfter(pattern, row, rows, statistics);
+    rememberDropped(rule, pattern, row, rows);
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {

@@ -5,7 +5,7 @@
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
-import { applyRule } from "../sparse/apply.ts";
+import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -254,6 +254,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     const { kind } = rule;
     setTau(pattern as NativePattern, rule);
     const lists = kind === "keep" ? 0 : LISTS;
+    recallDropped(rule, pattern, row, rows);
     if (isSweep(rule)) {
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
     } else {
@@ -261,6 +262,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       applyRule(rule, pattern, row, rows);
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
     }
+    rememberDropped(rule, pattern, row, rows);
     listed.fill(lists ? 1 : 0, row, row + rows);
   }
 

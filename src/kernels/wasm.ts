@@ -5,7 +5,7 @@
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
-import { applyRule } from "../sparse/apply.ts";
+import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep, type RuleKind } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
@@ -254,6 +254,7 @@ class WasmKernels extends AddressKernels implements Kernels {
         before,
         after,
       );
+    recallDropped(rule, pattern, row, rows);
     if (isSweep(rule)) {
       sweep(true, true);
     } else {
@@ -262,6 +263,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       sweep(false, true);
     }
     const lists = kind !== "keep";
+    rememberDropped(rule, pattern, row, rows);
     listed.fill(lists ? 1 : 0, row, row + rows);
     this.#call.compressIndex(
       g,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
-import { loadConfig, parseConfig } from "./config.ts";
+import { loadConfig, parseConfig, policyText } from "./config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -110,6 +110,15 @@ describe("sources", () => {
     expect(config.policy).toBe("density:0.1");
   });
 
+  test("policies of single sites, from the file and beside it, in canonical form", () => {
+    const yaml = file("d.yaml", "policies:\n  lstm.l0: density:.1\n  lstm.l1: dense\n");
+    const config = loadConfig({ file: yaml, overrides: ["policies.lstm.l1=topk:unified", "policy=every(2)+energy"] });
+    expect(config.policies).toEqual({ "lstm.l0": "density:0.1", "lstm.l1": "topk:0.1,unified" });
+    expect(policyText(config)).toBe("every(2)+energy:0.99 (lstm.l0 density:0.1, lstm.l1 topk:0.1,unified)");
+    expect(policyText(loadConfig())).toBe("energy:0.99");
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
   test("of maxSteps and maxEpochs the later source's counts; both in one are refused", () => {
     const yaml = file("c.yaml", "train: { maxEpochs: 3 }\n");
     expect(loadConfig({ file: yaml }).train).toMatchObject({ maxEpochs: 3 });
@@ -176,7 +185,7 @@ describe("errors", () => {
       /^unknown key "train\.learningrate", did you mean "train\.learningRate"\? The keys of train are: train\.batchSize, /,
     );
     expect(messageOf("learningRate=1")).toContain(
-      'did you mean "train.learningRate"? The keys are: task, model, train, policy, headPolicy, engine, threads, seed.',
+      'did you mean "train.learningRate"? The keys are: task, model, train, policy, policies, headPolicy, engine, threads, seed.',
     );
     expect(messageOf("polcy=dense")).toContain('did you mean "policy"?');
     expect(messageOf("train.hiddenSize=3")).toContain('did you mean "model.hiddenSize"?');
@@ -188,6 +197,17 @@ describe("errors", () => {
 
   test("an unknown policy lists the choices", () => {
     expect(messageOf("policy=enrgy:0.9")).toContain('did you mean "energy"?');
+    expect(messageOf("policies.lstm.l0=enrgy:0.9")).toContain('did you mean "energy"?');
+  });
+
+  test("policies of single sites: by name of the site, a policy each", () => {
+    expect(messageOf("policies=dense")).toBe(
+      'policies: got "dense", expected policies by site, such as { lstm.l0: dense }.',
+    );
+    expect(messageOf("policies.lstm.l0=3")).toBe('policies.lstm.l0: got 3, expected a policy such as "energy:0.99".');
+    expect(messageOf("policies.head=dense")).toBe(
+      "policies.head: the output layer's policy is headPolicy; write headPolicy=dense.",
+    );
   });
 
   test("a missing or broken configuration file", () => {

@@ -107,6 +107,12 @@ export const runConfigSchema = z.strictObject({
   model: model.prefault({}),
   train: train.prefault({}),
   policy: z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }).default(DEFAULT_POLICY),
+  /** In its place at some sites: { "lstm.l0": "dense" }. */
+  policies: z
+    .record(z.string(), z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }), {
+      error: "policies by site, such as { lstm.l0: dense }",
+    })
+    .optional(),
   /** For the gradient of the logits. */
   headPolicy: z.string({ error: 'a policy such as "dense"' }).default("dense"),
   engine: z.string({ error: "the name of an engine, or auto" }).default("auto"),
@@ -142,6 +148,10 @@ export function parseConfig(tree: unknown): RunConfig {
   finishTrain(config);
   config.policy = parsePolicy(config.policy).name;
   config.headPolicy = parsePolicy(config.headPolicy).name;
+  const { policies = {} } = config;
+  if (Object.hasOwn(policies, "head"))
+    throw new UsageError(`policies.head: the output layer's policy is headPolicy; write headPolicy=${policies.head}.`);
+  for (const [site, policy] of Object.entries(policies)) policies[site] = parsePolicy(policy).name;
   return config;
 }
 
@@ -177,6 +187,12 @@ function finishTrain({ train }: RunConfig): void {
   train.decayFactor ??= 0.5;
 }
 
+/** What is dropped, in one line: "energy:0.99", or "energy:0.99 (lstm.l0 dense)". */
+export function policyText({ policy, policies = {} }: RunConfig): string {
+  const others = Object.entries(policies).map(([site, own]) => `${site} ${own}`);
+  return others.length ? `${policy} (${others.sort().join(", ")})` : policy;
+}
+
 export function isConfigFile(file: string): boolean {
   return /\.(ya?ml|json)$/i.test(file);
 }
@@ -206,7 +222,8 @@ export function setOverride(tree: Tree, override: string): void {
   const [, key, text] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
   if (key === undefined || text === undefined)
     throw new UsageError(`"${override}" is no setting; write key=value, for example train.maxSteps=100.`);
-  const path = key.trim().split(".");
+  const site = /^policies\.(.+)$/.exec(key.trim())?.[1]; // names of sites have dots
+  const path = site ? ["policies", site] : key.trim().split(".");
   let at = tree;
   for (const part of path.slice(0, -1)) {
     if (!isTree(at[part])) at[part] = emptyTree();

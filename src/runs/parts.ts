@@ -45,6 +45,9 @@ export function makeTraining(config: RunConfig, task: Task, engine: Engine, maxS
   const trainer = new Trainer(model, {
     ...optimizer,
     policy: parsePolicy(config.policy),
+    policies: Object.fromEntries(
+      Object.entries(config.policies ?? {}).map(([site, text]) => [site, parsePolicy(text)]),
+    ),
     headPolicy: config.headPolicy === "dense" ? undefined : parsePolicy(config.headPolicy),
     seed: config.seed,
     maxSteps,

@@ -48,6 +48,11 @@ const settings: [name: string, overrides: string[]][] = [
   ["energy, Adam, dropout, embedding", ["policy=energy:0.99", "model.dropout=0.2", "model.embedding=5"]],
   ["stochastic, AdamW, warm-up", ["policy=stochastic:0.5", "train.optimizer=adamw", "train.warmupSteps=7"]],
   ["density, Adam, recomputed by segments", ["policy=density:0.3", "model.recompute=4"]],
+  ["memory, recomputed by segments", ["policy=memory:0.2,decay=0.9", "model.recompute=4"]],
+  [
+    "a policy of its own for each layer, with combinators and draws",
+    ["policies.lstm.l0=warmup(3)+block:0.3,size=4", "policies.lstm.l1=every(7)+columns:0.5,unbiased"],
+  ],
   [
     "density, SGD with momentum",
     ["policy=density:0.2", "train.optimizer=sgd", "train.momentum=0.9", "train.learningRate=0.1"],

@@ -16,7 +16,7 @@ import { z } from "zod";
 import { UsageError } from "../core/check.ts";
 import type { Sparsity } from "../sparse/observation.ts";
 import type { EndEvent, StepEvent, TrainEvent, ValidationEvent } from "../train/events.ts";
-import { parseConfig, type RunConfig } from "./config.ts";
+import { parseConfig, policyText, type RunConfig } from "./config.ts";
 import { isLocked } from "./lock.ts";
 
 export const CONFIG = "config.json";
@@ -61,6 +61,7 @@ export interface RunSummary {
   readonly task: string;
   /** Name of the text, for tasks on text. */
   readonly text: string | null;
+  /** With those of single sites: "energy:0.99 (lstm.l0 dense)". */
   readonly policy: string;
   readonly headPolicy: string;
   readonly engine: string;
@@ -229,7 +230,7 @@ export function summarize(
     created: info.created,
     task: config.task.name,
     text: info.text?.name ?? null,
-    policy: config.policy,
+    policy: policyText(config),
     headPolicy: config.headPolicy,
     engine: info.engine,
     isa: info.isa,

@@ -1,7 +1,7 @@
 /** One suite for every policy of the table: a new policy inherits it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Arena } from "../core/arena.ts";
+import { Arena, type RealArray } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
 import { jsEngine } from "../kernels/js.ts";
 import { SparsityTally } from "./observation.ts";
@@ -11,42 +11,88 @@ import { clearStatistics, planStatistics } from "./statistics.ts";
 
 const SITE = { name: "lstm.l0", groups: ["i", "f", "g", "o"], rows: 160, cols: 64 };
 
+interface Saved {
+  numbers: number[];
+  tensors: RealArray[];
+  random: number[];
+  step: number;
+}
+
 /** A site under a policy, fed with log-normal gradients of a different scale per group. */
-function bench(text: string, { scale = 1e-4, seed = 1 } = {}) {
+function bench(text: string, { scale = 1e-4, seed = 1, maxSteps = 100 } = {}) {
   const arena = new Arena("f32");
   const kernels = jsEngine.attach(arena);
   const dense = arena.tensor("g", [SITE.rows, SITE.cols], "gateGradients");
   const pattern = kernels.planPattern(SITE, dense);
   const statistics = planStatistics(arena, SITE);
+  const policy = parsePolicy(text).start({ site: SITE, seed: 7, maxSteps, arena });
   arena.allocate();
   const rule = dropRule(SITE.groups.length);
-  const policy = parsePolicy(text).start(SITE, 7);
   const random = new RandomStream(seed, "gradients");
   const tally = new SparsityTally([SITE]);
-  let step = 0;
-  const pass = () => {
-    for (let i = 0; i < dense.length; i++) {
-      const group = Math.floor((i % SITE.cols) / 16);
-      dense.data[i] =
-        random.uniform() < 0.25
-          ? 0
-          : scale * 10 ** group * Math.exp(2 * random.normal()) * (random.uniform() < 0.5 ? -1 : 1);
-    }
-    clearStatistics(statistics);
-    policy.plan(step++, rule);
-    const before = dense.data.slice();
-    kernels.compress(pattern, 0, SITE.rows, rule, statistics);
-    policy.learn(statistics);
-    tally.clear();
-    tally.add(0, statistics);
-    return { before, after: dense.data.slice(), seen: tally.sites()[0]! };
+  const run = {
+    kernels,
+    policy,
+    rule,
+    pattern,
+    statistics,
+    step: 0,
+    fill() {
+      for (let i = 0; i < dense.length; i++) {
+        const group = Math.floor((i % SITE.cols) / 16);
+        dense.data[i] =
+          random.uniform() < 0.25
+            ? 0
+            : scale * 10 ** group * Math.exp(2 * random.normal()) * (random.uniform() < 0.5 ? -1 : 1);
+      }
+    },
+    /** One backward pass, a time step of eight rows at a time. */
+    pass() {
+      run.fill();
+      const before = dense.data.slice();
+      clearStatistics(statistics);
+      policy.plan(run.step++, rule);
+      for (let row = SITE.rows - 8; row >= 0; row -= 8) kernels.compress(pattern, row, 8, rule, statistics);
+      policy.learn(statistics);
+      tally.clear();
+      tally.add(0, statistics);
+      return { before, after: dense.data.slice(), seen: tally.sites()[0]! };
+    },
+    plan: () => policy.plan(run.step, rule),
+    save: (): Saved => ({
+      numbers: JSON.parse(JSON.stringify(policy.save())) as number[],
+      tensors: (policy.tensors ?? []).map(({ data }) => data.slice()),
+      random: random.save(),
+      step: run.step,
+    }),
+    load(state: Saved) {
+      policy.load(state.numbers);
+      for (const [index, { data }] of (policy.tensors ?? []).entries()) data.set(state.tensors[index]!);
+      random.load(state.random);
+      run.step = state.step;
+    },
   };
-  return { pass, policy, rule, dense, statistics, random, plan: () => policy.plan(step, rule) };
+  return run;
 }
 
-const EXAMPLES = Object.entries(policies).map(([name, { argument }]) =>
-  argument ? `${name}:${argument.default ?? argument.atMost}` : name,
-);
+/** Every policy as it stands in the table, and with its options and combinators. */
+const EXAMPLES = [
+  ...Object.entries(policies).map(([name, { argument }]) =>
+    argument ? `${name}:${argument.default ?? argument.atMost}` : name,
+  ),
+  "threshold:1e-5,o=1e-4",
+  "relative:0.2,pooled",
+  "density:0.2,pooled,paths=dW",
+  "energy:0.9,i=0.5,o=0.999,bias=dense",
+  "topk:0.2,unified,pooled",
+  "block:0.2,size=5,pooled,paths=dh",
+  "columns:0.3,unbiased,pooled",
+  "rows:0.3,unbiased",
+  "stochastic:0.9,o=0.99",
+  "memory:0.1,decay=0.5",
+  "warmup(2)+every(5)+cooldown(0.1)+energy:0.9",
+  "ramp(0.9,0.1,8)+density",
+];
 
 describe.each(EXAMPLES)("policy %s", (text) => {
   test("its name is canonical and parses to itself", () => {
@@ -54,15 +100,16 @@ describe.each(EXAMPLES)("policy %s", (text) => {
     expect(parsePolicy(name).name).toBe(name);
   });
 
-  test("saved and loaded in the middle, it plans the same rules", () => {
-    const original = bench(text);
-    for (let i = 0; i < 3; i++) original.pass();
-    const copy = parsePolicy(text).start(SITE, 7);
-    copy.load(JSON.parse(JSON.stringify(original.policy.save())));
-    const [a, b] = [dropRule(4), dropRule(4)];
-    original.policy.plan(3, a);
-    copy.plan(3, b);
-    expect(b).toEqual(a);
+  test("saved and loaded in the middle, it goes on bit for bit", () => {
+    const original = bench(text, { maxSteps: 9 });
+    for (let i = 0; i < 4; i++) original.pass();
+    const copy = bench(text, { maxSteps: 9, seed: 99 });
+    copy.load(original.save());
+    for (let i = 0; i < 5; i++) {
+      expect(copy.pass().after).toEqual(original.pass().after);
+      expect([...copy.rule.tau]).toEqual([...original.rule.tau]);
+      expect(copy.save()).toEqual(original.save());
+    }
   });
 
   test("two instances are independent of each other and of the order of sites", () => {
@@ -72,29 +119,26 @@ describe.each(EXAMPLES)("policy %s", (text) => {
     a.plan();
     b.plan();
     expect([...a.rule.tau]).toEqual([...b.rule.tau]);
+    expect({ ...a.rule, residue: 0, blocks: 0 }).toEqual({ ...b.rule, residue: 0, blocks: 0 });
   });
 
-  test("NaN and infinity survive its rule", () => {
-    const { pass, dense, rule, policy } = bench(text);
+  test("NaN and infinity survive its rule, and it does not learn from them to plan NaN", () => {
+    const { kernels, pass, plan, pattern, rule, policy, statistics, fill } = bench(text);
     for (let i = 0; i < 3; i++) pass();
-    policy.plan(3, rule);
-    const arena = new Arena("f32");
-    const kernels = jsEngine.attach(arena);
-    const g = arena.tensor("g", [1, SITE.cols], "gateGradients");
-    const site = { ...SITE, rows: 1 };
-    const pattern = kernels.planPattern(site, g);
-    const statistics = planStatistics(arena, site);
-    arena.allocate();
-    for (let c = 0; c < SITE.cols; c += 2)
-      g.data[c] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][c % 3]!;
-    const expected = g.data.slice();
-    kernels.compress(pattern, 0, 1, rule, statistics);
-    expect(g.data).toEqual(expected);
-    // and a policy that learns from them does not come to plan NaN
+    plan();
+    fill();
+    const g = pattern.dense.data;
+    for (let i = 0; i < g.length; i += 7)
+      g[i] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][i % 3]!;
+    const before = g.slice();
+    clearStatistics(statistics);
+    for (let row = 0; row < SITE.rows; row += 8) kernels.compress(pattern, row, 8, rule, statistics);
+    for (let i = 0; i < g.length; i += 7) expect(g[i]).toBe(before[i]);
     policy.learn(statistics);
     policy.plan(4, rule);
     for (const tau of rule.tau) expect(tau).not.toBeNaN();
-    expect(dense.length).toBeGreaterThan(0);
+    // and what it remembers of the step is finite
+    for (const { data } of policy.tensors ?? []) expect(data.every(Number.isFinite)).toBe(true);
   });
 
   test("a site of zeros alone drops nothing it should not and plans finite thresholds", () => {
@@ -175,48 +219,153 @@ describe("what each policy promises", () => {
     }
   });
 
-  test("stochastic is unbiased", () => {
-    const { pass, rule, plan } = bench("stochastic:0.9");
-    for (let i = 0; i < 10; i++) pass();
-    plan();
-    const arena = new Arena("f32");
-    const kernels = jsEngine.attach(arena);
-    const site = { ...SITE, rows: 8 };
-    const g = arena.tensor("g", [8, SITE.cols], "gateGradients");
-    const pattern = kernels.planPattern(site, g);
-    const statistics = planStatistics(arena, site);
-    arena.allocate();
-    const draws = 4000;
-    const tau = rule.tau[0]!;
-    let sum = 0;
-    for (let draw = 0; draw < draws; draw++) {
-      g.data.fill(tau * 0.3);
-      rule.key = draw * 2654435761;
-      kernels.compress(pattern, 0, 1, rule, statistics);
-      sum += g.data[0]!;
+  test("stochastic plans a key of its own for each step", () => {
+    const { pass, rule } = bench("stochastic:0.9");
+    const keys = Array.from({ length: 10 }, () => {
+      pass();
+      return rule.key;
+    });
+    expect(new Set(keys).size).toBeGreaterThan(8); // the first pass keeps all and may leave the key as it was
+  });
+
+  test("pooled is one tau for all gates, and keeps the share over all of them together", () => {
+    const { pass, rule } = bench("density:0.2,pooled");
+    for (let i = 0; i < 20; i++) pass();
+    const { seen } = pass();
+    expect(new Set(rule.tau).size).toBe(1);
+    expect(1 - seen.sparsity).toBeCloseTo(0.2, 1);
+    // scales go up by ten from gate to gate
+    const kept = seen.groups.map(({ sparsity }) => 1 - sparsity);
+    expect(kept[3]).toBeGreaterThan(kept[0]! + 0.3);
+  });
+
+  test("a gate may have a budget of its own", () => {
+    const { pass } = bench("density:0.1,o=0.5");
+    for (let i = 0; i < 20; i++) pass();
+    const kept = pass().seen.groups.map(({ sparsity }) => 1 - sparsity);
+    for (const [group, share] of [0.1, 0.1, 0.1, 0.5].entries()) expect(kept[group]).toBeCloseTo(share, 1);
+  });
+
+  test("topk, columns, rows and random keep their share in every pass", () => {
+    for (const text of ["topk:0.25", "topk:0.25,unified", "columns:0.25", "columns:0.25,pooled", "rows:0.25"]) {
+      const { seen } = bench(text, { scale: 1 }).pass();
+      const kept = (1 - seen.sparsity) / (1 - seen.naturalZeros);
+      expect(kept).toBeGreaterThan(0.2);
+      expect(kept).toBeLessThan(0.36); // of what is not zero, and zeros are chosen last
     }
-    // standard error of the mean: tau sqrt(.3 * .7 / draws)
-    expect(Math.abs(sum / draws - 0.3 * tau)).toBeLessThan(4 * tau * Math.sqrt(0.21 / draws));
+    for (const text of ["random:0.25", "columns:0.25,unbiased", "rows:0.25,unbiased"]) {
+      const run = bench(text, { scale: 1 });
+      let kept = 0;
+      for (let i = 0; i < 50; i++) {
+        const { seen } = run.pass();
+        kept += (1 - seen.sparsity) / (1 - seen.naturalZeros) / 50;
+      }
+      expect(kept).toBeCloseTo(0.25, 1);
+    }
+  });
+
+  test("block reaches its share of blocks, per gate and pooled, and drops whole blocks", () => {
+    for (const text of ["block:0.25,size=4", "block:0.25,size=4,pooled"]) {
+      const run = bench(text);
+      for (let i = 0; i < 20; i++) run.pass();
+      let [kept, all] = [0, 0];
+      const { before, after } = run.pass();
+      for (let at = 0; at < after.length; at += 4) {
+        const [here, was] = [[...after.subarray(at, at + 4)], [...before.subarray(at, at + 4)]];
+        if (here.some((x) => x !== 0)) expect(here).toEqual(was);
+        if (here.some((x) => x !== 0)) kept++;
+        all++;
+      }
+      expect(kept / all).toBeCloseTo(0.25, 1);
+    }
+  });
+
+  test("memory adds what it dropped at the next step in the same place, and then forgets it", () => {
+    for (const decay of [1, 0.5]) {
+      const run = bench(`memory:0.1,decay=${decay}`);
+      let dropped = new Float32Array(SITE.rows * SITE.cols);
+      run.pass(); // has seen nothing and keeps all
+      for (let i = 0; i < 5; i++) {
+        const { before, after } = run.pass();
+        let count = 0;
+        for (let at = 0; at < after.length; at++) {
+          const sum = Math.fround(before[at]! + decay * dropped[at]!);
+          if (after[at] !== 0) expect(after[at]).toBe(sum);
+          else if (sum !== 0) count++;
+          dropped[at] = after[at] === 0 ? sum : 0;
+        }
+        expect(count).toBeGreaterThan(1000);
+        expect(run.policy.tensors![0]!.data).toEqual(dropped);
+        dropped = dropped.slice();
+      }
+    }
   });
 });
 
-describe("the parser", () => {
+test("a site without the gate that was asked for names those it has", () => {
+  expect(() => bench("energy:0.9,r=0.8")).toThrow(/site lstm.l0 has no gate "r". Its gates are i, f, g, o/);
+});
+
+describe("combinators", () => {
+  const kinds = (text: string, maxSteps: number) => {
+    const run = bench(text, { maxSteps });
+    return Array.from({ length: maxSteps }, () => {
+      run.pass();
+      return run.rule.kind === "keep" ? "d" : "s";
+    }).join("");
+  };
+
   test.each([
-    ["energi:0.99", /unknown policy "energi".*did you mean "energy".*dense, threshold/],
-    ["energy:2", /RHO must be a number from 0 to 1/],
-    ["density:abc", /P must be a number/],
-    ["threshold:-1", /TAU must be a number from 0/],
-    ["threshold:", /TAU must be a number/],
-    ["threshold:NaN", /TAU must be a number/],
-    ["dense:1", /takes no argument/],
-    ["", /unknown policy ""/],
-  ])("refuses %j", (text, message) => {
-    expect(() => parsePolicy(text)).toThrow(message);
+    ["warmup(3)+threshold:1e-5", "dddsssssss"],
+    ["warmup(0.25)+threshold:1e-5", "dddsssssss"], // 2.5 steps
+    ["warmup(0)+threshold:1e-5", "ssssssssss"],
+    ["cooldown(2)+threshold:1e-5", "ssssssssdd"],
+    ["cooldown(0.3)+threshold:1e-5", "sssssssddd"],
+    ["every(4)+threshold:1e-5", "sssdsssdss"],
+    ["every(4)+warmup(2)+cooldown(1)+threshold:1e-5", "ddsdsssdsd"],
+    ["warmup(3)+density:0.1", "dddsssssss"], // it learns meanwhile
+    ["warmup(100)+density:0.1", "dddddddddd"],
+  ])("%s: d dense, s sparse", (text, expected) => {
+    expect(kinds(text, 10)).toBe(expected);
   });
 
-  test("prints numbers in their short form", () => {
-    expect(parsePolicy("threshold:0.000001").name).toBe("threshold:1e-6");
-    expect(parsePolicy("energy").name).toBe("energy:0.99");
-    expect(parsePolicy("energy:.990").name).toBe("energy:0.99");
+  test("ramp moves the argument linearly, and gates with their own stay", () => {
+    const shares = (text: string, steps: number) => {
+      const run = bench(text, { maxSteps: steps });
+      return Array.from({ length: steps }, () => {
+        run.pass();
+        return [run.rule.share[0]!, run.rule.share[3]!];
+      });
+    };
+    const close = (got: number[], wanted: number[]) => {
+      for (const [i, x] of wanted.entries()) expect(got[i]).toBeCloseTo(x, 12);
+    };
+    close(
+      shares("ramp(1,0.2,4)+topk:o=0.5", 6).map(([i]) => i!),
+      [1, 0.8, 0.6, 0.4, 0.2, 0.2],
+    );
+    close(
+      shares("ramp(1,0.2,0.5)+topk:o=0.5", 8).map(([i]) => i!),
+      [1, 0.8, 0.6, 0.4, 0.2, 0.2, 0.2, 0.2],
+    );
+    close(
+      shares("ramp(0.1,0.9)+topk", 5).map(([i]) => i!),
+      [0.1, 0.3, 0.5, 0.7, 0.9],
+    );
+    close(
+      shares("ramp(1,0.2,4)+topk:o=0.5", 6).map(([, o]) => o!),
+      [0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
+    );
+    close(
+      shares("ramp(1,0.2,0)+topk", 3).map(([i]) => i!),
+      [0.2, 0.2, 0.2],
+    );
+  });
+
+  test("a steered policy follows a ramp", () => {
+    const run = bench("ramp(0.8,0.1,20)+density", { maxSteps: 60 });
+    const kept = Array.from({ length: 60 }, () => 1 - run.pass().seen.sparsity);
+    expect(kept[5]).toBeGreaterThan(0.4);
+    expect(kept[59]).toBeCloseTo(0.1, 1);
   });
 });

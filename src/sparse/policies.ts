@@ -1,15 +1,22 @@
 /**
- * The table of policies and the parser of their text form: `name` or `name:argument`.
- * A new policy is one file in policies/ and one line here.
+ * The table of policies, and how a text becomes one. A new policy is one file in policies/ and one line here.
  */
-import { choose, formatNumber, UsageError } from "../core/check.ts";
+import { UsageError } from "../core/check.ts";
+import { type Combinator, combinators } from "./combinators.ts";
+import { type PolicyText, parseText, printText } from "./grammar.ts";
+import { block } from "./policies/block.ts";
+import { columns } from "./policies/columns.ts";
 import { dense } from "./policies/dense.ts";
 import { density } from "./policies/density.ts";
 import { energy } from "./policies/energy.ts";
+import { memory } from "./policies/memory.ts";
+import { random } from "./policies/random.ts";
 import { relative } from "./policies/relative.ts";
+import { rows } from "./policies/rows.ts";
 import { stochastic } from "./policies/stochastic.ts";
 import { threshold } from "./policies/threshold.ts";
-import type { Policy, PolicyEntry } from "./policy.ts";
+import { topk } from "./policies/topk.ts";
+import type { Policy, PolicyContext, PolicyEntry, SitePolicy } from "./policy.ts";
 
 export const policies: Readonly<Record<string, PolicyEntry>> = {
   dense,
@@ -17,26 +24,47 @@ export const policies: Readonly<Record<string, PolicyEntry>> = {
   relative,
   density,
   energy,
+  topk,
+  block,
+  columns,
+  rows,
   stochastic,
+  random,
+  memory,
 };
 
 export const DEFAULT_POLICY = "energy:0.99";
 
-/** "energy:0.99" and its like to a policy. Errors name the choices. */
+/** "energy:0.99" and its like to a policy; the grammar stands in grammar.ts. Errors name the choices. */
 export function parsePolicy(text: string): Policy {
-  const [, name = "", argumentText] = /^([^:]*)(?::(.*))?$/s.exec(text.trim()) ?? [];
-  const entry = choose("policy", name, policies);
-  const { argument } = entry;
-  if (!argument) {
-    if (argumentText === undefined) return entry.create(Number.NaN);
-    throw new UsageError(`policy "${text}": ${name} takes no argument; write "${name}".`);
-  }
-  const value =
-    argumentText === undefined ? argument.default : argumentText.trim() === "" ? Number.NaN : Number(argumentText);
-  const example = `${name}:${formatNumber(argument.default ?? argument.atMost)}`;
-  if (value === undefined || !(value >= argument.atLeast && value <= argument.atMost))
-    throw new UsageError(
-      `policy "${text}": ${argument.name} must be a number from ${argument.atLeast} to ${argument.atMost}, for example "${example}".`,
-    );
-  return entry.create(value);
+  const parsed = parseText(text, policies);
+  return { name: printText(parsed), start: (context) => startPolicy(parsed, context) };
+}
+
+function startPolicy(text: PolicyText, context: PolicyContext): SitePolicy {
+  const { site, maxSteps } = context;
+  const { gates, options } = text;
+  for (const gate of Object.keys(gates))
+    if (!site.groups.includes(gate))
+      throw new UsageError(
+        `policy "${printText(text)}": site ${site.name} has no gate "${gate}". Its gates are ${site.groups.join(", ")}.`,
+      );
+  const budgets = new Float64Array(site.groups.length);
+  const setBudgets = (value: number) => {
+    for (let group = 0; group < budgets.length; group++) budgets[group] = gates[site.groups[group] as string] ?? value;
+  };
+  setBudgets(text.argument ?? Number.NaN);
+  const inner = (policies[text.name] as PolicyEntry).start({ ...context, options, budgets });
+  const parts = text.combinators.map(({ name, args }) => ({ args, combinator: combinators[name] as Combinator }));
+  return {
+    ...inner,
+    plan(step, out) {
+      for (const { combinator, args } of parts)
+        if (combinator.argument) setBudgets(combinator.argument(args, step, maxSteps));
+      inner.plan(step, out);
+      out.paths = options.paths;
+      out.bias = options.bias;
+      for (const { combinator, args } of parts) if (combinator.dense?.(args, step, maxSteps)) out.kind = "keep";
+    },
+  };
 }

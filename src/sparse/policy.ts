@@ -2,6 +2,8 @@
  * A policy plans, a kernel executes. Before each backward pass a site's policy writes one rule;
  * after it, it learns from the sweep's statistics. A policy over known rule kinds needs no kernel.
  */
+import type { Arena, Tensor } from "../core/arena.ts";
+import type { PolicyOptions } from "./options.ts";
 import type { DropRule } from "./rule.ts";
 import type { Site } from "./site.ts";
 import type { SiteStatistics } from "./statistics.ts";
@@ -9,8 +11,18 @@ import type { SiteStatistics } from "./statistics.ts";
 export interface Policy {
   /** Canonical text, as runs and JSON print it: `parsePolicy(policy.name)` gives the same policy. */
   readonly name: string;
-  /** One instance per site. `seed` is for stochastic rules. */
-  start(site: Site, seed: number): SitePolicy;
+  /** One instance per site, made before the arena is allocated. */
+  start(context: PolicyContext): SitePolicy;
+}
+
+export interface PolicyContext {
+  readonly site: Site;
+  /** For draws. */
+  readonly seed: number;
+  /** Length of the run, for schedules. */
+  readonly maxSteps: number;
+  /** For state that is too large for `save()`. */
+  readonly arena: Arena;
 }
 
 export interface SitePolicy {
@@ -21,18 +33,31 @@ export interface SitePolicy {
   /** All state, as plain numbers: it goes into checkpoints and comes back bit for bit. */
   save(): number[];
   load(state: readonly number[]): void;
+  /** State in the arena, likewise in checkpoints. */
+  readonly tensors?: readonly Tensor[];
 }
 
 /** A line of the table of policies. */
 export interface PolicyEntry {
   readonly summary: string;
   /** What the argument means, or undefined for a policy without one. */
-  readonly argument?: {
-    readonly name: string;
-    readonly default?: number;
-    readonly atLeast: number;
-    readonly atMost: number;
-  };
-  /** `argument` is checked and defined where the entry has one. */
-  create(argument: number): Policy;
+  readonly argument?: PolicyArgument;
+  /** Options it understands; those that say where a rule applies are understood by all but dense. */
+  readonly options?: readonly (keyof PolicyOptions)[];
+  start(context: EntryContext): SitePolicy;
+}
+
+export interface PolicyArgument {
+  readonly name: string;
+  readonly default?: number;
+  readonly atLeast: number;
+  readonly atMost: number;
+  /** Each gate may have a value of its own, as in "energy:0.99,o=0.999". */
+  readonly perGate: boolean;
+}
+
+export interface EntryContext extends PolicyContext {
+  readonly options: PolicyOptions;
+  /** The argument, per group; it changes under a ramp. Whatever is made of it is made anew at each step. */
+  readonly budgets: Float64Array;
 }

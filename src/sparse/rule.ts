@@ -21,8 +21,18 @@
  * with one of them is kept as it is, beside the share.
  * tau is in units of dLoss/d(pre-activation), the loss averaged over counted positions, before clipping.
  *
+ * A rule may apply on one path only: `dh` is what flows to earlier times and layers (dh and dx), `dW` the
+ * weight gradients (dW and dU); the other path then sees everything. Bias gradients are summed from what dW
+ * sees, or, `dense`, from everything.
+ *
+ * With a `residue` what is dropped is not lost: gradients have `decay` times what was dropped in their place
+ * of the site at the step before added before the rule sees them, and what is dropped then is put there.
+ * Rule keep leaves the residue alone.
+ *
  * apply.ts executes all kinds and is their definition; engines have faster sweeps for some.
  */
+import type { IntTensor, Tensor } from "../core/arena.ts";
+
 export type RuleKind =
   | "keep"
   | "threshold"
@@ -33,6 +43,9 @@ export type RuleKind =
   | "rows"
   | "block"
   | "custom";
+
+export type Paths = "both" | "dh" | "dW";
+export type Bias = "pruned" | "dense";
 
 /** One mutable rule per site, filled in place before each backward pass. */
 export interface DropRule {
@@ -51,6 +64,13 @@ export interface DropRule {
   pooled: boolean;
   /** block: columns of a block; a group's last block is what remains. */
   size: number;
+  /** block: counts root mean squares before the rule, as SiteStatistics.histogram counts magnitudes. (groups, HISTOGRAM_BINS) */
+  blocks: IntTensor | undefined;
+  /** What was dropped at the step before. (site.rows, site.cols) */
+  residue: Tensor | undefined;
+  decay: number;
+  paths: Paths;
+  bias: Bias;
   apply: ((g: Float32Array | Float64Array, row: number, rows: number, cols: number) => void) | undefined;
 }
 
@@ -64,6 +84,11 @@ export function dropRule(groups: number): DropRule {
     unified: false,
     pooled: false,
     size: 1,
+    blocks: undefined,
+    residue: undefined,
+    decay: 1,
+    paths: "both",
+    bias: "pruned",
     apply: undefined,
   };
 }

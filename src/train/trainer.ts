@@ -2,7 +2,8 @@
  * One optimizer update at a time: `trainer.step()` trains on the batch in the model's buffers,
  * synchronously, and allocates nothing.
  */
-import { GatesieveError } from "../core/check.ts";
+import type { Tensor } from "../core/arena.ts";
+import { check, choose, GatesieveError } from "../core/check.ts";
 import type { Model } from "../nn/model.ts";
 import type { DropSite } from "../nn/module.ts";
 import type { Policy, SitePolicy } from "../sparse/policy.ts";
@@ -12,6 +13,8 @@ import { type Schedule, type ScheduleName, scheduleFactor } from "./schedules.ts
 export interface TrainerOptions extends OptimizerOptions {
   /** For the gate gradients of every recurrent layer. */
   readonly policy: Policy;
+  /** In its place at some sites, by their name, for example "lstm.l0". */
+  readonly policies?: Readonly<Record<string, Policy>>;
   /** For the gradient of the logits; without one, nothing is dropped there. */
   readonly headPolicy?: Policy | undefined;
   readonly seed: number;
@@ -43,6 +46,8 @@ export class Trainer {
   /** Every site that drops, and the policy at work there. */
   readonly sites: readonly DropSite[];
   readonly sitePolicies: readonly SitePolicy[];
+  /** What policies keep in the arena, for checkpoints. */
+  readonly policyTensors: readonly Tensor[];
   readonly report: StepReport = {
     loss: 0,
     gradientNorm: 0,
@@ -59,13 +64,24 @@ export class Trainer {
     this.model = model;
     this.options = options;
     this.optimizer = new Optimizer(model.arena, model.kernels, options, model.parameters);
-    model.initialize(options.seed);
-    const { policy, headPolicy, seed } = options;
+    const { policy, policies = {}, headPolicy, seed, maxSteps } = options;
+    const names = model.sites.map(({ site }) => site.name);
+    for (const name of Object.keys(policies)) choose("site", name, Object.fromEntries(names.map((site) => [site, 0])));
     if (headPolicy) model.head.site.watched = true;
     this.sites = headPolicy ? [...model.sites, model.head.site] : model.sites;
-    this.sitePolicies = this.sites.map((drop) =>
-      (drop === model.head.site && headPolicy ? headPolicy : policy).start(drop.site, seed),
+    const { arena } = model;
+    this.sitePolicies = this.sites.map(({ site }) => {
+      const chosen = (site === model.head.site.site ? headPolicy : undefined) ?? policies[site.name] ?? policy;
+      return chosen.start({ site, seed, maxSteps, arena });
+    });
+    const headTensors = headPolicy ? this.sitePolicies.at(-1)?.tensors : undefined;
+    check(
+      !headTensors?.length,
+      `headPolicy ${headPolicy?.name} keeps a number for every row of its site, and the head has no rows of its own: its ` +
+        "chunks take turns. Use another policy there, for example density:0.1.",
     );
+    this.policyTensors = this.sitePolicies.flatMap(({ tensors = [] }) => tensors);
+    model.initialize(seed);
   }
 
   step(): StepReport {

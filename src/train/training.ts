@@ -223,7 +223,10 @@ export class Training {
         recentTotals: this.#recentMacs.map(({ dense, skipped, executed }) => [dense, skipped, executed]),
         recent: [this.#recentLoss, this.#recentSteps, this.#recentSeconds],
       },
-      tensors: Object.fromEntries([["best", this.#best.slice()], ...copy(optimizer.state), ...copy(model.carried)]),
+      tensors: Object.fromEntries([
+        ["best", this.#best.slice()],
+        ...copy([...optimizer.state, ...model.carried, ...trainer.policyTensors]),
+      ]),
     };
   }
 
@@ -251,12 +254,12 @@ export class Training {
       const from = tensors[name];
       if (from?.length !== data.length)
         throw new GatesieveError(
-          `checkpoint: tensor "${name}" has ${from?.length ?? "no"} values, expected ${data.length}. It belongs to another model or optimizer.`,
+          `checkpoint: tensor "${name}" has ${from?.length ?? "no"} values, expected ${data.length}. It belongs to another model, optimizer or policy.`,
         );
       data.set(from);
     };
     restore("best", this.#best);
-    for (const { name, data } of [...optimizer.state, ...model.carried]) restore(name, data);
+    for (const { name, data } of [...optimizer.state, ...model.carried, ...trainer.policyTensors]) restore(name, data);
     model.pack();
   }
 }

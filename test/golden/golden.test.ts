@@ -53,7 +53,8 @@ describe.each(TOLERANCES)("$engine in $real agrees with PyTorch", ({ engine: eng
     test.each(["dense", "threshold:0"])("forward and backward of two batches, %s", (policy) => {
       const model = newModel(engine, golden, real);
       model.initialize(0);
-      for (const { site, rule } of model.sites) parsePolicy(policy).start(site, 0).plan(0, rule);
+      for (const { site, rule } of model.sites)
+        parsePolicy(policy).start({ site, seed: 0, maxSteps: 1, arena: model.arena }).plan(0, rule);
       setParameters(model, golden.parameters);
       setStates(model, golden.passes[0]!.initialStates);
       for (const [index, expected] of golden.passes.entries()) {

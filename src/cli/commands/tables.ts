@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { formatNumber } from "../../core/check.ts";
 import { BROWN } from "../../runs/data-brown.ts";
 import { builtinTexts, DEFAULT_TEXT } from "../../runs/text.ts";
+import { combinators } from "../../sparse/combinators.ts";
+import { OPTIONS, type OptionSpec } from "../../sparse/options.ts";
 import { DEFAULT_POLICY, policies } from "../../sparse/policies.ts";
 import type { PolicyEntry } from "../../sparse/policy.ts";
 import { tasks } from "../../tasks/tasks.ts";
@@ -41,20 +43,42 @@ export function policiesCommand(): Command {
     .summary("list policies: what is dropped")
     .description("List policies: rules for which gate gradients are dropped. More: docs/policies.md.")
     .addOption(jsonOption("one JSON object a line"))
-    .addHelpText("after", "\nExample:\n  gatesieve train --policy threshold:1e-6")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  gatesieve train --policy threshold:1e-6\n  gatesieve train --policy 'warmup(200)+energy:0.99,o=0.999'",
+    )
     .action(({ json }: { json?: boolean }) => {
-      for (const [name, { summary, argument }] of Object.entries(policies)) {
+      for (const [name, { summary, argument, options = [] }] of Object.entries(policies)) {
         const isDefault = name === DEFAULT_POLICY.split(":")[0];
-        if (json) printJson({ name, summary, argument: argument ?? null, isDefault });
+        if (json) printJson({ name, summary, argument: argument ?? null, options, isDefault });
         else {
           print(
             `${paint.bold(argument ? `${name}:${argument.name}` : name)}${isDefault ? paint.dim("  the default") : ""}`,
           );
           print(indent(wrap(summary, widthOf(process.stdout) - 3)));
-          if (argument) print(indent(paint.dim(range(argument))));
+          if (argument) print(indent(paint.dim([range(argument), ...options].join(", "))));
         }
       }
+      if (json) return;
+      section("options, behind the argument with commas: density:0.1,pooled,paths=dW");
+      print(
+        table([...Object.entries(OPTIONS).map(([name, spec]) => [written(name, spec), spec.summary]), GATE], [0, 1]),
+      );
+      section("in front, each with a plus: warmup(0.1)+every(10)+energy:0.99; STEPS below 1 are a share of the run");
+      print(table(Object.values(combinators).map(({ usage, summary }) => [usage, summary]), [0, 1])); // biome-ignore format: one table
     });
+}
+
+/** A gate's own argument is written like an option. */
+const GATE = ["o=VALUE", "the argument of one gate alone, by its letter"];
+
+function section(title: string): void {
+  print(`\n${paint.dim(title)}`);
+}
+
+function written(name: string, spec: OptionSpec): string {
+  if (spec.kind === "flag") return name;
+  return `${name}=${spec.kind === "choice" ? spec.choices.join("|") : spec.default}`;
 }
 
 function range({ name, atLeast, atMost, default: usual }: NonNullable<PolicyEntry["argument"]>): string {

@@ -1,7 +1,7 @@
 /** gatesieve train: one run from its start, or from its last checkpoint, to its end. */
 import { Command } from "commander";
 import { UsageError } from "../../core/check.ts";
-import { loadConfig } from "../../runs/config.ts";
+import { loadConfig, policyText } from "../../runs/config.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
@@ -89,7 +89,7 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
     for (const note of run.notes) remark(`gatesieve: ${note}`);
     say(`run ${run.id}`);
     say(describeTraining(run));
-    say(`policy ${run.config.policy}, ${describeEngine(run)}`);
+    say(`policy ${policyText(run.config)}, ${describeEngine(run)}`);
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
     for await (const event of follow(run, interrupt)) {

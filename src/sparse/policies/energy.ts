@@ -4,15 +4,13 @@
  * free of scale. The statement is local: tau comes from earlier steps, and a pruned dh has already
  * changed the gradients of earlier t; the realised share is observed, and the probe speaks of dW.
  */
-import { formatNumber } from "../../core/check.ts";
 import type { PolicyEntry } from "../policy.ts";
 import { energyQuantile, steered } from "./steered.ts";
 
 export const energy: PolicyEntry = {
   summary: "keep the fewest gradients that hold RHO of the squared norm of each gate (default)",
-  argument: { name: "RHO", default: 0.99, atLeast: 0, atMost: 1 },
-  create: (rho) =>
-    steered(`energy:${formatNumber(rho)}`, "threshold", (statistics, group) =>
-      rho === 1 ? 0 : energyQuantile(statistics, group, 1 - rho),
-    ),
+  argument: { name: "RHO", default: 0.99, atLeast: 0, atMost: 1, perGate: true },
+  options: ["pooled"],
+  start: (context) =>
+    steered(context, "threshold", (statistics, groups, rho) => energyQuantile(statistics, groups, 1 - rho)),
 };

@@ -1,9 +1,9 @@
 /**
- * What the scale-free policies share: one tau per group, steered towards what the last sweep's
- * statistics ask for by a moving average. The first pass keeps everything, since nothing was seen.
+ * What the scale-free policies share: one tau per group, or one for all (`pooled`), steered towards what the
+ * last sweep's statistics ask for by a moving average. The first pass keeps everything, since nothing was seen.
  */
-import type { Policy } from "../policy.ts";
-import type { RuleKind } from "../rule.ts";
+import type { IntTensor } from "../../core/arena.ts";
+import type { EntryContext, SitePolicy } from "../policy.ts";
 import {
   binEdge,
   HISTOGRAM_BINS,
@@ -13,6 +13,7 @@ import {
   SUM_COLUMNS,
   TOTAL,
 } from "../statistics.ts";
+import { drawn } from "./drawn.ts";
 
 /** Weight of the past in the moving average; the value of the pilot study. */
 const MOMENTUM = 0.9;
@@ -20,84 +21,83 @@ const MOMENTUM = 0.9;
 /** Exponent 255: infinities and NaN. */
 const FIRST_NONFINITE_BIN = 1020;
 
-/** The tau one group's statistics ask for; NaN where they say nothing. */
-export type TauOf = (statistics: SiteStatistics, group: number) => number;
+/** Groups [first, end). */
+export interface Groups {
+  readonly first: number;
+  readonly end: number;
+}
 
-export function steered(
-  name: string,
-  kind: RuleKind,
-  tauOf: TauOf,
-  keyOf?: (seed: number, site: string, step: number) => number,
-): Policy {
+/** The tau that statistics of some groups together ask for; NaN where they say nothing. */
+export type TauOf = (statistics: SiteStatistics, groups: Groups, budget: number) => number;
+
+export function steered(context: EntryContext, kind: "threshold" | "stochastic" | "block", tauOf: TauOf): SitePolicy {
+  const { site, budgets, options } = context;
+  const groups = site.groups.length;
+  const all: Groups = { first: 0, end: groups };
+  const sources = site.groups.map((_, group): Groups => (options.pooled ? all : { first: group, end: group + 1 }));
+  const tau = new Float64Array(groups);
+  const seen = new Uint8Array(groups);
   return {
-    name,
-    start(site, seed) {
-      const groups = site.groups.length;
-      const tau = new Float64Array(groups);
-      const seen = new Uint8Array(groups);
-      return {
-        plan(step, out) {
-          out.kind = kind;
-          for (let group = 0; group < groups; group++) {
-            // -1 drops nothing: a group of which nothing was seen yet, or nothing but zeros.
-            out.tau[group] = seen[group] ? (tau[group] as number) : -1;
-          }
-          if (!seen.includes(1)) out.kind = "keep";
-          if (keyOf) out.key = keyOf(seed, site.name, step);
-        },
-        learn(statistics) {
-          for (let group = 0; group < groups; group++) {
-            const wanted = tauOf(statistics, group);
-            if (!Number.isFinite(wanted)) continue;
-            tau[group] = seen[group] ? MOMENTUM * (tau[group] as number) + (1 - MOMENTUM) * wanted : wanted;
-            seen[group] = 1;
-          }
-        },
-        save: () => [...tau, ...seen],
-        load(state) {
-          tau.set(state.slice(0, groups));
-          seen.set(state.slice(groups));
-        },
-      };
+    plan(step, out) {
+      out.kind = seen.includes(1) ? kind : "keep";
+      for (let group = 0; group < groups; group++) {
+        // -1 drops nothing: a group of which nothing was seen yet, or nothing but zeros.
+        out.tau[group] = seen[group] ? (tau[group] as number) : -1;
+      }
+      if (kind === "stochastic") out.key = drawn(context, step);
+    },
+    learn(statistics) {
+      for (let group = 0; group < groups; group++) {
+        const wanted = tauOf(statistics, sources[group] as Groups, budgets[group] as number);
+        if (!Number.isFinite(wanted)) continue;
+        tau[group] = seen[group] ? MOMENTUM * (tau[group] as number) + (1 - MOMENTUM) * wanted : wanted;
+        seen[group] = 1;
+      }
+    },
+    save: () => [...tau, ...seen],
+    load(state) {
+      tau.set(state.slice(0, groups));
+      seen.set(state.slice(groups));
     },
   };
 }
 
-/** Root mean square of a group's gradients before the rule. */
-export function rootMeanSquare({ sums }: SiteStatistics, group: number): number {
-  const at = group * SUM_COLUMNS;
-  return Math.sqrt((sums.data[at + SQUARES] as number) / (sums.data[at + TOTAL] as number));
+/** Root mean square of the groups' gradients before the rule. */
+export function rootMeanSquare(statistics: SiteStatistics, groups: Groups): number {
+  return Math.sqrt(sum(statistics, groups, SQUARES) / sum(statistics, groups, TOTAL));
 }
 
-/** The tau below which a share `dropped` of all elements lies (zeros included), from the histogram. */
-export function quantile({ histogram, sums }: SiteStatistics, group: number, dropped: number): number {
-  const counts = histogram.data;
-  const start = group * HISTOGRAM_BINS;
-  let total = 0;
-  for (let bin = 0; bin < FIRST_NONFINITE_BIN; bin++) total += counts[start + bin] as number;
-  if (total === 0) return Number.NaN;
+/** The tau below which a share `dropped` of all elements lies (zeros included). */
+export function quantile(statistics: SiteStatistics, groups: Groups, dropped: number): number {
   // Exact zeros fall into bin 0 together with the smallest denormals; the exact count says where they end.
-  const at = group * SUM_COLUMNS;
-  if ((sums.data[at + NATURAL_ZEROS] as number) >= dropped * (sums.data[at + TOTAL] as number)) return 0;
-  let below = 0;
-  for (let bin = 0; bin < FIRST_NONFINITE_BIN; bin++) {
-    const here = counts[start + bin] as number;
-    if (below + here >= dropped * total && here > 0) return within(bin, (dropped * total - below) / here);
-    below += here;
-  }
-  return Number.NaN;
+  const zeros = sum(statistics, groups, NATURAL_ZEROS) >= dropped * sum(statistics, groups, TOTAL);
+  const tau = binQuantile(statistics.histogram, groups, dropped);
+  return zeros && !Number.isNaN(tau) ? 0 : tau;
 }
 
-/** The tau below which a share `dropped` of the squared norm lies, from the histogram. */
-export function energyQuantile({ histogram }: SiteStatistics, group: number, dropped: number): number {
-  const counts = histogram.data;
-  const start = group * HISTOGRAM_BINS;
+/** The tau below which a share `dropped` of the squared norm lies; 0 where nothing is to be dropped. */
+export function energyQuantile({ histogram }: SiteStatistics, groups: Groups, dropped: number): number {
+  return dropped === 0 ? 0 : binQuantile(histogram, groups, dropped, MEAN_SQUARES);
+}
+
+/** Where a share `dropped` of what a histogram counts lies below, each bin with its weight. */
+export function binQuantile(
+  { data: counts }: IntTensor,
+  { first, end }: Groups,
+  dropped: number,
+  weights: Float64Array = ONES,
+): number {
+  const weight = (bin: number) => {
+    let count = 0;
+    for (let group = first; group < end; group++) count += counts[group * HISTOGRAM_BINS + bin] as number;
+    return count * (weights[bin] as number);
+  };
   let total = 0;
-  for (let bin = 0; bin < FIRST_NONFINITE_BIN; bin++) total += (counts[start + bin] as number) * MEAN_SQUARES[bin]!;
+  for (let bin = 0; bin < FIRST_NONFINITE_BIN; bin++) total += weight(bin);
   if (!(total > 0)) return Number.NaN;
   let below = 0;
   for (let bin = 0; bin < FIRST_NONFINITE_BIN; bin++) {
-    const here = (counts[start + bin] as number) * MEAN_SQUARES[bin]!;
+    const here = weight(bin);
     if (below + here >= dropped * total && here > 0) return within(bin, (dropped * total - below) / here);
     below += here;
   }
@@ -109,6 +109,15 @@ function within(bin: number, share: number): number {
   const low = binEdge(bin);
   return low + share * (binEdge(bin + 1) - low);
 }
+
+/** One column of the exact sums, over groups. */
+function sum({ sums }: SiteStatistics, { first, end }: Groups, column: number): number {
+  let total = 0;
+  for (let group = first; group < end; group++) total += sums.data[group * SUM_COLUMNS + column] as number;
+  return total;
+}
+
+const ONES = new Float64Array(FIRST_NONFINITE_BIN).fill(1);
 
 /** Mean of x^2 for x uniform in a bin. */
 const MEAN_SQUARES = Float64Array.from({ length: FIRST_NONFINITE_BIN }, (_, bin) => {
