@@ -378,8 +378,8 @@ class NativeKernels extends AddressKernels implements Kernels {
     const pattern = loop.pattern as NativePattern;
     const { firstRow, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
     const { kind } = rule;
-    const sparse = kind === "threshold" || kind === "stochastic";
-    if (!sparse && kind !== "keep") return undefined;
+    const sparse = kind !== "keep";
+    if (!isSweep(rule) || (sparse && rule.residue)) return undefined;
     setTau(pattern, rule);
     pattern.listed.fill(sparse ? 1 : 0, row, row + steps * rows);
     return this.#call.lstmBackwardLoop(

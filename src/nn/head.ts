@@ -14,7 +14,7 @@ import type { Kernels, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
-import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
+import { clearStatistics, nonzerosBefore, planStatistics } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
 import {
   clearRows,
@@ -75,6 +75,7 @@ export class Head {
       statistics: planStatistics(arena, site),
       rule: dropRule(1),
       watched: false,
+      planPaths() {}, // a chunk's products may run in any order: nothing is needed
     };
     this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt: true, nn: true });
     this.weights = [this.#W];
@@ -106,6 +107,9 @@ export class Head {
     const scale = 1 / this.#averaged(positions);
     const { pattern, rule, statistics, watched } = this.site;
     const sparse = rule.kind !== "keep";
+    const prunedX = sparse && rule.paths !== "dW";
+    const prunedW = sparse && rule.paths !== "dh";
+    const biasFirst = !prunedW || rule.bias === "dense";
     const { key } = rule;
     clearStatistics(statistics);
     clearRows(this.dx.tensor, pass.T * pass.B);
@@ -122,26 +126,27 @@ export class Head {
       const began = performance.now();
       // Chunks reuse the same rows of the pattern, so a stochastic rule needs a key of its own for each.
       rule.key = key + start;
+      // What a path sees unpruned comes before the rule.
+      if (biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
+      if (!prunedW) kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
+      if (!prunedX) kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
       if (sparse || watched) kernels.compress(pattern, 0, rows, rule, statistics);
-      kernels.sumRows(this.#bias.gradient, logits, 0, rows);
-      if (sparse) {
+      if (!biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
+      if (prunedW) {
         this.#weight.rows.addColumns(pattern.bitmap, rows);
         dWExecuted += kernels.spmmTN(this.#weight.gradient, pattern, 0, x.tensor, x.row + row, rows);
-        dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
-      } else {
-        this.#weight.rows.addAll();
-        kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
-        kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
-      }
+      } else this.#weight.rows.addAll();
+      if (prunedX) dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
       kept += sparse || watched ? countRows(pattern, 0, rows) : rows * this.#spec.size;
       this.backwardMs += performance.now() - began;
     }
     rule.key = key;
     const dense = positions * this.#weight.value.length;
-    const skipped = dense - kept * this.#weight.value.rowLength;
+    const H = this.#weight.value.rowLength;
+    const seen = sparse ? nonzerosBefore(statistics) : kept; // by a path that is not pruned
     setMacs(this.#count.xW, dense, 0, dense);
-    setMacs(this.#count.dW, dense, skipped, sparse ? dWExecuted : dense);
-    setMacs(this.#count.dx, dense, skipped, sparse ? dxExecuted : dense);
+    setMacs(this.#count.dW, dense, dense - (prunedW ? kept : seen) * H, prunedW ? dWExecuted : dense);
+    setMacs(this.#count.dx, dense, dense - (prunedX ? kept : seen) * H, prunedX ? dxExecuted : dense);
     return sum * scale;
   }
 

@@ -8,7 +8,7 @@ import { RowSet } from "../core/row-set.ts";
 import type { Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
-import type { DropRule } from "../sparse/rule.ts";
+import type { DropRule, Paths } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 
@@ -75,6 +75,8 @@ export interface DropSite {
   readonly rule: DropRule;
   /** Off only to measure what watching costs: without it a `keep` rule counts nothing. */
   watched: boolean;
+  /** Declares what rules with these `paths` need; before the arena is allocated. */
+  planPaths(paths: Paths): void;
 }
 
 export interface Module {
@@ -112,4 +114,12 @@ export function fillUniform(tensor: Tensor, bound: number, random: RandomStream)
 /** Zeroes rows [0, rows) of a buffer. */
 export function clearRows(tensor: Tensor, rows: number): void {
   tensor.data.fill(0, 0, rows * tensor.rowLength);
+}
+
+/** Copies rows between buffers of equal row length. */
+export function copyBlock(to: Tensor, toRow: number, from: Tensor, fromRow: number, rows: number): void {
+  const width = to.rowLength;
+  const target = to.data;
+  const source = from.data;
+  for (let i = 0; i < rows * width; i++) target[toRow * width + i] = source[fromRow * width + i] as number;
 }

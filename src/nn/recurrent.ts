@@ -20,11 +20,13 @@ import type { RandomStream } from "../core/random.ts";
 import type { CellKernel, CellStep, Kernels, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
-import { dropRule } from "../sparse/rule.ts";
+import { dropRule, isWhole } from "../sparse/rule.ts";
 import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
+import { type ApartCounts, type ApartParts, backwardApart } from "./apart.ts";
 import type { Cell } from "./cell.ts";
 import {
   clearRows,
+  copyBlock,
   type DropSite,
   fillUniform,
   type Input,
@@ -83,6 +85,8 @@ export class RecurrentLayer implements Module {
   readonly #starts: readonly Tensor[];
   readonly #dBias: Tensor; // (G*H)
   readonly #dx: Rows | undefined; // (T*B, I)
+  readonly #apart: ApartParts;
+  readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
   readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
 
   constructor({ arena, kernels, T, B }: Planner, cell: Cell, options: RecurrentOptions) {
@@ -147,11 +151,27 @@ export class RecurrentLayer implements Module {
       statistics: planStatistics(arena, site),
       rule: dropRule(cell.gates.length),
       watched: true,
+      planPaths: (paths) => {
+        if (paths !== "dh") return;
+        const copy = arena.tensor(`${name}.dhGates`, [B, gateColumns], "gateGradients");
+        this.#apart.scratch = kernels.planPattern({ ...site, name: `${name}.dh` }, copy);
+      },
     };
     this.sites = [this.#drop];
     const { pattern, rule, statistics } = this.#drop;
     const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
     this.#loop = { step: this.#step, U: this.#U, pattern, rule, statistics, ...passing };
+    this.#apart = {
+      kernels,
+      pointwise: this.#pointwise,
+      step: this.#step,
+      drop: this.#drop,
+      scratch: undefined,
+      U: this.#U,
+      W: this.#W,
+      dBias: this.#dBias,
+      dx: this.#dx,
+    };
     this.#count = {
       xW: productMacs(name, "xW", "forward", true),
       hU: productMacs(name, "hU", "forward", true),
@@ -262,16 +282,42 @@ export class RecurrentLayer implements Module {
 
   /** The time loop over [from, from + steps), backwards, and what the segment adds to dW, dU, db and dx. */
   #backwardSegment(dy: Rows, from: number, steps: number, B: number): void {
+    const { pattern, rule } = this.#drop;
+    pattern.firstRow = from * B;
+    if (isWhole(rule)) this.#backwardWhole(dy, from, steps, B);
+    else this.#backwardApart(dy, from, steps, B);
+  }
+
+  /** All products see the same gate gradients. */
+  #backwardWhole(dy: Rows, from: number, steps: number, B: number): void {
     const loop = this.#loop;
     const { pattern, rule, watched } = this.#drop;
-    pattern.firstRow = from * B;
+    const sparse = rule.kind !== "keep";
     this.#moveLoop(from, steps, B);
     loop.watched = watched;
     loop.dy = dy.tensor;
     loop.dyRow = dy.row + from * B;
     loop.dhBefore = from > 0; // nothing before the first step wants dh
     const executed = this.#whole?.backward(loop) ?? this.#backwardLoop(from);
-    this.#weightGradients(from, steps, B, rule.kind !== "keep", executed);
+
+    const kernels = this.#kernels;
+    const gates = this.#gates;
+    const rows = steps * B;
+    const all = rows * gates.rowLength;
+    const first = from === 0 ? B : 0; // rows that no dh is made from
+    const kept = sparse || watched ? countRows(pattern, 0, rows) : all;
+    const firstKept = sparse || watched ? countRows(pattern, 0, first) : first * gates.rowLength;
+    const { dh, dx: dxMacs } = this.#count;
+    countProduct(dh, all - first * gates.rowLength, kept - firstKept, loop.step.hidden, sparse ? executed : undefined);
+    this.#weightGradients(from, steps, B, kept, sparse);
+    kernels.sumRows(this.#dBias, gates, 0, rows);
+
+    const dx = this.#dx;
+    if (!dx) return;
+    let dxExecuted: number | undefined;
+    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, from * B, pattern, 0, this.#W, rows);
+    else kernels.gemmNN(dx.tensor, from * B, gates, 0, this.#W, rows);
+    countProduct(dxMacs, all, kept, dx.tensor.rowLength, dxExecuted);
   }
 
   /** The definition of RecurrentKernel's `backward`. */
@@ -295,36 +341,36 @@ export class RecurrentLayer implements Module {
     return executed;
   }
 
-  /** dW, dU, db and dx, once over all rows of a segment. */
-  #weightGradients(from: number, steps: number, B: number, sparse: boolean, dhExecuted: number): void {
-    const kernels = this.#kernels;
-    const { pattern, watched } = this.#drop;
+  /** One path is pruned and the other not, or the biases see everything: apart.ts. */
+  #backwardApart(dy: Rows, from: number, steps: number, B: number): void {
+    const { paths } = this.#drop.rule;
+    const counts = this.#apartCounts;
+    backwardApart(this.#apart, counts, dy, from, steps, B);
+    const { rowLength } = this.#gates;
+    const all = steps * B * rowLength;
+    const without0 = from === 0 ? all - B * rowLength : all; // no dh is made from time 0
+    const { dh, dx } = this.#count;
+    const prunedH = paths !== "dW";
+    countProduct(dh, without0, counts.dhKept, this.#step.hidden, prunedH ? counts.dhExecuted : undefined);
+    this.#weightGradients(from, steps, B, counts.dWKept, paths !== "dh");
+    if (!this.#dx) return;
+    countProduct(dx, all, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
+  }
+
+  /** dW and dU, once over all rows of a segment, `kept` of whose gate gradients are not zero. */
+  #weightGradients(from: number, steps: number, B: number, kept: number, sparse: boolean): void {
     const gates = this.#gates;
     const rows = steps * B;
-    const H = this.#step.hidden;
     const x = this.#options.input;
     const all = rows * gates.rowLength;
-    const first = from === 0 ? B : 0; // rows that no dh is made from
-    const kept = sparse || watched ? countRows(pattern, 0, rows) : all;
-    const firstKept = sparse || watched ? countRows(pattern, 0, first) : first * gates.rowLength;
-    countProduct(this.#count.dh, all - first * gates.rowLength, kept - firstKept, H, sparse ? dhExecuted : undefined);
     const dU = this.#weightProduct(this.#weightHH, this.#step.h, from * B, rows, sparse);
-    countProduct(this.#count.dU, all, kept, H, dU);
-
+    countProduct(this.#count.dU, all, kept, this.#step.hidden, dU);
     if (x instanceof OneHot) {
-      kernels.lookupGradient(this.#weightIH.gradient, x.index, from * B, gates, 0, this.#W, rows);
+      this.#kernels.lookupGradient(this.#weightIH.gradient, x.index, from * B, gates, 0, this.#W, rows);
     } else {
       const executed = this.#weightProduct(this.#weightIH, x.tensor, x.row + from * B, rows, sparse);
       countProduct(this.#count.dW, all, kept, x.tensor.rowLength, executed);
     }
-    kernels.sumRows(this.#dBias, gates, 0, rows);
-
-    const dx = this.#dx;
-    if (!dx) return;
-    let executed: number | undefined;
-    if (sparse) executed = kernels.spmmNN(dx.tensor, from * B, pattern, 0, this.#W, rows);
-    else kernels.gemmNN(dx.tensor, from * B, gates, 0, this.#W, rows);
-    countProduct(this.#count.dx, all, kept, dx.tensor.rowLength, executed);
   }
 
   /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
@@ -348,12 +394,4 @@ function countProduct(macs: ProductMacs, elements: number, kept: number, width: 
   macs.dense += elements * width;
   macs.skipped += (elements - kept) * width;
   macs.executed += executed ?? elements * width;
-}
-
-/** Copies rows between buffers of equal row length. */
-function copyBlock(to: Tensor, toRow: number, from: Tensor, fromRow: number, rows: number): void {
-  const width = to.rowLength;
-  const target = to.data;
-  const source = from.data;
-  for (let i = 0; i < rows * width; i++) target[toRow * width + i] = source[fromRow * width + i] as number;
 }

@@ -38,7 +38,8 @@ export const DEFAULT_POLICY = "energy:0.99";
 /** "energy:0.99" and its like to a policy; the grammar stands in grammar.ts. Errors name the choices. */
 export function parsePolicy(text: string): Policy {
   const parsed = parseText(text, policies);
-  return { name: printText(parsed), start: (context) => startPolicy(parsed, context) };
+  const { paths } = parsed.options;
+  return { name: printText(parsed), paths, start: (context) => startPolicy(parsed, context) };
 }
 
 function startPolicy(text: PolicyText, context: PolicyContext): SitePolicy {

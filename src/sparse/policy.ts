@@ -4,13 +4,15 @@
  */
 import type { Arena, Tensor } from "../core/arena.ts";
 import type { PolicyOptions } from "./options.ts";
-import type { DropRule } from "./rule.ts";
+import type { DropRule, Paths } from "./rule.ts";
 import type { Site } from "./site.ts";
 import type { SiteStatistics } from "./statistics.ts";
 
 export interface Policy {
   /** Canonical text, as runs and JSON print it: `parsePolicy(policy.name)` gives the same policy. */
   readonly name: string;
+  /** The `paths` of all its rules, for which layers plan; without it "both". */
+  readonly paths?: Paths;
   /** One instance per site, made before the arena is allocated. */
   start(context: PolicyContext): SitePolicy;
 }

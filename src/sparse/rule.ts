@@ -93,6 +93,11 @@ export function dropRule(groups: number): DropRule {
   };
 }
 
+/** Whether all products see the same gradients: what the rule left, or everything. */
+export function isWhole({ kind, paths, bias }: DropRule): boolean {
+  return kind === "keep" || (paths === "both" && bias === "pruned");
+}
+
 /** Whether an engine's own sweep executes the rule; the others go through apply.ts. */
 export function isSweep({ kind }: DropRule): boolean {
   return kind === "keep" || kind === "threshold" || kind === "stochastic";

@@ -41,6 +41,14 @@ export function clearStatistics(statistics: SiteStatistics): void {
   statistics.histogram.data.fill(0);
 }
 
+/** Elements that were not exactly zero before the rule, over all groups. */
+export function nonzerosBefore({ sums }: SiteStatistics): number {
+  let count = 0;
+  for (let at = 0; at < sums.length; at += SUM_COLUMNS)
+    count += (sums.data[at + TOTAL] as number) - (sums.data[at + NATURAL_ZEROS] as number);
+  return count;
+}
+
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
 

@@ -70,8 +70,10 @@ export class Trainer {
     if (headPolicy) model.head.site.watched = true;
     this.sites = headPolicy ? [...model.sites, model.head.site] : model.sites;
     const { arena } = model;
-    this.sitePolicies = this.sites.map(({ site }) => {
-      const chosen = (site === model.head.site.site ? headPolicy : undefined) ?? policies[site.name] ?? policy;
+    this.sitePolicies = this.sites.map((drop) => {
+      const { site } = drop;
+      const chosen = (drop === model.head.site ? headPolicy : undefined) ?? policies[site.name] ?? policy;
+      drop.planPaths(chosen.paths ?? "both");
       return chosen.start({ site, seed, maxSteps, arena });
     });
     const headTensors = headPolicy ? this.sitePolicies.at(-1)?.tensors : undefined;

@@ -1,0 +1,107 @@
+/**
+ * The time loop under a rule that prunes one path alone, or leaves the biases dense.
+ *
+ *   dW    dh and dx from everything, as without a rule; then compress, t by t;  dW, dU from what is left
+ *   dh    for each t a copy is compressed;  dh and dx from what is left of it;  dW, dU from everything
+ *   both  as in recurrent.ts
+ *
+ * db is summed from what dW sees, or, with bias "dense", before the rule.
+ */
+import type { Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
+import type { CellKernel, CellStep, Kernels, Weight } from "../kernels/kernels.ts";
+import { countRows, type Pattern } from "../sparse/pattern.ts";
+import { nonzerosBefore } from "../sparse/statistics.ts";
+import { clearRows, copyBlock, type DropSite, type Rows } from "./module.ts";
+
+/** Of a recurrent layer. */
+export interface ApartParts {
+  readonly kernels: Kernels;
+  readonly pointwise: CellKernel;
+  readonly step: CellStep;
+  readonly drop: DropSite;
+  /** The copy of one time step, for rules on dh alone. (B, G*H) */
+  scratch: Pattern | undefined;
+  readonly U: Weight;
+  readonly W: Weight;
+  readonly dBias: Tensor; // (G*H)
+  readonly dx: Rows | undefined;
+}
+
+/** What came of a segment: nonzeros that each path saw, and multiply-accumulates (0 where a path ran dense). */
+export interface ApartCounts {
+  dhKept: number;
+  dxKept: number;
+  dWKept: number;
+  dhExecuted: number;
+  dxExecuted: number;
+}
+
+/** Time steps [from, from + steps) of B rows, backwards: all but dW and dU. */
+export function backwardApart(
+  parts: ApartParts,
+  counts: ApartCounts,
+  dy: Rows,
+  from: number,
+  steps: number,
+  B: number,
+): void {
+  const { kernels, step, drop, scratch, U, W, dBias, dx } = parts;
+  const { pattern, rule, statistics } = drop;
+  const { gates } = step;
+  const rows = steps * B;
+  const prunedH = rule.paths !== "dW";
+  const prunedW = rule.paths !== "dh";
+  const copy = prunedW ? undefined : scratch;
+  check(
+    prunedW || copy,
+    `site ${drop.site.name}: a rule on path dh was not planned for. Give its policy the property paths: "dh".`,
+  );
+  const view = copy ?? pattern; // what the rule works on
+  const biasFirst = rule.bias === "dense" && prunedW;
+  const before = nonzerosBefore(statistics);
+  let beforeFirst = before; // without time 0, whose dh nobody wants
+  let [kept, keptFirst] = [0, 0];
+  counts.dhExecuted = counts.dxExecuted = 0;
+
+  step.rows = B;
+  for (let t = steps - 1; t >= 0; t--) {
+    step.row = t * B;
+    step.hRow = (from + t) * B;
+    kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.hRow, B);
+    parts.pointwise.backward(step);
+    const row = copy ? 0 : step.row;
+    if (prunedH) {
+      if (biasFirst) kernels.sumRows(dBias, gates, step.row, B);
+      if (copy) copyBlock(copy.dense, 0, gates, step.row, B);
+      if (copy) copy.firstRow = step.hRow;
+      if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
+      kernels.compress(view, row, B, rule, statistics);
+      keptFirst = countRows(view, row, B);
+      kept += keptFirst;
+      if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
+    }
+    if (from + t === 0) break;
+    clearRows(step.dh, B);
+    if (prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, view, row, U, B);
+    else kernels.gemmNN(step.dh, 0, gates, step.row, U, B);
+  }
+
+  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, from * B, pattern, 0, W, rows);
+  if (!prunedH) {
+    if (dx) kernels.gemmNN(dx.tensor, from * B, gates, 0, W, rows);
+    if (biasFirst) kernels.sumRows(dBias, gates, 0, rows);
+    for (let t = steps - 1; t >= 0; t--) {
+      if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
+      kernels.compress(pattern, t * B, B, rule, statistics);
+    }
+    kept = countRows(pattern, 0, rows);
+  }
+  if (!biasFirst) kernels.sumRows(dBias, gates, 0, rows);
+
+  const all = nonzerosBefore(statistics) - before;
+  const allFirst = from === 0 ? nonzerosBefore(statistics) - beforeFirst : 0;
+  counts.dWKept = prunedW ? kept : all;
+  counts.dxKept = prunedH ? kept : all;
+  counts.dhKept = prunedH ? kept - (from === 0 ? keptFirst : 0) : all - allFirst;
+}
