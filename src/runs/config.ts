@@ -218,12 +218,17 @@ export function readTree(file: string): Tree {
   return tree;
 }
 
+/** The parts of a dotted key. Names of sites have dots of their own: "policies.lstm.l0" has two parts. */
+export function pathOf(key: string): string[] {
+  const site = /^policies\.(.+)$/.exec(key)?.[1];
+  return site === undefined ? key.split(".") : ["policies", site];
+}
+
 export function setOverride(tree: Tree, override: string): void {
   const [, key, text] = /^([^=]+)=(.*)$/s.exec(override) ?? [];
   if (key === undefined || text === undefined)
     throw new UsageError(`"${override}" is no setting; write key=value, for example train.maxSteps=100.`);
-  const site = /^policies\.(.+)$/.exec(key.trim())?.[1]; // names of sites have dots
-  const path = site ? ["policies", site] : key.trim().split(".");
+  const path = pathOf(key.trim());
   let at = tree;
   for (const part of path.slice(0, -1)) {
     if (!isTree(at[part])) at[part] = emptyTree();

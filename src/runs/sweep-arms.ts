@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { formatNumber, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
-import { emptyTree, isTree, merge, parseConfig, type RunConfig, type Tree } from "./config.ts";
+import { emptyTree, isTree, merge, parseConfig, pathOf, type RunConfig, type Tree } from "./config.ts";
 
 export interface Arm {
   /** What people call it; any text. */
@@ -100,16 +100,17 @@ export function flatten(tree: Tree, prefix = ""): Record<string, unknown> {
 /** `tree` with dotted keys set. */
 export function withOverrides(tree: Tree, overrides: Readonly<Record<string, unknown>>): Tree {
   return Object.entries(overrides).reduce((under, [key, value]) => {
-    const over = key
-      .split(".")
-      .reduceRight<unknown>((inner, part) => Object.assign(emptyTree(), { [part]: inner }), value);
+    const over = pathOf(key).reduceRight<unknown>(
+      (inner, part) => Object.assign(emptyTree(), { [part]: inner }),
+      value,
+    );
     return merge(under, over as Tree);
   }, tree);
 }
 
 /** The value of a dotted key. */
 export function valueAt(config: unknown, key: string): unknown {
-  return key.split(".").reduce<unknown>((at, part) => (isTree(at) ? at[part] : undefined), config);
+  return pathOf(key).reduce<unknown>((at, part) => (isTree(at) ? at[part] : undefined), config);
 }
 
 /**

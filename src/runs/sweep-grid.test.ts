@@ -41,6 +41,18 @@ describe("arms", () => {
     );
   });
 
+  test("may differ in the policy of a single site", () => {
+    const { arms } = parseSweep({
+      grid: { "policies.lstm.l0": ["dense", "density:.1"] },
+      base: { policies: { "lstm.l1": "dense" } },
+    });
+    expect(arms.map(({ config }) => config.policies)).toEqual([
+      { "lstm.l0": "dense", "lstm.l1": "dense" },
+      { "lstm.l0": "density:0.1", "lstm.l1": "dense" },
+    ]);
+    expect(arms.map(({ config }) => valueAt(config, "policies.lstm.l0"))).toEqual(["dense", "density:0.1"]);
+  });
+
   test("are explicit ones times the grid, the later source winning over the base", () => {
     const arms = [
       { name: "slow", train: { learningRate: 0.001 } },

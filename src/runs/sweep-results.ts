@@ -4,6 +4,7 @@
  * Only complete pairs count: members of the same seed that both finished. An arm of which any member
  * failed is never lossless, however good the rest: leaving failures out would flatter it.
  */
+import { policyText } from "./config.ts";
 import {
   type Interval,
   interval95,
@@ -208,7 +209,7 @@ function rowOf(arm: Arm, reference: Arm, input: ResultsInput): ArmResult {
     slug: arm.slug,
     task: config.task.name,
     text: pairs[0]?.own.summary.text ?? null,
-    policy: config.policy,
+    policy: policyText(config),
     headPolicy: config.headPolicy,
     settings: { ...arm.overrides },
     seeds: pairs.map(({ seed }) => seed),

@@ -17,6 +17,7 @@ export function fidelityProbe(model: Model): Fidelity {
   const carried = model.carried.map((state) => state.data.slice());
   const rules = [...model.sites, model.head.site].map(({ rule }) => rule);
   const kinds = rules.map(({ kind }) => kind);
+  const residues = rules.map(({ residue }) => residue?.data.slice());
   const gradients = () => {
     for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
     model.clearGradients();
@@ -28,6 +29,7 @@ export function fidelityProbe(model: Model): Fidelity {
   const dense = gradients();
   for (const [index, rule] of rules.entries()) rule.kind = kinds[index] as (typeof kinds)[number];
   for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
+  for (const [index, { residue }] of rules.entries()) residue?.data.set(residues[index] as Float32Array);
   model.clearGradients();
 
   const total = { dot: 0, sparse: 0, dense: 0 };

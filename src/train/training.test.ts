@@ -99,7 +99,7 @@ test("it learns, reports, and ends with the best weights", () => {
 
 describe("saved at any step and loaded into a new training, it goes on bit for bit", () => {
   for (const optimizer of ["sgd", "rmsprop", "adam", "adamw"] as const)
-    for (const policy of ["dense", "energy:0.95", "stochastic:0.9"])
+    for (const policy of ["dense", "energy:0.95", "stochastic:0.9", "every(4)+memory:0.2,paths=dh"])
       test(`${optimizer}, ${policy}, dropout`, () => {
         const options = { optimizer, policy: parsePolicy(policy), momentum: 0.9, maxSteps: 25 };
         const whole = setUp(options, { dropout: 0.2 });
@@ -185,6 +185,57 @@ test("policies do not change the data: same seed, same batches", () => {
     return [...model.tokens.data];
   };
   expect(batch("stochastic:0.9")).toEqual(batch("dense"));
+});
+
+describe("policies at sites", () => {
+  const kinds = (options: Parameters<typeof setUp>[0]) => {
+    const { trainer, model, training } = setUp(options);
+    for (let i = 0; i < 3; i++) training.step();
+    return [...model.sites, ...(trainer.sites.length > model.sites.length ? [model.head.site] : [])].map(
+      ({ rule }) => rule.kind,
+    );
+  };
+
+  test("one for all, others for some, and the head's", () => {
+    const [policy, topk, rows] = ["threshold:1e-5", "topk:0.5", "rows:0.5"].map(parsePolicy);
+    expect(kinds({ policy: policy! })).toEqual(["threshold", "threshold"]);
+    expect(kinds({ policy: policy!, policies: { "lstm.l1": topk! } })).toEqual(["threshold", "topk"]);
+    const policies = { "lstm.l0": topk!, "lstm.l1": policy! };
+    expect(kinds({ policy: policy!, policies, headPolicy: rows! })).toEqual(["topk", "threshold", "rows"]);
+  });
+
+  test("a site that is none is refused, and the sites are named", () => {
+    const policies = { "lstm.l2": parsePolicy("dense") };
+    expect(() => setUp({ policies })).toThrow(/unknown site "lstm.l2".*The choices are: lstm.l0, lstm.l1/);
+  });
+
+  test("the head has no rows of its own to remember", () => {
+    const headPolicy = parsePolicy("memory:0.1");
+    expect(() => setUp({ headPolicy })).toThrow(/headPolicy memory:0.1 keeps a number for every row.*density:0.1/);
+  });
+
+  test("paths of a policy are planned for, and a run on one path trains", () => {
+    for (const text of ["topk:0.3,paths=dh", "density:0.3,paths=dW,bias=dense", "memory:0.3,paths=dh"]) {
+      const { training, trainer } = setUp({ policy: parsePolicy(text) });
+      const first = training.validate().loss;
+      for (let i = 0; i < 60; i++) training.step();
+      expect(training.validate().loss).toBeLessThan(0.9 * first);
+      const byProduct = Object.fromEntries(trainer.model.macs.map((m) => [`${m.layer} ${m.product}`, m]));
+      const share = (key: string) => byProduct[key]!.skipped / byProduct[key]!.dense;
+      const [dh, dW] = [share("lstm.l1 dh"), share("lstm.l1 dW")];
+      expect(text.includes("dh") ? dh : dW).toBeGreaterThan(0.5);
+      expect(text.includes("dh") ? dW : dh).toBeLessThan(0.2);
+    }
+  });
+});
+
+test("the probe leaves what a policy remembers as it was", () => {
+  const { model, training, trainer } = setUp({ policy: parsePolicy("memory:0.2") });
+  for (let i = 0; i < 10; i++) training.step();
+  const before = trainer.policyTensors.map(({ data }) => data.slice());
+  expect(before.flatMap((data) => [...data]).some((x) => x !== 0)).toBe(true);
+  fidelityProbe(model);
+  expect(trainer.policyTensors.map(({ data }) => data)).toEqual(before);
 });
 
 test("the probe sees cosine 1 under dense, less under a rule, and moves nothing", () => {
