@@ -1,4 +1,4 @@
-/** gatesieve sweep member: one member of a sweep, as the sweep's own process starts it. Not meant to be typed. */
+/** gatesieve sweep train-member: one member of a sweep, as the sweep's own process starts it. Not meant to be typed. */
 import { Command } from "commander";
 import { openMember, STOP, trainMember } from "../runs/sweep-member.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -6,7 +6,7 @@ import { wholeNumber } from "./options.ts";
 import { remark } from "./print.ts";
 
 export function memberCommand(): Command {
-  return new Command("member")
+  return new Command("train-member")
     .description("Train one member of a sweep, for the process that runs the sweep.")
     .argument("<folder>", "of the sweep")
     .argument("<id>", "of the member")

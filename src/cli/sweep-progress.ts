@@ -122,7 +122,7 @@ export class SweepProgress {
   get #timeLeft(): string {
     const steps = new Map([...this.#lanes].map(([id, { step }]) => [id, step]));
     const seconds = this.#state.secondsLeft(this.#processes, steps);
-    return seconds === null || seconds === 0 ? "" : `  about ${duration(seconds)} left`;
+    return seconds === null || seconds === 0 ? "" : `  ${duration(seconds)} left`;
   }
 }
 

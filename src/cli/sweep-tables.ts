@@ -22,14 +22,16 @@ export function splitWord({ split }: Results): string {
   return split === "test" ? "test" : "validation";
 }
 
-/** Head and rows of cells. */
+/** Head and rows of cells. Pairs have a column where their number is not the same for all. */
 export function qualityRows(results: Results): string[][] {
-  const several = results.rows.some(({ bestOfPolicy, verdict }) => !bestOfPolicy && verdict !== "reference");
+  const { rows } = results;
+  const several = rows.some(({ bestOfPolicy, verdict }) => !bestOfPolicy && verdict !== "reference");
+  const uneven = new Set(rows.map(({ pairs }) => pairs)).size > 1;
   return [
-    ["arm", "pairs", `${results.split} loss`, "to reference [95 %]", "train loss", "verdict"],
-    ...results.rows.map((row) => [
+    ["arm", ...(uneven ? ["pairs"] : []), `${results.split} loss`, "to reference [95 %]", "train loss", "verdict"],
+    ...rows.map((row) => [
       row.arm + (several && row.bestOfPolicy ? " *" : ""),
-      String(row.pairs),
+      ...(uneven ? [String(row.pairs)] : []),
       fixed(results.split === "test" ? row.testLoss : row.validLoss, 4),
       relativeLoss(row),
       fixed(row.trainLoss, 4),
@@ -40,7 +42,7 @@ export function qualityRows(results: Results): string[][] {
 
 export function savingRows({ rows }: Results): string[][] {
   return [
-    ["arm", "zeros", "= added", "+ natural", "MACs - recurrent", "all", "per step", "time ratio"],
+    ["arm", "zeros", "= added", "+ natural", "MACs rec.", "MACs all", "per step", "time"],
     ...rows
       .filter(({ pairs }) => pairs > 0)
       .map((row) => [
@@ -51,7 +53,7 @@ export function savingRows({ rows }: Results): string[][] {
         percent(row.macsSkippedRecurrent),
         percent(row.macsSkippedAll),
         milliseconds(row.stepMs),
-        fixed(row.secondsRelative, 2),
+        percent(row.secondsRelative),
       ]),
   ];
 }
@@ -69,7 +71,8 @@ export function readingNotes(results: Results, processes: number): string[] {
     ({ verdict: word, lossRelative }) => word === "not shown" && (lossRelative?.mean ?? 1) < margin,
   );
   return [
-    `Losses are in ${results.lossUnit ?? "the task's unit"}. Every arm is paired with "${reference}" seed by seed: the same seed is the same first weights and the same batches.`,
+    `Losses are in ${results.lossUnit ?? "the task's unit"}. Every arm is paired with "${reference}" seed by seed (${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}): the same seed is the same first weights and the same batches.`,
+    "MACs: the share that zeros make redundant, of the recurrent layers' and of all training's. Time: of the reference's per step, median over pairs.",
     split === "test"
       ? `"lossless": the upper end of the 95 % interval of the paired relative difference in test loss is below +${limit}. "not shown" says neither that it is worse nor that it is not.`
       : `"within margin": the upper end of the interval is below +${limit} on validation, where arms are chosen; the best of several may owe it to luck. Test losses are shown once, of finalists on fresh seeds.`,

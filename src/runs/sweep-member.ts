@@ -52,7 +52,7 @@ export interface MemberProcess {
   readonly ended: Promise<{ readonly error: string | null; readonly killed: boolean }>;
 }
 
-/** In the parent: `command` is this program ("node", "main.js"), which has the subcommand `sweep member`. */
+/** In the parent: `command` is this program ("node", "main.js"), which has the subcommand `sweep train-member`. */
 export function startMember(
   command: readonly string[],
   dir: string,
@@ -62,7 +62,7 @@ export function startMember(
 ): MemberProcess {
   const [program, ...rest] = command as [string, ...string[]];
   const limit = until === undefined ? [] : ["--until", String(until)];
-  const child: ChildProcess = spawn(program, [...rest, "sweep", "member", dir, id, ...limit], {
+  const child: ChildProcess = spawn(program, [...rest, "sweep", "train-member", dir, id, ...limit], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let stderr = "";

@@ -110,7 +110,7 @@ function openSweep(
   command: Command,
 ): { sweep: Sweep; dir: string } {
   const [first] = inputs;
-  const words = command.commands.map((each) => each.name()).filter((word) => word !== "member");
+  const words = command.commands.map((each) => each.name());
   const near = first && !existsSync(join(sweeps, first)) && !isConfigFile(first) ? nearest(first, words) : undefined;
   check(!near, () => `"${first}" is no grid file and no sweep; did you mean "gatesieve sweep ${near}"?`);
   const { file, settings } = sortInputs(inputs);
@@ -118,6 +118,10 @@ function openSweep(
   if (isConfigFile(file)) {
     const read = loadSweep(file, settings);
     const named = name === undefined ? read : parseSweep({ ...read.definition, name });
+    check(
+      !words.includes(named.name),
+      `"${named.name}" is a word of this command; give the sweep another name with --name.`,
+    );
     return { sweep: named, dir: join(sweeps, named.name) };
   }
   const dir = findSweep(sweeps, file);
@@ -199,12 +203,9 @@ function printResults(state: SweepState, processes: number, page: string, option
   print(
     `${paint.bold(`sweep ${plan.name}`)}, ${confirm ? "confirmed on test, fresh seeds" : shown.split === "test" ? "judged on test" : "judged on validation"}\n`,
   );
-  for (const [rows, left] of [
-    [qualityRows(shown), [0, 5]],
-    [savingRows(shown), [0]],
-  ] as const) {
+  for (const rows of [qualityRows(shown), savingRows(shown)]) {
     const [head, ...body] = rows as [string[], ...string[][]];
-    print(`${table([heads(head), ...body], left)}\n`);
+    print(`${table([heads(head), ...body], [0, head.indexOf("verdict")])}\n`);
   }
   for (const text of readingNotes(shown, processes)) print(paint.dim(wrap(text, widthOf(process.stdout) - 1)));
   print(`\n${paint.dim("charts")}  ${page}`);
