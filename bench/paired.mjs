@@ -4,13 +4,15 @@
  *
  *   node bench/paired.mjs --policies dense,energy:0.99,threshold:1e-6 --seeds 5 --epochs 3
  *
- * The first policy is the baseline. Finished runs are kept in --runs and not run again, so it can be
+ * `gatesieve sweep` does more of it (grids, tuned arms, confirmation on fresh seeds); this is the small form
+ * for one table. The first policy is the baseline. Finished runs are kept in --runs and not run again, so it can be
  * stopped and continued. Writes docs/results/NAME.json and NAME.md.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { DEFAULT_MARGIN, interval95, mean, median, relativeDifferences } from "../dist/runs/paired.js";
 
 const { values: options } = parseArgs({
   options: {
@@ -28,12 +30,6 @@ const cli = new URL("../dist/cli/main.js", import.meta.url).pathname;
 const policies = options.policies.split(",");
 const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
 const command = `node bench/paired.mjs ${process.argv.slice(2).join(" ")}`.trim();
-
-/** Two-sided 95 % quantiles of Student's t by degrees of freedom 1 to 30 (standard table). */
-const T95 = [
-  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11,
-  2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
-];
 
 function finishedRuns() {
   const text = execFileSync("node", [cli, "runs", "--runs", options.runs, "--json"], { encoding: "utf8" });
@@ -70,24 +66,12 @@ async function runAll() {
   await Promise.all(Array.from({ length: Number(options.parallel) }, worker));
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
-/** Mean and two-sided 95 % interval of paired relative differences; no interval from fewer than two pairs. */
-function interval(differences) {
-  const center = mean(differences);
-  const n = differences.length;
-  if (n < 2) return { mean: center, low: null, high: null };
-  const deviation = Math.sqrt(differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / (n - 1));
-  const half = ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n);
-  return { mean: center, low: center - half, high: center + half };
-}
-
 function summarise(runs) {
   return policies.map((policy) => {
     const arm = seeds.map((seed) => find(runs, policy, seed));
     const base = seeds.map((seed) => find(runs, policies[0], seed));
-    const relative = (field) => arm.map((run, index) => run[field] / base[index][field] - 1);
+    const values = (field, runsOf) => runsOf.map((run) => run[field]);
+    const relative = (field) => relativeDifferences(values(field, arm), values(field, base));
     return {
       task: "character",
       text: options.text,
@@ -97,13 +81,13 @@ function summarise(runs) {
       validLoss: mean(arm.map((run) => run.validLoss)),
       testLoss: mean(arm.map((run) => run.testLoss)),
       testLosses: arm.map((run) => run.testLoss),
-      testLossRelative: interval(relative("testLoss")),
+      testLossRelative: interval95(relative("testLoss")),
       sparsity: mean(arm.map((run) => run.sparsity)),
       naturalZeros: mean(arm.map((run) => run.naturalZeros)),
       macsSkippedRecurrent: mean(arm.map((run) => run.macsSkippedRecurrent)),
       macsSkippedAll: mean(arm.map((run) => run.macsSkippedAll)),
       secondsMedian: median(arm.map((run) => run.seconds)),
-      secondsRelative: median(arm.map((run, index) => run.seconds / base[index].seconds)),
+      secondsRelative: 1 + median(relative("seconds")),
     };
   });
 }
@@ -133,7 +117,7 @@ function markdown(rows, runs) {
       return `| \`${row.policy}\` | ${row.testLoss.toFixed(4)} | ${versus} | ${percent(row.sparsity)} (${percent(row.naturalZeros)} + ${percent(added)}) | ${percent(row.macsSkippedRecurrent)} | ${percent(row.macsSkippedAll)} | ${row.secondsMedian.toFixed(1)} | ${row.secondsRelative.toFixed(2)} |`;
     }),
     "",
-    `Dense test losses spread over ${percent(Math.max(...spread) / Math.min(...spread) - 1)} between seeds. ${seeds.length} pairs carry no more than the interval says: a policy would be called lossless here if the upper end of its interval were below +0.50 %.`,
+    `Dense test losses spread over ${percent(Math.max(...spread) / Math.min(...spread) - 1)} between seeds. ${seeds.length} pairs carry no more than the interval says: a policy would be called lossless here if the upper end of its interval were below +${percent(DEFAULT_MARGIN, 2)}.`,
     "",
     "Under `dense` the products run in full: its skipped MACs are those natural zeros make redundant, and none of them is skipped by the engine. Seconds, skipped MACs and sparsity are three different things.",
     "",
