@@ -125,6 +125,10 @@ describe("help", () => {
     const sum = (bytes: Record<string, number>) => Object.values(bytes).reduce((total, part) => total + part, 0);
     expect(sum(small.bytes)).toBe(small.totalBytes);
     expect(small.bytes.optimizer).toBe(2 * small.bytes.weights);
+    expect(small.recompute.map(({ steps }: { steps: number }) => steps)).toEqual([0, 10, 25]);
+    expect(gatesieve("doctor", "--plan", "task.name=delay").stdout).toMatch(
+      /^10 +[\d.]+ .iB +[\d.]+ .iB +-[\d.]+ % +\+[\d.]+ %$/m,
+    );
     expect(plan("model.hiddenSize=20000").totalBytes).toBeGreaterThan(4 * 2 ** 30);
     expect(gatesieve("doctor", "my.txt")).toMatchObject({ status: 2, stdout: "" });
   });
@@ -252,6 +256,19 @@ describe("a trained run", () => {
       expect.stringContaining("adding"),
       expect.stringContaining("delay"),
     ]);
+  });
+
+  test("runs show prints what the training ended with", () => {
+    const shown = gatesieve("runs", "show", "last");
+    expect(shown).toMatchObject({ status: 0, stderr: "" });
+    const tables = trained.stdout.slice(trained.stdout.indexOf("scores"), trained.stdout.indexOf("a sample"));
+    expect(shown.stdout).toContain(tables.trimEnd());
+    expect(tables).toMatch(/^memory, engine \w+ +planned +share$/m);
+    const [run] = jsonLines(gatesieve("runs", "--json").stdout);
+    const json = JSON.parse(gatesieve("runs", "show", "last", "--json").stdout);
+    expect(json).toEqual({ ...run, dir: expect.stringContaining(run.dir) });
+    expect(gatesieve("runs", "show", id, "--runs", "two")).toMatchObject({ status: 2, stdout: "" });
+    expect(gatesieve("runs", "--runs", "two", "show", id)).toMatchObject({ status: 2, stdout: "" });
   });
 
   test("eval finds the losses the training ended with", () => {

@@ -1,13 +1,43 @@
 /** What a finished training comes to: short tables for a terminal. */
+import type { BytesByPurpose } from "../core/arena.ts";
+import { formatBytes } from "../core/check.ts";
+import { intermediateBytes } from "../runs/memory.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { Sparsity } from "../sparse/observation.ts";
 import type { EndEvent } from "../train/events.ts";
 import { duration, fixed, metric, milliseconds, percent, words } from "./format.ts";
 import { paint, table } from "./print.ts";
 
-export function summaryTables(end: EndEvent, lossUnit: string, engine: string): string {
-  const parts = [scoreTable(end, lossUnit), sparsityTable(end), macTable(end.products, engine), timeTable(end)];
+export function summaryTables(end: EndEvent, { lossUnit, engine, memory }: RunFacts): string {
+  const parts = [
+    scoreTable(end, lossUnit),
+    sparsityTable(end),
+    macTable(end.products, engine),
+    timeTable(end),
+    memory ? memoryTable(memory, engine) : "",
+  ];
   return parts.filter(Boolean).join("\n\n");
+}
+
+export interface RunFacts {
+  readonly lossUnit: string;
+  readonly engine: string;
+  readonly memory: BytesByPurpose | null;
+}
+
+/** By purpose; what is less than `least` of all goes together. */
+export function memoryTable(bytes: BytesByPurpose, engine: string, least = 0.01): string {
+  const entries = Object.entries(bytes);
+  const total = entries.reduce((sum, [, part]) => sum + part, 0);
+  const row = (name: string, part: number) => [name, formatBytes(part), percent(part / total)];
+  const other = entries.filter(([, part]) => part < least * total).reduce((sum, [, part]) => sum + part, 0);
+  return table([
+    heads([`memory, engine ${engine}`, "planned", "share"]),
+    ...entries.filter(([, part]) => part >= least * total).map(([purpose, part]) => row(words(purpose), part)),
+    ...(other > 0 ? [row("other", other)] : []),
+    row("in all", total),
+    row("of it kept from forward to backward", intermediateBytes(bytes)),
+  ]);
 }
 
 /** Loss and scores by split. */

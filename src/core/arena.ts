@@ -29,6 +29,7 @@ export const PURPOSES = [
   "workspace",
 ] as const;
 export type Purpose = (typeof PURPOSES)[number];
+export type BytesByPurpose = Readonly<Record<Purpose, number>>;
 
 const ALIGN_BYTES = 64; // a cache line, and the widest vector of any engine
 const PAGE_BYTES = 65536;
@@ -116,6 +117,11 @@ export class Arena {
     for (const tensor of this.tensors as unknown as Tensor[])
       if (purpose === undefined || tensor.purpose === purpose) sum += align(tensor.length * BYTES_PER[tensor.dtype]);
     return sum;
+  }
+
+  /** Bytes declared so far, by purpose. */
+  bytesByPurpose(): BytesByPurpose {
+    return Object.fromEntries(PURPOSES.map((purpose) => [purpose, this.bytes(purpose)])) as BytesByPurpose;
   }
 
   /** Engines bind to the memory here. */

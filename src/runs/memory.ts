@@ -1,32 +1,106 @@
 /** What a training would keep in memory, by purpose, without allocating any of it. */
-import { PURPOSES, type Purpose } from "../core/arena.ts";
+import type { BytesByPurpose } from "../core/arena.ts";
 import { chooseEngine } from "../kernels/engines.ts";
+import type { Engine } from "../kernels/kernels.ts";
+import type { Model } from "../nn/model.ts";
+import { OneHot } from "../nn/module.ts";
+import type { Task } from "../tasks/task.ts";
 import { tasks } from "../tasks/tasks.ts";
 import { Optimizer } from "../train/optimizers.ts";
 import type { RunConfig } from "./config.ts";
 import { makeModel, makeTask } from "./parts.ts";
-import { loadTexts } from "./text.ts";
+import { loadText } from "./text.ts";
 
 export interface MemoryPlan {
   readonly engine: string;
   /** Trained numbers. */
   readonly parameters: number;
-  readonly bytes: Readonly<Record<Purpose, number>>;
+  readonly bytes: BytesByPurpose;
   readonly totalBytes: number;
+  /** What of it lies between forward and backward: see `intermediateBytes`. */
+  readonly intermediateBytes: number;
+  /** The same training with other settings of model.recompute. */
+  readonly recompute: readonly RecomputePlan[];
+}
+
+export interface RecomputePlan {
+  /** model.recompute; 0 keeps the gates of all time steps. */
+  readonly steps: number;
+  readonly totalBytes: number;
+  readonly intermediateBytes: number;
+  /** Products computed again / products of a dense training step, in multiply-accumulates. */
+  readonly moreMacs: number;
+}
+
+/** Segment lengths that a plan shows beside the one asked for. */
+const SEGMENTS = [0, 10, 25];
+
+/**
+ * What forward leaves for backward, the gate gradients (which take its place) and their patterns and lists:
+ * the memory that grows with T, and that eta-LSTM (ISCA 2021) calls intermediate.
+ */
+export function intermediateBytes(bytes: BytesByPurpose): number {
+  return bytes.activations + bytes.gateGradients + bytes.pattern;
 }
 
 export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
-  const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
+  const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
+  const task = makeTask(config, text);
   const { engine } = await chooseEngine(config.engine, config.threads);
-  const { batchSize, sequenceLength } = config.train;
-  const model = makeModel(config, makeTask(config, text), engine, sequenceLength, batchSize);
-  const { optimizer, momentum } = config.train;
-  new Optimizer(model.arena, model.kernels, { optimizer, momentum }, model.parameters);
-  const entries = PURPOSES.map((purpose) => [purpose, model.arena.bytes(purpose)] as const);
+  const model = planned(config, task, engine, config.model.recompute);
+  const { sequenceLength } = config.train;
+  const lengths = [...new Set([...SEGMENTS, config.model.recompute])].filter((steps) => steps < sequenceLength);
   return {
     engine: engine.name,
     parameters: model.size,
-    bytes: Object.fromEntries(entries) as Record<Purpose, number>,
-    totalBytes: model.arena.bytes(),
+    ...sizes(model),
+    bytes: model.arena.bytesByPurpose(),
+    recompute: lengths
+      .sort((a, b) => a - b)
+      .map((steps) => {
+        const { dense, again } = plannedMacs(model, steps);
+        return { steps, ...sizes(planned(config, task, engine, steps)), moreMacs: again / dense };
+      }),
   };
+}
+
+function planned(config: RunConfig, task: Task, engine: Engine, recompute: number): Model {
+  const { batchSize, sequenceLength, optimizer, momentum } = config.train;
+  const model = makeModel(
+    { ...config, model: { ...config.model, recompute } },
+    task,
+    engine,
+    sequenceLength,
+    batchSize,
+  );
+  new Optimizer(model.arena, model.kernels, { optimizer, momentum }, model.parameters);
+  return model;
+}
+
+function sizes({ arena }: Model): { totalBytes: number; intermediateBytes: number } {
+  return { totalBytes: arena.bytes(), intermediateBytes: intermediateBytes(arena.bytesByPurpose()) };
+}
+
+/**
+ * Multiply-accumulates of a dense training step, as a step counts them, and those done again where the gates of
+ * `recompute` time steps are kept.
+ */
+export function plannedMacs(model: Model, recompute: number): { dense: number; again: number } {
+  const { T, B } = model.pass;
+  const S = recompute > 0 ? Math.min(recompute, T) : T;
+  const rowsAgain = Math.floor((T - 1) / S) * S * B; // all but those of the last segment
+  let dense = 0;
+  let again = 0;
+  for (const layer of model.recurrent) {
+    const columns = layer.sites[0]!.site.cols;
+    const H = layer.carried[0]!.rowLength;
+    const lowest = layer === model.layers[0];
+    const inputColumns = lowest && model.input instanceof OneHot ? 0 : layer.parameters[0]!.value.rowLength;
+    const products = lowest ? 2 : 3; // xW, dW and, where something below is trained, dx
+    dense += columns * (T * B * inputColumns * products + (3 * T - 1) * B * H); // hU, dU, and dh at t > 0
+    again += columns * rowsAgain * (inputColumns + H);
+  }
+  const { targets, parameters } = model.head;
+  dense += 3 * targets.shape[0]! * parameters[0]!.value.length;
+  return { dense, again };
 }

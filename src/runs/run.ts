@@ -330,6 +330,7 @@ function describe(
     isa,
     lossUnit: task.lossUnit,
     parameters: training.trainer.model.size,
+    memory: training.trainer.model.arena.bytesByPurpose(),
     maxSteps,
     tokensPerStep: train.batchSize * train.sequenceLength,
     text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text) } : null,

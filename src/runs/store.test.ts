@@ -106,9 +106,21 @@ describe("summaries", () => {
       seconds: end.seconds,
       forwardMs: end.timing.forwardMs / 40,
       parameters: finished.model.size,
+      memory: finished.model.arena.bytesByPurpose(),
       error: null,
     });
     expect(summary.tokensPerSecond).toBeCloseTo((40 * 40) / end.seconds, 6);
+  });
+
+  test("of a run of an earlier version: its memory is not known", () => {
+    const path = join(untouched.dir, "run.json");
+    const { memory, ...info } = JSON.parse(fs.readFileSync(path, "utf8"));
+    expect(memory).toEqual(untouched.model.arena.bytesByPurpose());
+    for (const old of [undefined, { weights: 5 }]) {
+      fs.writeFileSync(path, JSON.stringify({ ...info, memory: old }));
+      expect(readRun(untouched.dir).memory).toBeNull();
+    }
+    fs.writeFileSync(path, JSON.stringify({ ...info, memory }));
   });
 
   test("of a stopped run have what is known", () => {

@@ -13,6 +13,7 @@
 import * as fs from "node:fs";
 import { join, resolve, sep } from "node:path";
 import { z } from "zod";
+import { type BytesByPurpose, PURPOSES } from "../core/arena.ts";
 import { UsageError } from "../core/check.ts";
 import type { Sparsity } from "../sparse/observation.ts";
 import type { EndEvent, StepEvent, TrainEvent, ValidationEvent } from "../train/events.ts";
@@ -42,6 +43,8 @@ const infoSchema = z.object({
   /** T*B. */
   tokensPerStep: z.number(),
   text: z.object({ name: z.string(), path: z.string(), sha256: z.string(), characters: z.number() }).nullable(),
+  /** Bytes of the arena by purpose; runs of earlier versions do not tell. */
+  memory: z.record(z.enum(PURPOSES), z.number()).nullable().catch(null),
   vocabularySize: z.number().nullable(),
   vocabularyHash: z.string().nullable(),
 });
@@ -94,6 +97,8 @@ export interface RunSummary {
   readonly backwardMs: number | null;
   readonly updateMs: number | null;
   readonly parameters: number;
+  /** Bytes of the arena by purpose. */
+  readonly memory: BytesByPurpose | null;
   readonly vocabularySize: number | null;
   readonly endReason: EndEvent["reason"] | null;
   /** What a failed run said. */
@@ -256,6 +261,7 @@ export function summarize(
     backwardMs: perStep("backwardMs"),
     updateMs: perStep("updateMs"),
     parameters: info.parameters,
+    memory: info.memory,
     vocabularySize: info.vocabularySize,
     endReason: end?.reason ?? null,
     error,

@@ -5,17 +5,17 @@ import { Command } from "commander";
 import { formatBytes, UsageError } from "../../core/check.ts";
 import { chooseEngine, engineNames } from "../../kernels/engines.ts";
 import { loadConfig } from "../../runs/config.ts";
-import { planMemory } from "../../runs/memory.ts";
+import { type MemoryPlan, planMemory, type RecomputePlan } from "../../runs/memory.ts";
 import { listRuns } from "../../runs/store.ts";
 import { builtinTexts, DEFAULT_TEXT } from "../../runs/text.ts";
 import { version } from "../../runs/version.ts";
 import { type BreakEven, measureBreakEven } from "../break-even.ts";
-import { milliseconds, percent, ratio, words } from "../format.ts";
+import { milliseconds, percent, ratio } from "../format.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
 import { cpuFeatures, cpuModel, wasmFeatures } from "../machine.ts";
 import { jsonOption, type RunsOption, runsOption } from "../options.ts";
 import { indent, paint, print, printJson, table } from "../print.ts";
-import { heads } from "../summary.ts";
+import { heads, memoryTable } from "../summary.ts";
 
 interface EngineReport {
   readonly name: string;
@@ -83,10 +83,22 @@ async function showPlan(inputs: readonly string[], json = false): Promise<void> 
   const { file, settings } = sortInputs(inputs);
   const plan = await planMemory(loadConfig({ file, overrides: settings }));
   if (json) return printJson(plan);
-  const row = (name: string, bytes: number) => [name, formatBytes(bytes), percent(bytes / plan.totalBytes)];
-  const rows = Object.entries(plan.bytes).map(([purpose, bytes]) => row(words(purpose), bytes));
-  print(table([heads([`memory, engine ${plan.engine}`, "planned", "share"]), ...rows, row("in all", plan.totalBytes)]));
+  print(memoryTable(plan.bytes, plan.engine, 0));
   print(`${plan.parameters.toLocaleString("en")} parameters. One memory, allocated once; it never grows.`);
+  if (plan.recompute.length > 1) print(`\n${recomputeTable(plan)}`);
+}
+
+/** What segments that are computed again would save and cost. */
+function recomputeTable({ recompute }: MemoryPlan): string {
+  const [off] = recompute as [RecomputePlan];
+  const rows = recompute.map(({ steps, totalBytes, intermediateBytes, moreMacs }) => [
+    steps === 0 ? "0, all time steps kept" : String(steps),
+    formatBytes(totalBytes),
+    formatBytes(intermediateBytes),
+    steps === 0 ? "" : percent(intermediateBytes / off.intermediateBytes - 1),
+    steps === 0 ? "" : `+${percent(moreMacs)}`,
+  ]);
+  return table([heads(["model.recompute", "in all", "forward to backward", "", "dense products"]), ...rows]);
 }
 
 async function tryEngine(name: string): Promise<EngineReport> {

@@ -1,18 +1,19 @@
-/** gatesieve runs: what has been trained. */
+/** gatesieve runs: what has been trained; and one run in full. */
 import { Command } from "commander";
-import { listRuns, type RunSummary } from "../../runs/store.ts";
+import { findRun, listRuns, type RunSummary, readEvents, readRun } from "../../runs/store.ts";
 import { duration, fixed, percent } from "../format.ts";
-import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
-import { cut, print, printJson, remark, table } from "../print.ts";
-import { heads } from "../summary.ts";
+import { jsonOption, nextCommand, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
+import { cut, paint, print, printJson, remark, table } from "../print.ts";
+import { heads, memoryTable, summaryTables } from "../summary.ts";
 
 export function runsCommand(): Command {
   return new Command("runs")
-    .summary("list runs, newest first")
+    .addCommand(showCommand())
+    .summary("list runs, newest first; show one in full")
     .description("List runs, newest first. Shares in JSON are from 0 to 1, seconds those of training alone.")
     .addOption(jsonOption("one JSON object a line"))
     .addOption(runsOption())
-    .addHelpText("after", "\nExample:\n  gatesieve runs --json | head -1")
+    .addHelpText("after", "\nExamples:\n  gatesieve runs --json | head -1\n  gatesieve runs show last")
     .action(({ runs: dir, json }: RunsOption & { json?: boolean }) => {
       const runs = listRuns(dir, (note) => remark(`gatesieve: ${note}`));
       if (json) for (const run of runs) printJson(run);
@@ -20,6 +21,32 @@ export function runsCommand(): Command {
         remark(`gatesieve: no runs in ${dir}. Begin with: ${nextCommand("train", { runs: dir })}`);
       else print(runsTable(runs));
     });
+}
+
+function showCommand(): Command {
+  return new Command("show")
+    .summary("the figures of one run, as at the end of its training")
+    .description("Show one run: scores, sparsity, multiply-accumulates, time, memory.")
+    .argument("<run>", RUN_ARGUMENT)
+    .addOption(jsonOption("one JSON object"))
+    .addOption(runsOption())
+    .action((run: string, _: unknown, command: Command) => {
+      // The options belong to `runs` as well, which takes them wherever they stand.
+      const { runs: dir, json } = command.optsWithGlobals<RunsOption & { json?: boolean }>();
+      const folder = findRun(dir, run);
+      if (json) printJson(readRun(folder));
+      else showRun(readRun(folder), folder);
+    });
+}
+
+function showRun(run: RunSummary, folder: string): void {
+  const about = [run.task, run.text, run.policy, `engine ${run.engine} (${run.isa})`].filter(Boolean).join(", ");
+  print(`${paint.bold(`run ${run.id}`)}, ${run.status}, ${run.steps} of ${run.maxSteps} steps\n${about}\n`);
+  const end = readEvents(folder).at(-1);
+  if (end?.type === "end") print(summaryTables(end, run));
+  else if (run.memory) print(memoryTable(run.memory, run.engine));
+  if (run.error) print(`\n${run.error}`);
+  print(`\n${paint.dim("kept in")} ${run.dir}`);
 }
 
 function runsTable(runs: readonly RunSummary[]): string {

@@ -117,7 +117,7 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
 function report(run: Run, end: EndEvent, options: TrainOptions): void {
   const early = end.reason === "earlyStop" ? " (early stop)" : "";
   print(`${paint.bold(`run ${run.id}`)}, ${end.step} steps${early}\n`);
-  print(summaryTables(end, run.info.lossUnit, run.engine.name));
+  print(summaryTables(end, run.info));
   if (run.task.vocabulary) {
     const length = run.task.text?.unit === "words" ? 60 : 300;
     print(`\n${paint.dim("a sample, temperature 0.8")}`);
