@@ -12,6 +12,7 @@ const HELP = `npm run bench -- COMMAND [options]
   step      times full training steps, ours and peers', side by side
   kernels   the products of one layer, dense and sparse over densities, with the crossover
   profile   where one of our steps spends its time, kernel by kernel
+  telemetry what looking into a step costs, and what that comes to at the default intervals
   heap      many steps: the arena must not grow, the heap must stay flat
   report    step and heap of one workload, written to docs/results/ with the bars reached and missed
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
@@ -187,6 +188,23 @@ const COMMANDS = {
         if (!options.json) printProfile(result);
         else for (const row of [result.summary, ...result.parts]) print(row);
       }
+  },
+  async telemetry() {
+    const { printTelemetryCost, telemetryCost } = await import("./telemetry.mjs");
+    const rows = [];
+    for (const workloadName of workloads())
+      for (const policy of policies(["dense", "density:0.1"]))
+        rows.push(
+          await telemetryCost({
+            workloadName,
+            workload: WORKLOADS[workloadName],
+            engineName: options.engine,
+            policy,
+            steps: whole("steps", 21),
+          }),
+        );
+    if (options.json) for (const row of rows) print(row);
+    else printTelemetryCost(rows);
   },
 };
 

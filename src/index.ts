@@ -40,10 +40,21 @@ export { type WordOptions, wordTask } from "./tasks/word.ts";
 export { joinWords, TOKENIZERS, type Tokenizer, wordsOf } from "./tasks/words.ts";
 // ---- training
 export { type Evaluation, evaluate } from "./train/evaluate.ts";
-export type { EndEvent, StepEvent, Timing, TrainEvent, ValidationEvent } from "./train/events.ts";
+export type {
+  EndEvent,
+  GroupTelemetry,
+  LayerTelemetry,
+  SiteTelemetry,
+  StepEvent,
+  TelemetryEvent,
+  Timing,
+  TrainEvent,
+  ValidationEvent,
+} from "./train/events.ts";
 export { OPTIMIZERS, type OptimizerName, type OptimizerOptions } from "./train/optimizers.ts";
 export { type Fidelity, fidelityProbe } from "./train/probe.ts";
 export { type SampleOptions, sampleText } from "./train/sample.ts";
 export { epochDecay, SCHEDULES, type Schedule, type ScheduleName } from "./train/schedules.ts";
+export { CURVE_SPARSITIES, MILESTONES, type TelemetryOptions, TIME_BANDS } from "./train/telemetry.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";

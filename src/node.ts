@@ -24,5 +24,13 @@ export {
   type RunOptions,
   resumeRun,
 } from "./runs/run.ts";
-export { findRun, listRuns, type RunStatus, type RunSummary, readEvents, readRun } from "./runs/store.ts";
+export {
+  findRun,
+  listRuns,
+  type RunStatus,
+  type RunSummary,
+  readEvents,
+  readRun,
+  readTelemetry,
+} from "./runs/store.ts";
 export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText, loadTexts, type TextSettings } from "./runs/text.ts";

@@ -66,7 +66,19 @@ describe("help", () => {
     const { status, stdout, stderr } = gatesieve();
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout.split("\n").findIndex((line) => line.includes("gatesieve demo"))).toBeLessThan(5);
-    for (const command of ["train", "eval", "sample", "runs", "compare", "data", "doctor", "tasks", "policies"])
+    for (const command of [
+      "train",
+      "eval",
+      "sample",
+      "runs",
+      "compare",
+      "inspect",
+      "reproduce",
+      "data",
+      "doctor",
+      "tasks",
+      "policies",
+    ])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
@@ -74,7 +86,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(11);
+    expect(commands).toHaveLength(13);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
@@ -304,13 +316,32 @@ describe("a trained run", () => {
     expect(gatesieve("compare", "dense", "dense")).toMatchObject({ status: 2, stdout: "" });
   });
 
+  test("inspect shows a run from inside, within 100 columns, and writes a page that needs nothing else", () => {
+    const args = ["train", "tiny.txt", ...TINY, "train.telemetryEverySteps=5", "train.probeEverySteps=10"];
+    gatesieve(...args, "--policy", "energy:0.9", "--runs", "inside", "--quiet");
+    const { status, stdout, stderr } = gatesieve("inspect", "last", "--runs", "inside", "--out", "inside.html");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    for (const head of ["step 20 ", "by time ", "activations ", "cosine to dense, at step "])
+      expect(stdout).toMatch(new RegExp(`^${head}`, "m"));
+    expect(stdout).toMatch(/^lstm\.l0 +i +[\d.]+ % +[\d.]+ % +[\d.]+ % +[\d.]+ % +\d\.\de-\d+ /m);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
+    const page = readFileSync(join(folder, "inside.html"), "utf8");
+    expect(page.match(/<svg/g)).toHaveLength(3 + 1 + 4 + 8);
+    expect(stdout + page).not.toMatch(/NaN|undefined|<script|<link|src=|href=/);
+    const samples = jsonLines(gatesieve("inspect", "last", "--runs", "inside", "--json").stdout);
+    expect(samples.map(({ step }) => step)).toEqual([1, 2, 5, 10, 15, 20]);
+    gatesieve(...args, "train.telemetryEverySteps=0", "--runs", "blind", "--quiet");
+    expect(gatesieve("inspect", "last", "--runs", "blind")).toMatchObject({ status: 2, stdout: "" });
+  });
+
   test("--quiet leaves the result alone; --json leaves events alone", () => {
     const args = ["train", "tiny.txt", ...TINY, "--runs", "forms"];
     const quiet = gatesieve(...args, "--quiet");
     expect(quiet.stderr).toBe("");
     for (const heading of HEADINGS) expect(quiet.stdout).toContain(heading);
     const events = jsonLines(gatesieve(...args, "--json").stdout);
-    expect(events.map(({ type }) => type)).toEqual(["start", "step", "validation", "step", "validation", "end"]);
+    const types = ["start", "telemetry", "telemetry", "step", "validation", "telemetry", "step", "validation", "end"];
+    expect(events.map(({ type }) => type)).toEqual(types);
     expect(events.at(-1)).toMatchObject({ reason: "maxSteps", step: 20 });
   });
 

@@ -55,7 +55,7 @@ function show(event: TrainEvent): void {
   } else if (event.type === "validation") {
     get("valid").textContent = event.loss.toFixed(3);
     curve.validation.push([event.step, event.loss]);
-  } else {
+  } else if (event.type === "end") {
     const { sparsity, macs, seconds } = event;
     const valid = event.validLoss === null ? "–" : event.validLoss.toFixed(3);
     addRow(curve, [valid, percent(sparsity.dropped), percent(macs.macsSkippedAll), seconds.toFixed(1)]);

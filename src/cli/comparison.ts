@@ -2,16 +2,16 @@
 import { barChart } from "../plots/bar-chart.ts";
 import { lineChart } from "../plots/line-chart.ts";
 import { htmlReport, type ReportPart } from "../plots/report.ts";
-import type { RunSummary } from "../runs/store.ts";
+import type { RecordedEvent, RunSummary } from "../runs/store.ts";
 import { version } from "../runs/version.ts";
-import type { EndEvent, TrainEvent } from "../train/events.ts";
+import type { EndEvent } from "../train/events.ts";
 import { duration, fixed, metric, milliseconds, percent, ratio, words } from "./format.ts";
 import { cpuModel } from "./machine.ts";
 import { score } from "./summary.ts";
 
 export interface ComparedRun {
   readonly summary: RunSummary;
-  readonly events: readonly TrainEvent[];
+  readonly events: readonly RecordedEvent[];
 }
 
 export interface Sample {
@@ -139,7 +139,7 @@ interface ValidationPoint {
 }
 
 /** Validations with the seconds of training before them, between step events by proportion of steps. */
-function validations(events: readonly TrainEvent[]): ValidationPoint[] {
+function validations(events: readonly RecordedEvent[]): ValidationPoint[] {
   const clock = [{ step: 0, seconds: 0 }, ...events.filter((event) => event.type !== "validation")];
   return events
     .filter((event) => event.type === "validation")

@@ -9,6 +9,8 @@ import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { reproduceCommand } from "./commands/reproduce.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
 import { sweepCommand } from "./commands/sweep.ts";
@@ -26,6 +28,8 @@ const COMMANDS = [
   sampleCommand,
   runsCommand,
   compareCommand,
+  inspectCommand,
+  reproduceCommand,
   dataCommand,
   sweepCommand,
   doctorCommand,

@@ -24,7 +24,7 @@ export class Progress {
 
   /** Takes an event in; true if a plain line is due. */
   add(event: TrainEvent): boolean {
-    if (event.type === "end") return false;
+    if (event.type === "end" || event.type === "telemetry") return false;
     const now = performance.now();
     let due = true;
     if (event.type === "validation") this.#validation = event;

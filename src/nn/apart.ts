@@ -12,7 +12,7 @@ import { check } from "../core/check.ts";
 import type { CellKernel, CellStep, Kernels, Weight } from "../kernels/kernels.ts";
 import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { nonzerosBefore } from "../sparse/statistics.ts";
-import { clearRows, copyBlock, type DropSite, type Rows } from "./module.ts";
+import { clearRows, copyBlock, type DropSite, type PassWatcher, type Rows } from "./module.ts";
 
 /** Of a recurrent layer. */
 export interface ApartParts {
@@ -45,6 +45,7 @@ export function backwardApart(
   from: number,
   steps: number,
   B: number,
+  watcher: PassWatcher | undefined,
 ): void {
   const { kernels, step, drop, scratch, U, W, dBias, dx } = parts;
   const { pattern, rule, statistics } = drop;
@@ -77,6 +78,7 @@ export function backwardApart(
       if (copy) copy.firstRow = step.hRow;
       if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
+      watcher?.afterSweep(drop, from + t);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
@@ -94,6 +96,7 @@ export function backwardApart(
     for (let t = steps - 1; t >= 0; t--) {
       if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(pattern, t * B, B, rule, statistics);
+      watcher?.afterSweep(drop, from + t);
     }
     kept = countRows(pattern, 0, rows);
   }

@@ -5,7 +5,7 @@
 import type { Arena, IntTensor, Purpose, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
 import { RowSet } from "../core/row-set.ts";
-import type { Kernels, Weight } from "../kernels/kernels.ts";
+import type { CellStep, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule, Paths } from "../sparse/rule.ts";
@@ -29,6 +29,16 @@ export interface Pass {
   /** With `seed`, keys the dropout masks of this pass. */
   step: number;
   seed: number;
+  /** On the few passes that telemetry looks into. */
+  watcher?: PassWatcher | undefined;
+}
+
+/** Looks into a training pass and changes nothing of it. */
+export interface PassWatcher {
+  /** Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations. */
+  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void;
+  /** After the gate gradients of time t were compressed: the site's sums now reach from T-1 down to t. */
+  afterSweep(drop: DropSite, t: number): void;
 }
 
 export interface Parameter {

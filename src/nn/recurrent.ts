@@ -34,6 +34,7 @@ import {
   OneHot,
   type Parameter,
   type Pass,
+  type PassWatcher,
   type Planner,
   planParameter,
   Rows,
@@ -246,7 +247,7 @@ export class RecurrentLayer implements Module {
     this.#loop.steps = steps;
   }
 
-  backward(dy: Rows, { T, B }: Pass): Rows | undefined {
+  backward(dy: Rows, { T, B, watcher }: Pass): Rows | undefined {
     const S = this.#segment;
     const { dh, dStates } = this.#step;
     const dx = this.#dx;
@@ -261,7 +262,8 @@ export class RecurrentLayer implements Module {
     for (let from = last; from >= 0; from -= S) {
       const steps = Math.min(S, T - from);
       if (from < last) this.#recompute(from, steps, B);
-      this.#backwardSegment(dy, from, steps, B);
+      watcher?.beforeBackward(this.name, this.#step, from, steps);
+      this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
     const columns = this.#gates.rowLength;
@@ -281,15 +283,15 @@ export class RecurrentLayer implements Module {
   }
 
   /** The time loop over [from, from + steps), backwards, and what the segment adds to dW, dU, db and dx. */
-  #backwardSegment(dy: Rows, from: number, steps: number, B: number): void {
+  #backwardSegment(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
     const { pattern, rule } = this.#drop;
     pattern.firstRow = from * B;
-    if (isWhole(rule)) this.#backwardWhole(dy, from, steps, B);
-    else this.#backwardApart(dy, from, steps, B);
+    if (isWhole(rule)) this.#backwardWhole(dy, from, steps, B, watcher);
+    else this.#backwardApart(dy, from, steps, B, watcher);
   }
 
   /** All products see the same gate gradients. */
-  #backwardWhole(dy: Rows, from: number, steps: number, B: number): void {
+  #backwardWhole(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
     const loop = this.#loop;
     const { pattern, rule, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
@@ -298,7 +300,9 @@ export class RecurrentLayer implements Module {
     loop.dy = dy.tensor;
     loop.dyRow = dy.row + from * B;
     loop.dhBefore = from > 0; // nothing before the first step wants dh
-    const executed = this.#whole?.backward(loop) ?? this.#backwardLoop(from);
+    // An engine's whole loop does not stop at each t to be looked at; it gives the same bits.
+    const whole = watcher ? undefined : this.#whole;
+    const executed = whole?.backward(loop) ?? this.#backwardLoop(from, watcher);
 
     const kernels = this.#kernels;
     const gates = this.#gates;
@@ -321,7 +325,7 @@ export class RecurrentLayer implements Module {
   }
 
   /** The definition of RecurrentKernel's `backward`. */
-  #backwardLoop(from: number): number {
+  #backwardLoop(from: number, watcher: PassWatcher | undefined): number {
     const kernels = this.#kernels;
     const { step, steps, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = this.#loop;
     const sparse = rule.kind !== "keep";
@@ -333,6 +337,7 @@ export class RecurrentLayer implements Module {
       kernels.addRows(step.dh, 0, dy, dyRow + step.row, B);
       this.#pointwise.backward(step);
       if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
+      watcher?.afterSweep(this.#drop, from + t);
       if (t === 0 && !dhBefore) break;
       clearRows(step.dh, B);
       if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, this.#U, B);
@@ -342,10 +347,10 @@ export class RecurrentLayer implements Module {
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
-  #backwardApart(dy: Rows, from: number, steps: number, B: number): void {
+  #backwardApart(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
     const { paths } = this.#drop.rule;
     const counts = this.#apartCounts;
-    backwardApart(this.#apart, counts, dy, from, steps, B);
+    backwardApart(this.#apart, counts, dy, from, steps, B, watcher);
     const { rowLength } = this.#gates;
     const all = steps * B * rowLength;
     const without0 = from === 0 ? all - B * rowLength : all; // no dh is made from time 0

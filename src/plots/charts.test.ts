@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { barChart } from "./bar-chart.ts";
+import { grid } from "./grid.ts";
+import { histogramChart } from "./histogram-chart.ts";
 import { lineChart } from "./line-chart.ts";
 import { htmlReport } from "./report.ts";
 import { legend } from "./svg.ts";
@@ -75,4 +77,66 @@ test("htmlReport loads nothing and escapes text", () => {
   const page = htmlReport("<title>", [{ kind: "sample", title: "s", text: "</pre><script>" }], "footer");
   expect(page).not.toMatch(/<script|<link|src=|href=|url\(/);
   expect(page).toContain("&#60;script&#62;");
+});
+
+describe("histogramChart", () => {
+  const chart = histogramChart({
+    title: "t",
+    xLabel: "activation",
+    from: 0,
+    binWidth: 0.5,
+    series: [
+      { name: "a", counts: [1, 3] },
+      { name: "empty", counts: [] },
+    ],
+    marks: [
+      { name: "inside", x: 0.75, series: 0 },
+      { name: "outside", x: 7, series: 0 },
+    ],
+  });
+  const outline =
+    /class="line s0"[^>]* d="M([\d.]+),([\d.]+)V([\d.]+)H([\d.]+)V([\d.]+)H([\d.]+)V[\d.]+"><title>a/.exec(chart);
+
+  test("draws shares of a series as heights, bins in equal widths", () => {
+    const [left, base, first, middle, second, right] = outline!.slice(1).map(Number) as number[];
+    expect((base! - second!) / (base! - first!)).toBeCloseTo(3, 1);
+    expect(right! - middle!).toBeCloseTo(middle! - left!, 1);
+    expect(chart).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
+  test("marks what lies within, at its place", () => {
+    expect(chart).toContain("<title>inside</title>");
+    expect(chart).not.toContain("<title>outside</title>");
+  });
+});
+
+test("two lines of one thing share its colour and differ in dashes; an axis may begin where the data do", () => {
+  const points = [
+    [100, 1],
+    [200, 2],
+  ] as const;
+  const series = [
+    { name: "all", colour: 1, dashes: "", points },
+    { name: "some", colour: 1, dashes: "5 4", points },
+  ];
+  const of = (xFrom0: boolean) =>
+    lineChart({ title: "t", xLabel: "x", yLabel: "y", series, xFrom0, xFormat: (tick) => `${tick}!` });
+  expect(of(true).match(/class="line s1" stroke-dasharray="5 4"/g)).toHaveLength(2); // and in the legend
+  expect(of(true)).not.toContain('class="s0"');
+  expect(numbers(of(false), "cx")[0]).toBe(46);
+  expect(numbers(of(true), "cx")[0]).toBeGreaterThan(200);
+  expect(of(true)).toContain(">0!<");
+});
+
+test("a grid holds every chart, none over another", () => {
+  const charts = [0, 1, 2].map((n) =>
+    lineChart({ title: `chart ${n}`, xLabel: "x", yLabel: "y", series: [], width: 100, height: 50 }),
+  );
+  const all = grid(charts, 2);
+  expect([...all.matchAll(/<svg x="(\d+)" y="(\d+)"/g)].map(([, x, y]) => [Number(x), Number(y)])).toEqual([
+    [0, 0],
+    [124, 0],
+    [0, 74],
+  ]);
+  expect(all).toContain('viewBox="0 0 224 124"');
 });

@@ -32,6 +32,8 @@ export interface LegendEntry {
   /** Index of the series, for its colour. */
   readonly series: number;
   readonly mark: "line" | "square" | "paleSquare";
+  /** Of a line; without them, the series' own. */
+  readonly dashes?: string | undefined;
   readonly newRow?: boolean;
 }
 
@@ -63,13 +65,13 @@ export function legend(
   const rowHeight = 18;
   let [x, row] = [left, 0];
   const items: string[] = [];
-  for (const { name, series, mark, newRow } of entries) {
+  for (const { name, series, mark, dashes, newRow } of entries) {
     const width = 30 + textWidth(name);
     if (x > left && (newRow || x + width > right)) [x, row] = [left, row + 1];
     const y = top + row * rowHeight;
     const symbol =
       mark === "line"
-        ? `<path class="line ${colourClass(series)}" stroke-dasharray="${dash(series)}" d="M${px(x)},${y - 4}h18"/>`
+        ? `<path class="line ${colourClass(series)}" stroke-dasharray="${dashes ?? dash(series)}" d="M${px(x)},${y - 4}h18"/>`
         : `<g class="${colourClass(series)}"><rect class="${mark === "square" ? "mark" : "pale"}" x="${px(x + 4)}" y="${y - 10}" width="12" height="12"/></g>`;
     items.push(symbol, `<text x="${px(x + 23)}" y="${y}">${escapeMarkup(name)}</text>`);
     x += width + 12;
@@ -96,8 +98,12 @@ export function valueAxis(
 }
 
 /** The baseline with ticks, values below it, and the axis' name below these. */
-export function numberAxis(scale: ScaleLinear<number, number>, frame: Frame, label: string): string {
-  const format = scale.tickFormat(8);
+export function numberAxis(
+  scale: ScaleLinear<number, number>,
+  frame: Frame,
+  label: string,
+  format: (value: number) => string = scale.tickFormat(8),
+): string {
   const ticks = scale.ticks(Math.max(2, Math.floor((frame.right - frame.left) / 90)));
   return [
     `<path class="axis" d="M${frame.left},${frame.bottom}H${frame.right}"/>`,

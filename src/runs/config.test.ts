@@ -50,6 +50,8 @@ describe("defaults", () => {
         valCheckInterval: 100,
         patience: 0,
         logEverySteps: 10,
+        telemetryEverySteps: 50,
+        probeEverySteps: 200,
         checkpointEverySteps: 100,
       },
       policy: "energy:0.99",

@@ -97,6 +97,10 @@ const train = z.strictObject({
   /** Validations without a new best before an early stop; 0: never. */
   patience: whole(0).default(0),
   logEverySteps: whole(1).default(10),
+  /** Steps between looks at a step from inside; 0: no telemetry. */
+  telemetryEverySteps: whole(0).default(50),
+  /** Steps between those that also measure fidelity, at the cost of a dense pass; 0: never. */
+  probeEverySteps: whole(0).default(200),
   checkpointEverySteps: whole(1).default(100),
 });
 

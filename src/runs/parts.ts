@@ -55,8 +55,9 @@ export function makeTraining(config: RunConfig, task: Task, engine: Engine, maxS
     warmupSteps,
     gradientClipVal,
   });
-  const { valCheckInterval, patience, logEverySteps } = train;
-  return new Training(trainer, task, { valCheckInterval, patience, logEverySteps });
+  const { valCheckInterval, patience, logEverySteps, telemetryEverySteps, probeEverySteps } = train;
+  const options = { valCheckInterval, patience, logEverySteps, telemetryEverySteps, probeEverySteps };
+  return new Training(trainer, task, options);
 }
 
 function epochDecayOf({ train, seed }: RunConfig, task: Task): Schedule {

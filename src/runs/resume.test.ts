@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { TrainEvent } from "../train/events.ts";
 import { loadConfig, type RunConfig } from "./config.ts";
 import { createRun, type Run, resumeRun } from "./run.ts";
-import { findRun, readEvents } from "./store.ts";
+import { findRun, readEvents, readTelemetry } from "./store.ts";
 import { loadText } from "./text.ts";
 
 // Waiting for the disk is most of these runs' time, and nothing here loses power. Killed processes do wait.
@@ -22,16 +22,20 @@ const file = join(folder, "alice.txt");
 writeFileSync(file, loadText("carroll-alice").text.slice(0, 6000));
 const text = `task.text=${file}`;
 const small = ["model.hiddenSize=12", "model.embedding=0", "train.batchSize=4", "train.sequenceLength=9"];
-const cadence = ["train.logEverySteps=3", "train.valCheckInterval=8", "train.checkpointEverySteps=5"];
+const cadence = [
+  ...["train.logEverySteps=3", "train.valCheckInterval=8", "train.checkpointEverySteps=5"],
+  ...["train.telemetryEverySteps=4", "train.probeEverySteps=10"],
+];
 
 /** What a run leaves, without what a clock says. */
 function result(dir: string) {
-  const untimed = (event: TrainEvent) => ({ ...event, seconds: 0, tokensPerSecond: 0, timing: 0 });
+  const untimed = (event: TrainEvent) => JSON.stringify({ ...event, seconds: 0, tokensPerSecond: 0, timing: 0, ms: 0 });
   return {
     weights: createHash("sha256")
       .update(readFileSync(join(dir, "model", "model.safetensors")))
       .digest("hex"),
-    events: readEvents(dir).map((event) => JSON.stringify(untimed(event))),
+    events: readEvents(dir).map(untimed),
+    telemetry: readTelemetry(dir).map(untimed),
   };
 }
 
@@ -77,10 +81,12 @@ describe.each(settings)("%s", (_, overrides) => {
     expected = await uninterrupted(character);
     const reason = character.train.patience > 0 ? "earlyStop" : "maxSteps";
     expect(expected.events.at(-1)).toContain(`"reason":"${reason}"`);
+    expect(expected.telemetry.length).toBeGreaterThan(2);
   });
 
-  // 1 and 39: the ends. 8: a validation. 15: a checkpoint, a log line. 24: a validation, a log line. 26: nothing.
-  test.each([1, 8, 15, 24, 26, 39])("stopped after step %i", async (step) => {
+  // 1 and 39: the ends. 8: a validation. 15: a checkpoint, a log line. 20: telemetry with a probe, a checkpoint.
+  // 24: telemetry, a validation, a log line. 26: nothing.
+  test.each([1, 8, 15, 20, 24, 26, 39])("stopped after step %i", async (step) => {
     let run = await createRun({ config: character, runsDir: folder });
     const { training } = run;
     const original = training.step.bind(training);
@@ -96,15 +102,15 @@ describe.each(settings)("%s", (_, overrides) => {
     expect(drain(run)).toEqual(expected);
   });
 
-  test("dropped after each of its events, again and again", async () => {
+  test("dropped after each of its steps and events, again and again", async () => {
     const first = await createRun({ config: character, runsDir: folder });
     first.close();
     let finished = false;
-    for (let events = 1; !finished; events++) {
+    for (let ticks = 1; !finished; ticks++) {
       const run = await resumeRun(folder, first.id);
-      let left = events;
-      for (const event of run.events()) {
-        finished = event.type === "end";
+      let left = ticks;
+      for (const event of run.ticks()) {
+        finished = event?.type === "end";
         if (--left === 0 && !finished) break;
       }
     }

@@ -72,7 +72,6 @@ export class Run {
   readonly notes: readonly string[];
   #summary: RunSummary | undefined;
   #checkpointed: number; // step of the last checkpoint
-  #midStep = false; // between the events of one step: its validation is still to come
   #wanted = false;
 
   /** Made by `createRun` and `resumeRun`. */
@@ -133,7 +132,7 @@ export class Run {
 
   /** Writes a checkpoint now, or, between the events of one step, as soon as the step is complete. */
   checkpoint(): void {
-    if (this.#midStep) this.#wanted = true;
+    if (this.training.midStep) this.#wanted = true;
     else this.#writeCheckpoint();
   }
 
@@ -148,7 +147,8 @@ export class Run {
   }
 
   #record(event: TrainEvent): void {
-    appendLine(join(this.dir, store.EVENTS), JSON.stringify(event), "an event");
+    const file = event.type === "telemetry" ? store.TELEMETRY : store.EVENTS;
+    appendLine(join(this.dir, file), JSON.stringify(event), "an event");
     if (event.type === "end") this.#finish(event.reason === "stopped");
   }
 
@@ -156,11 +156,8 @@ export class Run {
   #checkpointIfDue(tick: TrainEvent | undefined): void {
     if (tick?.type === "end") return;
     const { steps } = this.training.trainer;
-    const { valCheckInterval, logEverySteps, checkpointEverySteps } = this.config.train;
-    const at = (interval: number) => steps === this.maxSteps || steps % interval === 0;
-    this.#midStep = tick ? tick.type === "step" && at(valCheckInterval) : at(valCheckInterval) || at(logEverySteps);
-    if (this.#midStep || steps === this.maxSteps) return;
-    if (this.#wanted || steps % checkpointEverySteps === 0) this.#writeCheckpoint();
+    if (this.training.midStep || steps === this.maxSteps) return;
+    if (this.#wanted || steps % this.config.train.checkpointEverySteps === 0) this.#writeCheckpoint();
   }
 
   #writeCheckpoint(): void {
@@ -176,7 +173,6 @@ export class Run {
   }
 
   #finish(stopped: boolean): void {
-    this.#midStep = false;
     if (stopped) this.#writeCheckpoint();
     else {
       const { model, config, task } = this;
@@ -226,6 +222,7 @@ export async function createRun({ config, runsDir, id: name }: RunOptions): Prom
       [store.CONFIG]: toJson(resolved),
       [store.INFO]: toJson(info),
       [store.EVENTS]: "",
+      [store.TELEMETRY]: "",
       ...(task.vocabulary ? { [store.VOCABULARY]: toJson(task.vocabulary) } : {}),
       ...Object.fromEntries(
         Object.entries(checkpoint).map(([name, content]) => [`checkpoints/${checkpointName(0)}/${name}`, content]),
@@ -287,12 +284,14 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
     training.load(checkpoint.state);
     for (const step of damaged) removeCheckpoint(dir, step);
     // What happened after the checkpoint happens again.
-    const events = store.readEvents(dir).filter(({ type, step }) => type !== "end" && step <= checkpoint.step);
-    writeFileAtomic(
-      join(dir, store.EVENTS),
-      events.map((event) => `${JSON.stringify(event)}\n`).join(""),
-      "the events",
-    );
+    const earlier = ({ type, step }: TrainEvent) => type !== "end" && step <= checkpoint.step;
+    for (const [file, events] of [
+      [store.EVENTS, store.readEvents(dir)],
+      [store.TELEMETRY, store.readTelemetry(dir)],
+    ] as const) {
+      const lines = events.filter(earlier).map((event) => `${JSON.stringify(event)}\n`);
+      writeFileAtomic(join(dir, file), lines.join(""), "the events");
+    }
     rmSync(join(dir, store.SUMMARY), { force: true });
     const engineReason = "as the run began";
     return new Run({ dir, config, info, task, training, engine, engineReason, notes, checkpointed: checkpoint.step });

@@ -5,6 +5,7 @@
  *   run.json        what was found at the start: text, vocabulary, engine, number of parameters
  *   vocab.json      text tasks: the vocabulary in token order
  *   events.jsonl    one event of training a line
+ *   telemetry.jsonl one look at a step from inside a line: apart, since they are long and few ask for them
  *   checkpoints/    the last two checkpoints
  *   model/          at the end: the best weights, with config.json and vocab.json beside them
  *   summary.json    at the end: one RunSummary
@@ -16,7 +17,7 @@ import { z } from "zod";
 import { type BytesByPurpose, PURPOSES } from "../core/arena.ts";
 import { UsageError } from "../core/check.ts";
 import type { Sparsity } from "../sparse/observation.ts";
-import type { EndEvent, StepEvent, TrainEvent, ValidationEvent } from "../train/events.ts";
+import type { EndEvent, StepEvent, TelemetryEvent, TrainEvent, ValidationEvent } from "../train/events.ts";
 import { parseConfig, policyText, type RunConfig } from "./config.ts";
 import { isLocked } from "./lock.ts";
 
@@ -24,6 +25,7 @@ export const CONFIG = "config.json";
 export const INFO = "run.json";
 export const VOCABULARY = "vocab.json";
 export const EVENTS = "events.jsonl";
+export const TELEMETRY = "telemetry.jsonl";
 export const SUMMARY = "summary.json";
 export const INFO_FORMAT = 1;
 
@@ -105,6 +107,9 @@ export interface RunSummary {
   readonly error: string | null;
 }
 
+/** What events.jsonl holds. */
+export type RecordedEvent = StepEvent | ValidationEvent | EndEvent;
+
 /** All runs of a store, newest first. A folder that cannot be understood is skipped, and `note` is told. */
 export function listRuns(runsDir: string, note: (line: string) => void = () => {}): RunSummary[] {
   if (!fs.existsSync(runsDir)) return [];
@@ -132,14 +137,22 @@ export function readRun(dir: string): RunSummary {
 }
 
 /** The events of a run. Lines that a killed process cut short are left out. */
-export function readEvents(dir: string): TrainEvent[] {
-  const path = join(dir, EVENTS);
+export function readEvents(dir: string): RecordedEvent[] {
+  return readLines(join(dir, EVENTS), ["step", "validation", "end"]) as RecordedEvent[];
+}
+
+/** A run's telemetry, read like its events. */
+export function readTelemetry(dir: string): TelemetryEvent[] {
+  return readLines(join(dir, TELEMETRY), ["telemetry"]) as TelemetryEvent[];
+}
+
+function readLines(path: string, types: readonly TrainEvent["type"][]): TrainEvent[] {
   if (!fs.existsSync(path)) return [];
   const events: TrainEvent[] = [];
   for (const line of fs.readFileSync(path, "utf8").split("\n")) {
     try {
       const event = JSON.parse(line) as TrainEvent | null;
-      if (event && ["step", "validation", "end"].includes(event.type)) events.push(event);
+      if (event && types.includes(event.type)) events.push(event);
     } catch {
       // cut short
     }
@@ -213,7 +226,7 @@ export function summarize(
   dir: string,
   config: RunConfig,
   info: RunInfo,
-  events: readonly TrainEvent[],
+  events: readonly RecordedEvent[],
   status: RunStatus,
   error: string | null,
 ): RunSummary {

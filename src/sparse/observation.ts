@@ -69,7 +69,8 @@ export class SparsityTally {
   }
 }
 
-function shares(sums: Float64Array, group: number): Sparsity {
+/** Of row `group` of a (groups, SUM_COLUMNS) table of sums. */
+export function shares(sums: Float64Array, group: number): Sparsity {
   const at = (column: number) => sums[group * SUM_COLUMNS + column] as number;
   const total = at(TOTAL);
   const sparsity = total ? 1 - at(KEPT) / total : 0;

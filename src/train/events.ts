@@ -2,8 +2,11 @@
  * What training tells the world. Listeners (command line, run store, pages, tests) get copies of
  * bounded aggregates; a new consumer is a new listener, not a new parameter.
  */
+import type { LogNormal, Magnitudes } from "../sparse/lognormal.ts";
 import type { MacShares, ProductMacs } from "../sparse/macs.ts";
 import type { SiteObservation, Sparsity } from "../sparse/observation.ts";
+import type { RuleKind } from "../sparse/rule.ts";
+import type { Fidelity } from "./probe.ts";
 
 /** Milliseconds of training steps so far. */
 export interface Timing {
@@ -68,4 +71,57 @@ export interface EndEvent {
   readonly products: readonly ProductMacs[];
 }
 
-export type TrainEvent = StepEvent | ValidationEvent | EndEvent;
+/** One step from inside; see telemetry.ts. Of this step alone, no mean over earlier ones. */
+export interface TelemetryEvent {
+  readonly type: "telemetry";
+  readonly step: number;
+  /** What the sample cost; not part of the seconds of training. */
+  readonly ms: number;
+  /** Gate sites; the head is one of them where it has a policy. */
+  readonly sites: readonly SiteTelemetry[];
+  /** Recurrent layers, from the input up. */
+  readonly layers: readonly LayerTelemetry[];
+  /** Null where this sample made no probe. */
+  readonly fidelity: Fidelity | null;
+}
+
+export interface SiteTelemetry {
+  readonly site: string;
+  readonly rule: RuleKind;
+  readonly groups: readonly GroupTelemetry[];
+}
+
+export interface GroupTelemetry extends Sparsity {
+  readonly group: string;
+  /** The threshold of this step; null where the rule had none. */
+  readonly tau: number | null;
+  readonly bands: BandShares;
+  /** abs(g) before the rule, of one row in eight. */
+  readonly magnitudes: Magnitudes;
+  /** Null if nothing could be fitted. */
+  readonly logNormal: LogNormal | null;
+  /** Cosine kept if the smallest nonzero gradients were dropped, at the shares CURVE_SPARSITIES. */
+  readonly cosines: readonly number[] | null;
+}
+
+/** One value per band of time, from the first; empty for the head. */
+export type BandShares = Readonly<Record<keyof Sparsity, readonly number[]>>;
+
+export interface LayerTelemetry {
+  readonly layer: string;
+  readonly units: number;
+  /** Units whose h hardly moves, and units whose tanh(c) stays at an end; see activations.ts. Null: the cell has none. */
+  readonly dead: number;
+  readonly saturated: number | null;
+  /** Share of all (position, unit) with tanh(c) exactly -1 or 1. */
+  readonly saturatedPositions: number | null;
+  readonly gates: readonly {
+    readonly gate: string;
+    /** In equal bins from -1 to 1. */
+    readonly counts: readonly number[];
+    /** Share exactly at an end. */
+    readonly saturated: number;
+  }[];
+}
+
+export type TrainEvent = StepEvent | ValidationEvent | TelemetryEvent | EndEvent;

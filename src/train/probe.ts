@@ -1,56 +1,128 @@
 /**
  * The fidelity probe: the gradient under the policy's present rules against a fully dense backward
- * of the same batch. Costs two steps; learns nothing and moves nothing.
+ * of the same batch. It learns nothing and moves nothing.
+ *
+ * `fidelityProbe` makes both passes. In a training the sparse one is made anyway: `DenseProbe` adds
+ * the dense one before the step, and compares after it.
  */
+import type { RealArray } from "../core/arena.ts";
 import type { Model } from "../nn/model.ts";
 
 export interface Fidelity {
   /** Cosine over the whole gradient, and the ratio of its norms (sparse / dense). */
   readonly cosine: number;
   readonly normRatio: number;
-  /** Per parameter: the paper's "correlation" is that of weight_ih and weight_hh. */
+  /** Over weight_ih and weight_hh of all recurrent layers: the paper's "correlation" of dW. */
+  readonly recurrent: { readonly cosine: number; readonly normRatio: number };
+  /** The same per layer. */
+  readonly layers: readonly { readonly layer: string; readonly cosine: number; readonly normRatio: number }[];
   readonly parameters: readonly { readonly name: string; readonly cosine: number }[];
 }
 
-/** On the batch now in the model's buffers, from the carried states it holds. */
+/** On the batch now in the model's buffers, from the carried states it holds. Costs two steps. */
 export function fidelityProbe(model: Model): Fidelity {
   const carried = model.carried.map((state) => state.data.slice());
   const rules = [...model.sites, model.head.site].map(({ rule }) => rule);
-  const kinds = rules.map(({ kind }) => kind);
   const residues = rules.map(({ residue }) => residue?.data.slice());
-  const gradients = () => {
-    for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
-    model.clearGradients();
-    model.lossAndGradient(model.pass);
-    return model.parameters.map(({ gradient }) => Float64Array.from(gradient.data));
-  };
-  const sparse = gradients();
-  for (const rule of rules) rule.kind = "keep";
-  const dense = gradients();
-  for (const [index, rule] of rules.entries()) rule.kind = kinds[index] as (typeof kinds)[number];
+  const probe = new DenseProbe(model);
+  probe.rememberDense();
+  model.lossAndGradient(model.pass);
+  const fidelity = probe.compare();
   for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   for (const [index, { residue }] of rules.entries()) residue?.data.set(residues[index] as Float32Array);
   model.clearGradients();
+  return fidelity;
+}
 
-  const total = { dot: 0, sparse: 0, dense: 0 };
-  const parameters = model.parameters.map(({ name }, index) => {
-    const part = { dot: 0, sparse: 0, dense: 0 };
-    const [a, b] = [sparse[index] as Float64Array, dense[index] as Float64Array];
-    for (let i = 0; i < a.length; i++) {
-      part.dot += a[i]! * b[i]!;
-      part.sparse += a[i]! * a[i]!;
-      part.dense += b[i]! * b[i]!;
+/** A dense gradient to compare later ones with. Makes its copies once; the passes allocate nothing. */
+export class DenseProbe {
+  readonly #model: Model;
+  readonly #dense: readonly RealArray[]; // like the gradients of model.parameters
+  readonly #carried: readonly RealArray[];
+  readonly #sites;
+  readonly #before;
+
+  constructor(model: Model) {
+    this.#model = model;
+    this.#dense = model.parameters.map(({ gradient }) => gradient.data.slice());
+    this.#carried = model.carried.map((state) => state.data.slice());
+    this.#sites = [...model.sites, model.head.site];
+    this.#before = this.#sites.map(({ rule, watched }) => ({ kind: rule.kind, watched }));
+  }
+
+  /** The dense gradient of the batch in the model's buffers. Gradients are clear then, states and rules as before. */
+  rememberDense(): void {
+    const model = this.#model;
+    for (let s = 0; s < this.#carried.length; s++) this.#carried[s]!.set(model.carried[s]!.data);
+    for (let s = 0; s < this.#sites.length; s++) {
+      const [site, before] = [this.#sites[s]!, this.#before[s]!];
+      before.kind = site.rule.kind;
+      before.watched = site.watched;
+      site.rule.kind = "keep";
+      site.watched = false; // what it sees is not what the step will see
     }
-    total.dot += part.dot;
-    total.sparse += part.sparse;
-    total.dense += part.dense;
-    return { name, cosine: cosine(part) };
-  });
-  return { cosine: cosine(total), normRatio: total.dense > 0 ? Math.sqrt(total.sparse / total.dense) : 1, parameters };
+    model.clearGradients();
+    model.lossAndGradient(model.pass);
+    for (let p = 0; p < this.#dense.length; p++) this.#dense[p]!.set(model.parameters[p]!.gradient.data);
+    for (let s = 0; s < this.#sites.length; s++) {
+      this.#sites[s]!.rule.kind = this.#before[s]!.kind;
+      this.#sites[s]!.watched = this.#before[s]!.watched;
+    }
+    for (let s = 0; s < this.#carried.length; s++) model.carried[s]!.data.set(this.#carried[s]!);
+    model.clearGradients();
+  }
+
+  /** The gradient the model now holds, against the dense one. */
+  compare(): Fidelity {
+    const model = this.#model;
+    const parts = model.parameters.map(({ name, gradient }, index) => ({
+      name,
+      ...products(gradient.data, this.#dense[index]!),
+    }));
+    const whole = add(parts);
+    const layers = model.recurrent.map(({ name: layer, parameters }) => {
+      const own = parameters.map(({ name }) => name).filter((name) => name.includes("weight_"));
+      return { layer, sum: add(parts.filter(({ name }) => own.includes(name))) };
+    });
+    const recurrent = add(layers.map(({ sum }) => sum));
+    return {
+      cosine: cosine(whole),
+      normRatio: normRatio(whole),
+      recurrent: { cosine: cosine(recurrent), normRatio: normRatio(recurrent) },
+      layers: layers.map(({ layer, sum }) => ({ layer, cosine: cosine(sum), normRatio: normRatio(sum) })),
+      parameters: parts.map((part) => ({ name: part.name, cosine: cosine(part) })),
+    };
+  }
+}
+
+interface Products {
+  readonly dot: number;
+  readonly sparse: number;
+  readonly dense: number;
+}
+
+function products(a: RealArray, b: RealArray): Products {
+  let [dot, sparse, dense] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i] as number, b[i] as number];
+    dot += x * y;
+    sparse += x * x;
+    dense += y * y;
+  }
+  return { dot, sparse, dense };
+}
+
+function add(parts: readonly Products[]): Products {
+  const sum = (key: keyof Products) => parts.reduce((total, part) => total + part[key], 0);
+  return { dot: sum("dot"), sparse: sum("sparse"), dense: sum("dense") };
 }
 
 /** Two zero vectors agree. */
-function cosine({ dot, sparse, dense }: { dot: number; sparse: number; dense: number }): number {
+function cosine({ dot, sparse, dense }: Products): number {
   if (sparse === 0 && dense === 0) return 1;
-  return sparse === 0 || dense === 0 ? 0 : dot / Math.sqrt(sparse * dense);
+  return sparse === 0 || dense === 0 ? 0 : dot / (Math.sqrt(sparse) * Math.sqrt(dense));
+}
+
+function normRatio({ sparse, dense }: Products): number {
+  return dense > 0 ? Math.sqrt(sparse / dense) : 1;
 }

@@ -9,8 +9,9 @@ import { macShares, type ProductMacs } from "../sparse/macs.ts";
 import { SparsityTally } from "../sparse/observation.ts";
 import type { BatchCursor, Task } from "../tasks/task.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
-import type { EndEvent, StepEvent, TrainEvent } from "./events.ts";
+import type { EndEvent, StepEvent, TelemetryEvent, TrainEvent } from "./events.ts";
 import { fidelityProbe } from "./probe.ts";
+import { Telemetry } from "./telemetry.ts";
 import type { Trainer } from "./trainer.ts";
 
 export interface TrainingOptions {
@@ -20,6 +21,10 @@ export interface TrainingOptions {
   readonly patience: number;
   /** Steps between step events. */
   readonly logEverySteps: number;
+  /** Steps between looks from inside (telemetry.ts); 0 or none: no telemetry. */
+  readonly telemetryEverySteps?: number;
+  /** Steps between looks that also compare the gradient with a dense one; 0 or none: no probe. */
+  readonly probeEverySteps?: number;
 }
 
 /** Everything a training needs to go on as if never stopped: numbers as JSON, tensors by name. */
@@ -34,6 +39,8 @@ export class Training {
   readonly options: TrainingOptions;
   /** Set it to end after the current step: `events()` then ends with reason "stopped". */
   stopRequested = false;
+  /** Between the events of one step: what `save()` gives is only complete after the last of them. */
+  midStep = false;
 
   readonly #cursor: BatchCursor;
   readonly #tally: SparsityTally; // over the run
@@ -41,6 +48,8 @@ export class Training {
   readonly #totals: ProductMacs[];
   readonly #recentMacs: ProductMacs[];
   readonly #timing = { forwardMs: 0, backwardMs: 0, updateMs: 0 };
+  readonly #telemetry: Telemetry | undefined;
+  #sample: TelemetryEvent | undefined; // of the present step
   readonly #best: Float32Array | Float64Array; // flat copy of the weights at the best validation
   #bestLoss = Number.POSITIVE_INFINITY;
   #bestScores: Record<string, number> = {};
@@ -63,6 +72,8 @@ export class Training {
     this.#totals = model.macs.map((product) => ({ ...product }));
     this.#recentMacs = model.macs.map((product) => ({ ...product }));
     this.#best = trainer.optimizer.value.data.slice();
+    const { telemetryEverySteps = 0, probeEverySteps = 0 } = options;
+    if (telemetryEverySteps > 0) this.#telemetry = new Telemetry(trainer, { telemetryEverySteps, probeEverySteps });
   }
 
   get batchesPerEpoch(): number {
@@ -85,11 +96,22 @@ export class Training {
         break;
       }
       this.step();
-      yield undefined;
       const last = trainer.steps === maxSteps;
-      if (last || trainer.steps % options.logEverySteps === 0) yield this.#stepEvent();
-      if (last || trainer.steps % options.valCheckInterval === 0) {
+      const logs = last || trainer.steps % options.logEverySteps === 0;
+      const validates = last || trainer.steps % options.valCheckInterval === 0;
+      this.midStep = this.#sample !== undefined || logs || validates;
+      yield undefined;
+      if (this.#sample) {
+        this.midStep = logs || validates;
+        yield this.#sample;
+      }
+      if (logs) {
+        this.midStep = validates;
+        yield this.#stepEvent();
+      }
+      if (validates) {
         const { loss, scores } = this.validate();
+        this.midStep = false;
         const best = this.#sinceBest === 0;
         yield { type: "validation", step: trainer.steps, loss, scores, best };
         if (options.patience > 0 && this.#sinceBest >= options.patience) {
@@ -107,7 +129,10 @@ export class Training {
     const { model } = trainer;
     const began = performance.now();
     if (this.#cursor.next(model.buffers())) model.resetCarried();
+    const telemetry = this.#telemetry?.due(trainer.steps + 1) ? this.#telemetry : undefined;
+    telemetry?.before();
     const report = trainer.step();
+    this.#sample = telemetry?.after();
     for (let s = 0; s < trainer.sites.length; s++) {
       this.#tally.add(s, trainer.sites[s]!.statistics);
       this.#recent.add(s, trainer.sites[s]!.statistics);
@@ -117,9 +142,9 @@ export class Training {
       addMacs(this.#recentMacs[p]!, model.macs[p]!);
     }
     this.#timing.forwardMs += report.forwardMs;
-    this.#timing.backwardMs += report.backwardMs;
+    this.#timing.backwardMs += report.backwardMs - (telemetry?.watchedMs ?? 0);
     this.#timing.updateMs += report.updateMs;
-    const seconds = (performance.now() - began) / 1000;
+    const seconds = (performance.now() - began - (this.#sample?.ms ?? 0)) / 1000;
     this.#seconds += seconds;
     this.#recentSeconds += seconds;
     this.#recentLoss += report.loss;
