@@ -1,0 +1,157 @@
+/**
+ * The paper's experiments as normal runs: which figure needs which runs, and which of them exist.
+ *
+ * Zhu, Rhu, Clemons, Keckler, Xie, "Training Long Short-Term Memory With Sparsified Stochastic Gradient
+ * Descent" (2017): a character language model, embedding, 3 LSTM layers of 256, sequences of 100. Not
+ * given there, and chosen here: batch 50, embedding as wide as the layers, Adam at 2e-3 falling
+ * linearly to 0, clipping at 5, forget bias 1, the loss averaged over batch and time.
+ */
+
+import { loadConfig, parseConfig, type RunConfig } from "./config.ts";
+import { listRuns, readConfig } from "./store.ts";
+import { loadText } from "./text.ts";
+
+/** In the order in which `all` makes them. */
+export const FIGURES = ["fig3", "fig2", "fig4", "fig5", "sensitivity"] as const;
+export type FigureName = (typeof FIGURES)[number];
+
+export const DEFAULT_STEPS = 700;
+/** Sensitivity has many runs: each is shorter. */
+const SENSITIVITY_SHARE = 0.4;
+const VALIDATIONS = 14;
+const SAMPLES = 20;
+const PROBES = 5;
+
+const MAIN = [
+  "task.text=melville-moby_dick",
+  "model.numLayers=3",
+  "model.hiddenSize=256",
+  "model.embedding=256",
+  "train.batchSize=50",
+  "train.sequenceLength=100",
+];
+const SECOND_TEXT = "austen-emma";
+export const PAPER_THRESHOLDS = [1e-8, 1e-7, 1e-6, 1e-5] as const;
+
+export interface ReproductionOptions {
+  readonly steps: number;
+  /** "model.hiddenSize=8": changes of the main model, which the variants follow. */
+  readonly settings: readonly string[];
+}
+
+export interface PlannedRun {
+  /** "dense", or "6 layers, austen-emma, threshold:1e-6". */
+  readonly name: string;
+  readonly config: RunConfig;
+  /** Of sensitivity: what differs from the main model, and the text. */
+  readonly variant?: string;
+  readonly text?: string;
+}
+
+export function plannedRuns(figure: FigureName, options: ReproductionOptions): PlannedRun[] {
+  const main = mainConfig(options, options.steps);
+  const arm = (policy: string): PlannedRun => ({ name: policy, config: patched(main, { policy }) });
+  switch (figure) {
+    case "fig2":
+    case "fig3":
+      return [arm("dense")];
+    case "fig4":
+      return ["dense", "threshold:1e-7", "threshold:1e-6"].map(arm);
+    case "fig5":
+      return ["dense", "threshold:1e-7", "threshold:1e-6", "threshold:1e-5"].map(arm);
+    case "sensitivity":
+      return sensitivityRuns(options);
+  }
+}
+
+/** One thing at a time is changed around the main model, on two texts, dense and at 1e-6. */
+function sensitivityRuns(options: ReproductionOptions): PlannedRun[] {
+  const main = mainConfig(options, Math.max(1, Math.round(SENSITIVITY_SHARE * options.steps)));
+  const { hiddenSize } = main.model;
+  const { sequenceLength } = main.train;
+  const share = (whole: number, part: number) => Math.max(1, Math.round(whole * part));
+  const layers = (numLayers: number) => ({ name: `${numLayers} layers`, model: { numLayers }, train: {} });
+  const cells = (part: number) => {
+    const size = share(hiddenSize, part);
+    const embedding = main.model.embedding && share(main.model.embedding, part);
+    return { name: `${size} cells`, model: { hiddenSize: size, embedding }, train: {} };
+  };
+  const length = (part: number) => {
+    const size = share(sequenceLength, part);
+    return { name: `sequences of ${size}`, model: {}, train: { sequenceLength: size } };
+  };
+  const variants = [
+    { name: "main model", model: {}, train: {} },
+    ...[layers(2), layers(6), layers(9)],
+    ...[cells(1 / 2), cells(2)],
+    ...[length(1 / 4), length(1 / 2)],
+  ];
+  const overridden = options.settings.some((setting) => setting.startsWith("task.text="));
+  const texts = overridden ? [main.task.text as string] : [main.task.text as string, SECOND_TEXT];
+  return texts.flatMap((text) =>
+    variants.flatMap(({ name, model, train }) =>
+      ["dense", "threshold:1e-6"].map((policy) => ({
+        name: `${name}, ${text}, ${policy}`,
+        variant: name,
+        text,
+        config: patched(main, { policy, model, train, task: { text } }),
+      })),
+    ),
+  );
+}
+
+function mainConfig({ settings }: ReproductionOptions, steps: number): RunConfig {
+  const every = (times: number) => Math.max(1, Math.round(steps / times));
+  const cadence = [
+    `train.maxSteps=${steps}`,
+    `train.valCheckInterval=${every(VALIDATIONS)}`,
+    `train.logEverySteps=${Math.min(10, every(VALIDATIONS))}`,
+    `train.telemetryEverySteps=${every(SAMPLES)}`,
+    `train.probeEverySteps=${every(PROBES)}`,
+    `train.checkpointEverySteps=${every(PROBES)}`,
+  ];
+  const config = loadConfig({ overrides: [...MAIN, ...cadence, ...settings] });
+  return patched(config, { task: { text: loadText(config.task.text as string).path } });
+}
+
+interface Patch {
+  readonly policy?: string;
+  readonly task?: Partial<RunConfig["task"]>;
+  readonly model?: Partial<RunConfig["model"]>;
+  readonly train?: Partial<RunConfig["train"]>;
+}
+
+function patched(config: RunConfig, { policy, task, model, train }: Patch): RunConfig {
+  return parseConfig({
+    ...config,
+    ...(policy === undefined ? {} : { policy }),
+    task: { ...config.task, ...task },
+    model: { ...config.model, ...model },
+    train: { ...config.train, ...train },
+  });
+}
+
+export interface FoundRun {
+  readonly status: "finished" | "stopped" | "failed" | "running" | "missing";
+  readonly id: string;
+  readonly dir: string;
+}
+
+/** The run of this very configuration; a finished one if there are several. */
+export function findPlanned(runsDir: string, config: RunConfig): FoundRun {
+  const wanted = JSON.stringify(sorted(config));
+  const same = listRuns(runsDir).filter(({ dir }) => JSON.stringify(sorted(readConfig(dir))) === wanted);
+  const run = same.find(({ status }) => status === "finished") ?? same.find(({ status }) => status !== "failed");
+  const { status, id, dir } = run ?? same[0] ?? { status: "missing" as const, id: "", dir: "" };
+  return { status, id, dir };
+}
+
+/** With keys in order, so that equal configurations are equal texts. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, part]) => [key, sorted(part)]),
+  );
+}
