@@ -122,29 +122,64 @@ function sweepThreshold(g: usize, width: i32, tau: f32, sum: usize): void {
   addAfter(sum, width - max(dropCount, zeroCount), keptSum);
 }
 
-/** The comparison is made in float64, as the definition makes it: same bits in every engine. */
+/** Draws 24 bits an element; the product is rounded to float32, as the definition rounds it: same bits in every engine. */
 function sweepStochastic(g: usize, width: i32, tau: f32, key: i32, position: i32, sum: usize): void {
-  let zeroCount = 0;
-  let keptCount = 0;
-  let squareSum = 0.0;
-  let keptSum = 0.0;
-  for (let i = 0; i < width; i++) {
+  const limit = f32x4.splat(tau);
+  const zero = f32x4.splat(0);
+  const magnitude = i32x4.splat(0x7fffffff);
+  let counter = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
+  let zeros = i32x4.splat(0);
+  let dropped = i32x4.splat(0);
+  let squares = zero;
+  let keptSquares = zero;
+  for (let n = width >> 2; n > 0; n--) {
+    const x = v128.load(g);
+    const size = v128.and(x, magnitude);
+    const drawn = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(hashes(key, counter), 8)), limit);
+    const kept = f32x4.lt(drawn, f32x4.mul(size, f32x4.splat(16777216)));
+    const rounded = v128.and(kept, v128.or(limit, v128.andnot(x, magnitude)));
+    const left = v128.bitselect(rounded, x, f32x4.lt(size, limit));
+    v128.store(g, left);
+    zeros = i32x4.sub(zeros, f32x4.eq(x, zero));
+    dropped = i32x4.sub(dropped, f32x4.eq(left, zero));
+    squares = f32x4.add(squares, f32x4.mul(x, x));
+    keptSquares = f32x4.add(keptSquares, f32x4.mul(left, left));
+    counter = i32x4.add(counter, i32x4.splat(4));
+    g += 16;
+  }
+  let zeroCount = total(zeros);
+  let dropCount = total(dropped);
+  let squareSum = totalFloat(squares);
+  let keptSum = totalFloat(keptSquares);
+  for (let i = width & ~3; i < width; i++) {
     const x = load<f32>(g);
     const size = abs(x);
     let left = x;
     if (size < tau) {
-      const keep = size > 0 && <f64>counterHash(key, position + i) < (<f64>size / <f64>tau) * 4294967296.0;
+      const keep = <f32>(counterHash(key, position + i) >>> 8) * tau < size * 16777216;
       left = keep ? (x < 0 ? -tau : tau) : 0;
       store<f32>(g, left);
     }
     zeroCount += i32(x == 0);
-    keptCount += i32(left != 0);
+    dropCount += i32(left == 0);
     squareSum += <f64>(x * x);
     keptSum += <f64>(left * left);
     g += 4;
   }
   addBefore(sum, width, zeroCount, squareSum);
-  addAfter(sum, keptCount, keptSum);
+  addAfter(sum, width - dropCount, keptSum);
+}
+
+/** counterHash of four positions. */
+// @ts-ignore: decorator
+@inline
+function hashes(key: i32, positions: v128): v128 {
+  let z = i32x4.add(i32x4.mul(positions, i32x4.splat(0x9e3779b9)), i32x4.splat(key));
+  z = v128.xor(z, i32x4.shr_u(z, 16));
+  z = i32x4.mul(z, i32x4.splat(0x21f0aaad));
+  z = v128.xor(z, i32x4.shr_u(z, 15));
+  z = i32x4.mul(z, i32x4.splat(0x735a2d97));
+  return v128.xor(z, i32x4.shr_u(z, 15));
 }
 
 /** As in src/core/random.ts. */

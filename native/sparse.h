@@ -15,23 +15,15 @@ static_assert((TILE - 1) * ROW_BYTES < 65536, "offsets are 16 bits");
 /// What is left of x.
 INLINE V pruneThreshold(V x, V tau) { return magnitude(x) <= tau ? V{} : x; }
 
-/// Keeps with probability |x| / tau, as sign(x) tau. Compared in float64, as the definition does: same bits everywhere.
+/// Keeps with probability |x| / tau, as sign(x) tau. Draws 24 bits; the product is rounded to float32, as the
+/// definition rounds it: same bits everywhere.
 INLINE V pruneStochastic(V x, V tau, uint32_t key, uint32_t position) {
   const V size = magnitude(x);
-  if (nonzeroBits(V(size < tau)) == 0) return x;
   const N hash = mixBits((N(laneNumbers()) + position) * GOLDEN + key);
-  HalfN low, high;
-  __builtin_memcpy(&low, &hash, sizeof low);
-  __builtin_memcpy(&high, reinterpret_cast<const char*>(&hash) + sizeof low, sizeof high);
-  const L keptLow = __builtin_convertvector(low, D) < lowHalf(size) / lowHalf(tau) * 4294967296.0;
-  const L keptHigh = __builtin_convertvector(high, D) < highHalf(size) / highHalf(tau) * 4294967296.0;
-  int64_t kept[W];
-  __builtin_memcpy(kept, &keptLow, sizeof keptLow);
-  __builtin_memcpy(kept + W / 2, &keptHigh, sizeof keptHigh);
-  I keep;
-  for (int i = 0; i < W; i++) keep[i] = static_cast<int32_t>(kept[i]);
-  const V drawn = V((I(tau) | (I(x) & INT32_MIN)) & keep & I(size > 0));
-  return size < tau ? drawn : x;
+  const V drawn = __builtin_convertvector(I(hash >> 8), V) * tau;
+  const I kept = I(drawn < size * 16777216.0f);
+  const V rounded = V((I(tau) | (I(x) & INT32_MIN)) & kept);
+  return size < tau ? rounded : x;
 }
 
 /// Bin of |x|, the low 32 bits those of a float: its exponent and two bits more.

@@ -13,7 +13,6 @@ typedef float V __attribute__((vector_size(4 * W)));
 typedef float Unaligned __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef int32_t I __attribute__((vector_size(4 * W)));
 typedef uint32_t N __attribute__((vector_size(4 * W)));
-typedef uint32_t HalfN __attribute__((vector_size(2 * W)));
 typedef double D __attribute__((vector_size(4 * W)));
 typedef int64_t L __attribute__((vector_size(4 * W)));
 

@@ -81,7 +81,10 @@ export async function buildNative() {
         objects.map(({ args }) => args),
         availableParallelism(),
       )) && (await runAll(compiler, [linking], 1));
-    if (!done) return refuse(`${compiler} failed; its messages are above`);
+    if (!done) {
+      rmSync(target, { force: true }); // one of older sources would be called with the arguments of the new ones
+      return refuse(`${compiler} failed; its messages are above`);
+    }
     mkdirSync(dirname(target), { recursive: true });
     // A running process may have the old file mapped: put the new one beside it, then in its place.
     const beside = `${target}.${process.pid}`;

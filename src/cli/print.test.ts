@@ -76,7 +76,7 @@ describe("progress", () => {
     const progress = new Progress("nats/char", 100);
     expect(progress.add(step(10, 200))).toBe(false);
     expect(progress.add(step(100, 200))).toBe(false);
-    expect(progress.add({ type: "validation", step: 100, loss: 2, scores: {}, best: true })).toBe(true);
+    expect(progress.add({ type: "validation", step: 100, loss: 2, scores: {}, best: true, chosen: [] })).toBe(true);
     expect(progress.line).toContain("valid 2.000");
   });
 });

@@ -68,9 +68,10 @@ export class Head {
     const positions = spec.positions === "all" ? T * B : B;
     this.#chunk = Math.min(positions, Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
     this.#logits = arena.tensor("head.logits", [this.#chunk, spec.size], "workspace");
-    const site = { name: "head", groups: ["logits"], rows: this.#chunk, cols: spec.size };
+    const site = { name: "head", groups: ["logits"], rows: this.#chunk, cols: spec.size, weights: 1 };
     this.site = {
       site,
+      weights: [this.#weight],
       pattern: kernels.planPattern(site, this.#logits),
       statistics: planStatistics(arena, site),
       rule: dropRule(1),

@@ -79,6 +79,8 @@ export type Input = Rows | OneHot;
 /** A site with all that belongs to it in one backward pass. */
 export interface DropSite {
   readonly site: Site;
+  /** The weights whose gradient is made from this site's gradients. */
+  readonly weights: readonly Parameter[];
   readonly pattern: Pattern;
   readonly statistics: SiteStatistics;
   /** Filled by the site's policy before each backward pass. */

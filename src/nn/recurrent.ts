@@ -145,9 +145,10 @@ export class RecurrentLayer implements Module {
       ? new Rows(arena.tensor(`${name}.dx`, [T * B, inputSize], "workspace"))
       : undefined;
 
-    const site = { name, groups: cell.gates, rows: T * B, cols: gateColumns };
+    const site = { name, groups: cell.gates, rows: T * B, cols: gateColumns, weights: 2 };
     this.#drop = {
       site,
+      weights: [this.#weightIH, this.#weightHH],
       pattern: kernels.planPattern(site, this.#gates),
       statistics: planStatistics(arena, site),
       rule: dropRule(cell.gates.length),

@@ -61,6 +61,7 @@ const settings: [name: string, overrides: string[]][] = [
     "density, SGD with momentum",
     ["policy=density:0.2", "train.optimizer=sgd", "train.momentum=0.9", "train.learningRate=0.1"],
   ],
+  ["auto with probes", ["policy=auto", "headPolicy=auto:0.1"]],
   ["dense, RMSprop, engine js", ["policy=dense", "train.optimizer=rmsprop", "engine=js"]],
   [
     "relative, cosine, early stop",

@@ -72,7 +72,8 @@ function applyElements(rule: DropRule, part: number, g: RealArray, start: number
       if (size <= tau) g[at] = 0;
     } else if (rule.kind === "stochastic") {
       if (!(size < tau)) continue;
-      const keep = size > 0 && counterHash(rule.key, draw + at) < (size / tau) * 2 ** 32;
+      const drawn = rounded((counterHash(rule.key, draw + at) >>> 8) * tau, g); // in [0, tau 2^24)
+      const keep = drawn < size * 2 ** 24;
       g[at] = keep ? Math.sign(value) * tau : 0;
     } else if (Number.isFinite(value)) {
       g[at] = counterHash(rule.key, draw + at) < share * 2 ** 32 ? value * scale : 0;

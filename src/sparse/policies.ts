@@ -4,6 +4,7 @@
 import { UsageError } from "../core/check.ts";
 import { type Combinator, combinators } from "./combinators.ts";
 import { type PolicyText, parseText, printText } from "./grammar.ts";
+import { auto } from "./policies/auto.ts";
 import { block } from "./policies/block.ts";
 import { columns } from "./policies/columns.ts";
 import { dense } from "./policies/dense.ts";
@@ -31,6 +32,7 @@ export const policies: Readonly<Record<string, PolicyEntry>> = {
   stochastic,
   random,
   memory,
+  auto,
 };
 
 export const DEFAULT_POLICY = "energy:0.99";

@@ -32,6 +32,18 @@ export interface SitePolicy {
   plan(step: number, out: DropRule): void;
   /** Reads what the pass just seen looked like before and after the rule. Must not allocate. */
   learn(statistics: SiteStatistics): void;
+  /**
+   * For policies that steer by the gradient of the site's weights: after each step the trainer fills
+   * `sample` with entries of it, always the same ones, and calls `learnGradient`.
+   */
+  readonly watch?: { readonly sample: Float64Array };
+  learnGradient?(): void;
+  /** Whether the trainer should also make this step's gradient without dropping, for `compare`. */
+  probes?(step: number): boolean;
+  /** `watch.sample` holds the gradient under the rules, `dense` the same entries of the dense one, which the step will use. */
+  compare?(step: number, dense: Float64Array): void;
+  /** What was chosen and why, for the log: one line. */
+  explain?(): string;
   /** All state, as plain numbers: it goes into checkpoints and comes back bit for bit. */
   save(): number[];
   load(state: readonly number[]): void;

@@ -3,7 +3,8 @@
  *
  * keep        nothing is dropped; products run dense
  * threshold   drop where abs(g) <= tau of its group
- * stochastic  where 0 < abs(g) < tau: sign(g) tau with probability abs(g)/tau, else dropped (unbiased)
+ * stochastic  where abs(g) < tau: sign(g) tau with probability abs(g)/tau, else dropped (unbiased); kept where
+ *             (counterHash >>> 8) tau < abs(g) 2^24 in the precision of the gradients, so to one part in 2^24
  * random      keep with probability share, scaled by 1/share (unbiased)
  * topk        of each row keep the share of largest magnitude;
  *             unified: the same columns for all rows, those with the largest sum of magnitudes

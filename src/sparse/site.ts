@@ -11,4 +11,6 @@ export interface Site {
   readonly rows: number;
   /** Number of columns: G*H. */
   readonly cols: number;
+  /** Number of weights whose gradient is made from this site's: two in a recurrent layer; 1 if left out. */
+  readonly weights?: number;
 }

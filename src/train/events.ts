@@ -44,6 +44,8 @@ export interface ValidationEvent {
   readonly scores: Readonly<Record<string, number>>;
   /** The lowest validation loss so far. */
   readonly best: boolean;
+  /** What policies that choose by themselves chose, and why: "lstm.l0: ...". */
+  readonly chosen: readonly string[];
 }
 
 export interface EndEvent {

@@ -9,6 +9,7 @@ import type { DropSite } from "../nn/module.ts";
 import type { Policy, SitePolicy } from "../sparse/policy.ts";
 import { Optimizer, type OptimizerOptions } from "./optimizers.ts";
 import { type Schedule, type ScheduleName, scheduleFactor } from "./schedules.ts";
+import { GradientWatch } from "./watch.ts";
 
 export interface TrainerOptions extends OptimizerOptions {
   /** For the gate gradients of every recurrent layer. */
@@ -58,6 +59,7 @@ export class Trainer {
   };
   /** Updates done. */
   steps = 0;
+  readonly #watch: GradientWatch;
 
   /** Allocates the model's arena and draws its weights. */
   constructor(model: Model, options: TrainerOptions) {
@@ -84,6 +86,7 @@ export class Trainer {
     );
     this.policyTensors = this.sitePolicies.flatMap(({ tensors = [] }) => tensors);
     model.initialize(seed);
+    this.#watch = new GradientWatch(model, this.sites, this.sitePolicies, () => this.optimizer.clearGradients());
   }
 
   step(): StepReport {
@@ -94,7 +97,7 @@ export class Trainer {
     for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, this.sites[s]!.rule);
     optimizer.clearGradients();
 
-    report.loss = model.lossAndGradient(model.pass);
+    report.loss = this.#watch.lossAndGradient(this.steps);
     if (!Number.isFinite(report.loss)) this.#stop(`the loss is ${report.loss}`);
 
     report.gradientNorm = Math.sqrt(optimizer.sumSquares());
@@ -111,6 +114,14 @@ export class Trainer {
     report.backwardMs = model.timing.backwardMs;
     report.updateMs = performance.now() - began - report.forwardMs - report.backwardMs;
     return report;
+  }
+
+  /** What the sites' policies chose and why, where they choose by themselves. */
+  explain(): string[] {
+    return this.sitePolicies.flatMap((policy, index) => {
+      const chosen = policy.explain?.();
+      return chosen === undefined ? [] : [`${this.sites[index]?.site.name}: ${chosen}`];
+    });
   }
 
   /** Names the place: the first layer whose output is not finite, else the last parameter whose gradient is not. */

@@ -113,7 +113,7 @@ export class Training {
         const { loss, scores } = this.validate();
         this.midStep = false;
         const best = this.#sinceBest === 0;
-        yield { type: "validation", step: trainer.steps, loss, scores, best };
+        yield { type: "validation", step: trainer.steps, loss, scores, best, chosen: trainer.explain() };
         if (options.patience > 0 && this.#sinceBest >= options.patience) {
           reason = "earlyStop";
           break;

@@ -98,6 +98,8 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
       const due = progress.add(event);
       if (lines.live) lines.update([progress.line]);
       else if (due) say(progress.line);
+      if (event.type === "validation" && !quiet)
+        for (const choice of event.chosen) lines.note(paintRemark.dim(`  ${choice}`));
     }
     lines.clear();
     if (end && end.reason !== "stopped" && !json) report(run, end, options);
