@@ -1,12 +1,12 @@
 // A policy of your own, by the slow and correct door: node examples/own-policy.mjs
-// top:K keeps the K gate gradients of largest magnitude in each row, as meProp does (Sun et al. 2017).
+// top:K keeps the K gate gradients of largest magnitude in each row, as the built-in topk:SHARE does.
 import assert from "node:assert/strict";
 import { characterTask, loadEngine, Model, parsePolicy, Trainer, Training } from "gatesieve";
 
 /** A policy makes one SitePolicy per site; that one fills a rule before each backward pass. */
 const top = (k) => ({
   name: `top:${k}`,
-  start(site) {
+  start({ site }) {
     const sizes = new Float32Array(site.cols);
     // Zeroes what it drops in rows [row, row + rows) of g, a row-major buffer of `cols` columns.
     const apply = (g, row, rows, cols) => {

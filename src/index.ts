@@ -15,12 +15,14 @@ export { registerTeamWorkers, serveTeam, type TeamMessage, type TeamWorker } fro
 export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
 export type { DropSite, Parameter, Pass } from "./nn/module.ts";
+export { type Combinator, combinators } from "./sparse/combinators.ts";
 // ---- what is dropped
 export { type MacShares, macShares, type ProductMacs } from "./sparse/macs.ts";
 export type { SiteObservation, Sparsity } from "./sparse/observation.ts";
+export { OPTIONS, type OptionSpec, type PolicyOptions } from "./sparse/options.ts";
 export { DEFAULT_POLICY, parsePolicy, policies } from "./sparse/policies.ts";
-export type { Policy, PolicyEntry, SitePolicy } from "./sparse/policy.ts";
-export type { DropRule, RuleKind } from "./sparse/rule.ts";
+export type { Policy, PolicyContext, PolicyEntry, SitePolicy } from "./sparse/policy.ts";
+export type { Bias, DropRule, Paths, RuleKind } from "./sparse/rule.ts";
 export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
 // ---- tasks

@@ -99,7 +99,7 @@ describe("help", () => {
 
   test("tasks and policies, as text and as JSON lines", () => {
     expect(gatesieve("tasks").stdout).toMatch(/character.*\n(.*\n)*.*melville-moby_dick/);
-    expect(gatesieve("policies").stdout).toContain("threshold:TAU");
+    expect(gatesieve("policies").stdout).toMatch(/threshold:TAU(.*\n)*.*paths=both\|dh\|dW(.*\n)*warmup\(STEPS\)/);
     expect(jsonLines(gatesieve("tasks", "--json").stdout).map(({ name }) => name)).toEqual([
       "character",
       "word",
@@ -108,6 +108,7 @@ describe("help", () => {
     ]);
     const policies = jsonLines(gatesieve("policies", "--json").stdout);
     expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["energy"]);
+    expect(policies.find(({ name }) => name === "topk")).toMatchObject({ options: ["unified", "pooled"] });
   });
 
   test("data list says what there is, where it is kept and what is here", () => {
@@ -179,6 +180,13 @@ describe("what cannot be done ends with 2 and one line", () => {
     ],
     ["an unknown policy", ["train", "tiny.txt", "--policy", "enrgy"], /"enrgy", did you mean "energy"/],
     ["a bad policy", ["train", "tiny.txt", "--policy", "energy:2"], /RHO must be a number from 0 to 1/],
+    ["an option a policy has not", ["train", "tiny.txt", "--policy", "energy:0.9,pathes=dW"], /did you mean "paths"/],
+    [
+      "a gate that no layer has",
+      ["train", "tiny.txt", "--policy", "energy:0.9,r=1"],
+      /lstm\.l0 has no gate "r".*i, f, g, o/,
+    ],
+    ["an unknown site", ["train", "tiny.txt", "policies.lstm.l7=dense"], /unknown site "lstm\.l7".*lstm\.l0, lstm\.l1/],
     ["an unknown engine", ["train", "tiny.txt", "--engine", "wsm"], /"wsm", did you mean "wasm"/],
     ["an unknown task", ["train", "task.name=addng"], /"addng".*Did you mean "adding"/],
     ["an unknown file", ["train", "nowhere.txt"], /no text file nowhere\.txt/],

@@ -51,7 +51,7 @@ export const OPTIONS = {
     kind: "choice",
     default: "both",
     choices: ["both", "dh", "dW"],
-    summary: "drop only on the way to earlier times and layers (dh, dx) or only in weight gradients (dW, dU)",
+    summary: "drop only on the way back (dh, dx), or only in weight gradients (dW, dU)",
   },
   bias: {
     kind: "choice",

@@ -64,8 +64,13 @@ export function policiesCommand(): Command {
       print(
         table([...Object.entries(OPTIONS).map(([name, spec]) => [written(name, spec), spec.summary]), GATE], [0, 1]),
       );
-      section("in front, each with a plus: warmup(0.1)+every(10)+energy:0.99; STEPS below 1 are a share of the run");
-      print(table(Object.values(combinators).map(({ usage, summary }) => [usage, summary]), [0, 1])); // biome-ignore format: one table
+      section("in front, each with a plus: warmup(0.1)+every(10)+energy:0.99; STEPS below 1 is a share of the run");
+      print(
+        table(
+          Object.values(combinators).map(({ usage, summary }) => [usage, summary]),
+          [0, 1],
+        ),
+      );
     });
 }
 
