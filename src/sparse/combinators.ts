@@ -39,7 +39,7 @@ export const combinators = {
   },
   ramp: {
     usage: "ramp(FROM,TO,STEPS)",
-    summary: "the argument moves from FROM to TO in STEPS steps; without STEPS in the whole run",
+    summary: "the argument moves from FROM to TO in STEPS steps, or in the whole run",
     parameters: ["argument", "argument", "duration"],
     optional: 1,
     argument: ([from, to, duration], step, maxSteps) => {
