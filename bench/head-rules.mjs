@@ -173,6 +173,10 @@ function markdown(rows, [first]) {
     "",
     "Lossless: the upper end of the interval of paired differences lies below +0.50 %. One pair has no interval and shows no half per cent. Energy kept is the squares after the rule over those before it; `stochastic` rounds up as well as down, so it goes beyond 100 %. Under head `dense` the head's zeros are not counted. Seconds are those of training without validation, in runs one after the other on a shared machine.",
     "",
+    "## Why dropping by size alone spoils the head",
+    "",
+    "A row of the head's gradient is p - onehot. Its entry at the target is -(1 - p_target), all others are p, and the row sums to zero: the many small entries pull down together as much as the one large entry pulls up. Squares do not see that. A mask by size keeps the large entry and drops the small ones, so logits of words that occur are pushed up and nothing pushes the others down; the bias of the head and the embedding of common words take it furthest. `density` drops less of it, not another thing: what is left out is always of the same sign. `stochastic` rounds an entry below tau to tau or to zero so that its mean is the entry: at more zeros, the sum stays right on average, and the price is variance, which RHO sets. A cosine of gradients near 1 does not show the harm: see `density:0.02`.",
+    "",
     `Command: \`${command()}\`. Engine ${first.engine} (${first.isa}), ${first.threads} thread, Node ${process.version}, ${machineName()}, ${new Date().toISOString().slice(0, 10)}.`,
     "",
   ].join("\n");
