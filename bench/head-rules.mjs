@@ -182,8 +182,10 @@ function markdown(rows, [first]) {
   ].join("\n");
 }
 
+/** Without what tells no reader anything: where runs were kept, and how long a slice was. */
 function command() {
-  const words = process.argv.slice(2).filter((word, at, all) => word !== "--minutes" && all[at - 1] !== "--minutes");
+  const local = ["--minutes", "--runs"];
+  const words = process.argv.slice(2).filter((word, at, all) => !local.includes(word) && !local.includes(all[at - 1]));
   return `node bench/head-rules.mjs ${words.join(" ")}`.trim();
 }
 
