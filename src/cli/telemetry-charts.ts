@@ -131,7 +131,7 @@ export function activationCharts(
       const half = ACTIVATION_BINS / 2;
       const isSigmoid = counts.every((bins) => bins.slice(0, half).every((count) => count === 0));
       return histogramChart({
-        width: 320,
+        width: 300,
         height: 260,
         title: `${layer}, ${gate}`,
         xLabel: "activation",
