@@ -13,6 +13,8 @@ export {
 export { dataFolder, dataSetFolders, getDataSet, hasDataSet } from "./runs/data.ts";
 export { type DataPackage, type DataSet, dataSets } from "./runs/data-sets.ts";
 export { type MemoryPlan, planMemory } from "./runs/memory.ts";
+export { type Interval, interval95, isNonInferior, relativeDifferences } from "./runs/paired.ts";
+export { paretoFront } from "./runs/pareto.ts";
 export {
   createRun,
   evaluateRun,

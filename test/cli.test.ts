@@ -75,6 +75,7 @@ describe("help", () => {
       "inspect",
       "reproduce",
       "data",
+      "sweep",
       "doctor",
       "tasks",
       "policies",
@@ -86,7 +87,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(14);
+    expect(commands).toHaveLength(15);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });

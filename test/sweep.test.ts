@@ -360,12 +360,12 @@ test("a member that fails is recorded with its error, the rest goes on, and its 
 });
 
 test("what fails before there is a run folder is recorded too", () => {
-  const arms = [{ name: "lost", task: { name: "character", text: "nowhere.txt" } }, { name: "here" }];
+  const arms = [{ name: "lost", engine: "abacus" }, { name: "here" }];
   const result = gatesieve("sweep", grid("lost", { base: base(20), arms }));
   expect(result.status).toBe(1);
   expect(record("lost").members[0]).toMatchObject({
     status: "failed",
-    error: expect.stringMatching(/no text file nowhere\.txt/),
+    error: expect.stringMatching(/unknown engine "abacus"/),
   });
   expect(record("lost").members[1]).toMatchObject({ status: "finished" });
 });

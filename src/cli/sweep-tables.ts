@@ -71,7 +71,7 @@ export function readingNotes(results: Results, processes: number): string[] {
     ({ verdict: word, lossRelative }) => word === "not shown" && (lossRelative?.mean ?? 1) < margin,
   );
   return [
-    `Losses are in ${results.lossUnit ?? "the task's unit"}. Every arm is paired with "${reference}" seed by seed (${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}): the same seed is the same first weights and the same batches.`,
+    `Losses are in ${results.lossUnit ?? "the task's unit"}. Every arm is paired with "${reference}" seed by seed (${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}): the same seed is the same batches and, for the same net, the same first weights.`,
     "MACs: the share that zeros make redundant, of the recurrent layers' and of all training's. Time: of the reference's per step, median over pairs.",
     split === "test"
       ? `"lossless": the upper end of the 95 % interval of the paired relative difference in test loss is below +${limit}. "not shown" says neither that it is worse nor that it is not.`

@@ -139,7 +139,8 @@ describe("sources", () => {
 describe("the files in configs/", () => {
   const configs = fileURLToPath(new URL("../../configs/", import.meta.url));
 
-  test.each(readdirSync(configs))("%s is valid", (name) => {
+  const names = readdirSync(configs).filter((name) => name.endsWith(".yaml")); // grids are in a folder of their own
+  test.each(names)("%s is valid", (name) => {
     const { maxSteps, maxEpochs } = loadConfig({ file: join(configs, name) }).train;
     expect(maxSteps ?? maxEpochs).toBeGreaterThan(0);
   });

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
@@ -212,6 +213,24 @@ describe("files", () => {
   });
 });
 
+describe("the files in configs/sweeps/", () => {
+  const grids = fileURLToPath(new URL("../../configs/sweeps/", import.meta.url));
+  test.each(readdirSync(grids))("%s is valid", (name) => {
+    expect(loadSweep(join(grids, name)).arms.length).toBeGreaterThan(2);
+  });
+});
+
+test("the grid file that docs/sweeps.md shows is valid, and has the arms it says", () => {
+  const text = readFileSync(new URL("../../docs/sweeps.md", import.meta.url), "utf8");
+  const [, block] = /## The grid file\n\n```yaml\n(.*?)```/s.exec(text) ?? [];
+  writeFileSync(join(folder, "adding.yaml"), "task: {name: adding}\n");
+  const file = join(folder, "docs.yaml");
+  writeFileSync(file, (block as string).replace("../adding.yaml", "adding.yaml"));
+  const { arms, referenceArms, seeds } = loadSweep(file);
+  expect([arms.length, referenceArms.length, seeds.length]).toEqual([2 * 2 * 4, 2 * 4, 5]);
+  for (const { config } of referenceArms) expect(config.policy).toBe("dense");
+});
+
 test.each<[string, Tree, RegExp]>([
   ["nothing", {}, /nothing to compare: give at least two arms by grid, random or arms/],
   ["one arm", { grid: { policy: ["dense"] } }, /nothing to compare/],
@@ -231,6 +250,11 @@ test.each<[string, Tree, RegExp]>([
   ["a base that is no run", { base: { train: { batchSize: 0 } }, grid: TWO }, /train\.batchSize: got 0, expected/],
   ["a grid without a list", { grid: { policy: "dense" } }, /grid\.policy: got "dense", expected a list/],
   ["an empty list", { grid: { policy: [] } }, /grid\.policy: got \[\], expected a list/],
+  [
+    "tasks side by side",
+    { grid: { ...TWO, "task.name": ["adding", "delay"] } },
+    /arms "dense, name=adding" and "dense, name=delay" differ in their task, so their losses cannot be compared/,
+  ],
   ["seeds as a setting", { grid: { seed: [1, 2] } }, /grid: seed is no setting of an arm; give seeds/],
   ["a seed twice", { grid: TWO, seeds: [1, 2, 1] }, /seeds: 1 is there twice/],
   ["no seeds", { grid: TWO, seeds: [] }, /seeds: got \[\], expected a number of seeds, or a list/],

@@ -144,6 +144,7 @@ export function parseSweep(definition: Tree): Sweep {
     ...(maxSteps === undefined ? {} : { maxSteps }),
   });
   check(arms.length > 1, "nothing to compare: give at least two arms by grid, random or arms.");
+  checkTasks(arms);
   if (halve) checkHalving(halve, arms);
   const seeds = seedsOf(rest.seeds ?? [baseSeed], 1, "seeds");
   const fresh = seedsOf(
@@ -191,6 +192,18 @@ function checkName(arm: Tree, index: number): Tree {
   const ok = name === undefined || (typeof name === "string" && name.trim() !== "" && !/[\n\r]/.test(name));
   check(ok, `arms[${index}].name: got ${JSON.stringify(name)}, expected a line of text.`);
   return arm;
+}
+
+/** Losses of different tasks or texts are different things. */
+function checkTasks(arms: readonly Arm[]): void {
+  const [first, ...others] = arms as [Arm, ...Arm[]];
+  const task = ({ config }: Arm) => JSON.stringify(config.task);
+  const other = others.find((arm) => task(arm) !== task(first));
+  check(
+    other === undefined,
+    () =>
+      `arms "${first.name}" and "${other?.name}" differ in their task, so their losses cannot be compared; make a sweep for each (sweep tradeoff puts several together).`,
+  );
 }
 
 function checkHalving({ budgets }: Halving, arms: readonly Arm[]): void {
@@ -247,8 +260,9 @@ function findReference(arms: readonly Arm[], reference: string | Tree | undefine
     return dense.length > 0 ? dense : arms.slice(0, 1);
   }
   if (typeof reference === "string") {
-    const named = arms.find(({ name }) => name === reference);
-    if (named) return [named];
+    const named = arms.filter(({ name }) => name === reference);
+    const made = arms.filter(({ name }) => name.startsWith(`${reference}, `)); // of an explicit arm, by the grid
+    if (named.length + made.length > 0) return named.length > 0 ? named : made;
   }
   const [, key, value] = typeof reference === "string" ? (/^([\w.]+)=(.*)$/.exec(reference) ?? []) : [];
   if (typeof reference === "string" && key === undefined) return [armByName(arms, reference, "reference")];
