@@ -21,11 +21,14 @@ constexpr Size DENSE_ROWS = 240;
 constexpr double DENSE_FLOPS_PER_NS = 12.5 * W;
 
 /// c (M, n) += a (M, depth) b (depth, n); n = (NV - 1) W + last. Element (i, x) of a stands at i aRow + x aStep.
+/// `ahead`: a line of each row of a tile to fetch meanwhile; `aheadStep`: bytes from one to the next.
 template <int M, int NV>
 static void registerTile(Size depth, const float* a, Size aRow, Size aStep, const float* b, float* c, Size cRow,
-                         int last) {
+                         int last, const char* ahead, Size aheadStep) {
   V sum[M][NV] = {};
   for (Size x = 0; x < depth; x++) {
+    __builtin_prefetch(ahead);
+    ahead += aheadStep;
     V row[NV];
 #pragma GCC unroll 16
     for (int v = 0; v < NV; v++) row[v] = load(b + v * W);
@@ -51,7 +54,7 @@ static void registerTile(Size depth, const float* a, Size aRow, Size aStep, cons
   }
 }
 
-using RegisterTile = void (*)(Size, const float*, Size, Size, const float*, float*, Size, int);
+using RegisterTile = void (*)(Size, const float*, Size, Size, const float*, float*, Size, int, const char*, Size);
 
 template <int M, int NV>
 constexpr RegisterTile tileFor() {
@@ -65,11 +68,18 @@ static const RegisterTile registerTiles[MOST_ROWS][4] = {TILES(1), TILES(2), TIL
                                                          TILES(7), TILES(8), TILES(9), TILES(10), TILES(11), TILES(12)};
 #undef TILES
 
-/// One panel: c (m, width) += a (m, k) panel (k, width), width <= 64.
+/// Floats of a cache line, and lines of a panel's row.
+constexpr Size LINE = 16, PANEL_LINES = PANEL / LINE;
+/// Weights up to this size stay in the second-level cache from one time step to the next.
+constexpr Size NEAR_BYTES = 512 << 10;
+
+/// One panel: c (m, width) += a (m, k) panel (k, width), width <= 64. `after`: the panel that comes next; then each
+/// tile is fetched while the rows meet the one before it.
 static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, Size aStep, const float* panel,
-                         float* c, Size cRow) {
+                         float* c, Size cRow, const float* after = nullptr) {
   for (Size x = 0; x < k; x += DEPTH) {
     const Size depth = least(DEPTH, k - x);
+    const float* next = x + DEPTH < k ? panel + (x + DEPTH) * PANEL : after;
     for (Size j = 0; j < width; j += TILE_COLUMNS) {
       const Size columns = least(TILE_COLUMNS, width - j);
       const int vectors = static_cast<int>(ceilDiv(columns, W));
@@ -79,8 +89,11 @@ static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, 
       const Size tiles = ceilDiv(m, highest);
       for (Size t = 0, row = 0; t < tiles; t++) {
         const Size end = m * (t + 1) / tiles;
-        registerTiles[end - row - 1][vectors - 1](depth, a + row * aRow + x * aStep, aRow, aStep,
-                                                  panel + x * PANEL + j, c + row * cRow + j, cRow, last);
+        const float* tile = panel + x * PANEL + j;
+        const bool fetch = after && t < PANEL_LINES && j == 0;
+        registerTiles[end - row - 1][vectors - 1](
+            depth, a + row * aRow + x * aStep, aRow, aStep, tile, c + row * cRow + j, cRow, last,
+            reinterpret_cast<const char*>(fetch ? next + t * LINE : tile), fetch ? PANEL * sizeof(float) : 0);
         row = end;
       }
     }
@@ -89,11 +102,13 @@ static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, 
 
 /// c (m, n) += a (m, k) b (k, n), b in panels.
 static void product(Team& team, Size m, Size n, Size k, const float* a, const float* b, float* c) {
+  const bool far = n * k * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
   for (Size row = 0; row < m; row += DENSE_ROWS) {
     const Size height = least(DENSE_ROWS, m - row);
     parallel(team, ceilDiv(n, PANEL), 2.0 * height * n * k / DENSE_FLOPS_PER_NS, [=](Size panel, int) {
       const Size j = panel * PANEL;
-      panelProduct(height, least(PANEL, n - j), k, a + row * k, k, 1, b + j * k, c + row * n + j, n);
+      const float* after = far ? b + (j + PANEL < n ? j + PANEL : 0) * k : nullptr;
+      panelProduct(height, least(PANEL, n - j), k, a + row * k, k, 1, b + j * k, c + row * n + j, n, after);
     });
   }
 }

@@ -11,6 +11,7 @@ static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* ga
   const Size ranges = H / PANEL;
   // With a gate in whole panels and a range of units for every thread, one task makes a range from end to end.
   const bool together = H % PANEL == 0 && ranges >= team.threads;
+  const bool far = n * H * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
   for (Size t = 0; t < steps; t++, gates += rows * n, c += block, h += block, tanhC += block) {
     if (!together) {
       product(team, rows, n, H, h, panels, gates);
@@ -22,8 +23,9 @@ static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* ga
       for (Size row = 0; row < rows; row += DENSE_ROWS)
         for (Size gate = 0; gate < 4; gate++) {
           const Size j = gate * H + first;
+          const Size next = gate < 3 ? j + H : first + PANEL < H ? first + PANEL : 0;
           panelProduct(least(DENSE_ROWS, rows - row), PANEL, H, h + row * H, H, 1, panels + j * H,
-                       gates + row * n + j, n);
+                       gates + row * n + j, n, far ? panels + next * H : nullptr);
         }
       forwardUnits(rows, H, first, PANEL, gates, c, c + block, h + block, tanhC);
     });

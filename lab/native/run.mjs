@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FLAGS, findCompiler, INSTRUCTION_SETS } from "../../scripts/build-native.mjs";
+import { FLAGS, INSTRUCTION_SETS } from "../../scripts/build-native.mjs";
+import { findCompiler } from "../../scripts/compiler.mjs";
 
 const [isa = "avx512", ...shapes] = process.argv.slice(2);
 const [, table, march] = INSTRUCTION_SETS[process.arch].find(([name]) => name === isa);
