@@ -38,7 +38,8 @@ Examples:
   gatesieve sweep rates --confirm                  finalists on fresh seeds, judged on the test split
   gatesieve sweep show rates                       its tables again
 
-A grid file says what varies: docs/sweeps.md. Ctrl-C ends members after their steps and keeps checkpoints.`;
+A grid file says what varies: docs/sweeps.md.
+Ctrl-C ends members after their steps and keeps checkpoints.`;
 
 export function sweepCommand(): Command {
   const command = new Command("sweep")
