@@ -196,7 +196,7 @@ function describe(
   all: Readonly<Record<string, unknown>>,
   config: RunConfig,
 ): string {
-  const last = (key: string) => key.split(".").at(-1) as string;
+  const last = (key: string) => pathOf(key).at(-1) as string;
   const keys = Object.keys(part);
   if (keys.length === 0) return "base";
   return keys

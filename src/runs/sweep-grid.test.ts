@@ -154,6 +154,14 @@ describe("the reference", () => {
     expect(reference({ grid: { "train.batchSize": [3, 4] } })).toEqual(["batchSize=3"]);
   });
 
+  test("drops nothing anywhere, if there is such an arm", () => {
+    expect(reference({ grid: { ...TWO, headPolicy: ["density:0.1", "dense"] } })).toEqual(["dense, headPolicy=dense"]);
+    expect(reference({ base: { policy: "dense" }, grid: { "policies.lstm.l0": ["energy:0.9", "dense"] } })).toEqual([
+      "lstm.l0=dense",
+    ]);
+    expect(reference({ base: { headPolicy: "density:0.1" }, grid: TWO })).toEqual(["dense"]);
+  });
+
   test("is named, or described by one setting or several", () => {
     expect(reference({ grid, reference: "dense, learningRate=0.2" })).toEqual(["dense, learningRate=0.2"]);
     expect(reference({ grid, reference: "policy=energy" })).toEqual([

@@ -253,11 +253,14 @@ function seedsOf(seeds: number | readonly number[], first: number, key: string):
   return [...seeds];
 }
 
-/** Without a word on it: the dense arms, or, where there is none, the first arm. */
+/** Without a word on it: the arms that drop nothing anywhere, else those of policy dense, else the first arm. */
 function findReference(arms: readonly Arm[], reference: string | Tree | undefined): Arm[] {
   if (reference === undefined) {
-    const dense = arms.filter((arm) => has(arm, { policy: "dense" }));
-    return dense.length > 0 ? dense : arms.slice(0, 1);
+    const dense = arms.filter(({ config }) => config.policy === "dense");
+    const everywhere = dense.filter(({ config: { headPolicy, policies = {} } }) =>
+      [headPolicy, ...Object.values(policies)].every((policy) => policy === "dense"),
+    );
+    return [everywhere, dense, arms.slice(0, 1)].find((some) => some.length > 0) as Arm[];
   }
   if (typeof reference === "string") {
     const named = arms.filter(({ name }) => name === reference);
