@@ -143,17 +143,17 @@ const COMMANDS = {
     const { DEFAULT_POLICY, workloadOfRun } = await import("./ours.mjs");
     const notes = notesOfRun();
     const [policy] = policies([DEFAULT_POLICY]);
-    const headPolicy = options["head-policy"];
     const sections = [];
     for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
-      const folder = trainedRuns(name, { runs: options.runs, policy, headPolicy, note });
+      const folder = trainedRuns(name, { runs: options.runs, policy, note });
       const [workload] = Object.values(await workloadOfRun(folder, "last"));
+      const { headPolicy = "dense" } = LATE[name];
       const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
       const rows = await rowsUnder(name, { ...wanted, workload, peers: ["pytorch"], note: keepNote(notes) });
       sections.push({ name, workload, rows });
     }
-    const page = latePage({ command: commandLine(), sections, policy, headPolicy, notes });
-    await writePage("bench-late", { policy, headPolicy, sections, notes }, page);
+    const page = latePage({ command: commandLine(), sections, policy, notes });
+    await writePage("bench-late", { policy, sections, notes }, page);
   },
   async engines() {
     const { engineRows, enginesPage } = await import("./engines.mjs");

@@ -150,6 +150,15 @@ describe("the files in configs/", () => {
   });
 });
 
+test("a word model's head drops without bias by itself, where gates are dropped too", () => {
+  const head = (...overrides: string[]) => loadConfig({ overrides }).headPolicy;
+  expect(head()).toBe("dense");
+  expect(head("task.name=word")).toBe("stochastic:0.999");
+  expect(head("task.name=word", "policy=dense")).toBe("dense");
+  expect(head("task.name=word", "headPolicy=dense")).toBe("dense");
+  expect(head("task.name=word", "policy=dense", "headPolicy=density:0.3")).toBe("density:0.3");
+});
+
 describe("errors", () => {
   test.each([
     [["train.learningRate=abc"], 'train.learningRate: got "abc", expected a number above 0.'],
