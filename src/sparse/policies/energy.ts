@@ -8,7 +8,7 @@ import type { PolicyEntry } from "../policy.ts";
 import { energyQuantile, steered } from "./steered.ts";
 
 export const energy: PolicyEntry = {
-  summary: "keep the fewest gradients that hold RHO of the squared norm of each gate (default)",
+  summary: "keep the fewest gradients that hold RHO of the squared norm of each gate",
   argument: { name: "RHO", default: 0.99, atLeast: 0, atMost: 1, perGate: true },
   options: ["pooled"],
   start: (context) =>
