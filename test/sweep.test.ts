@@ -355,8 +355,28 @@ test("a member that fails is recorded with its error, the rest goes on, and its 
     ],
   );
   expect(result.stdout).toMatch(/^explodes +0 +– +– +not shown, 2 failed$/m);
-  const again = gatesieve("sweep", "failing", "--quiet");
-  expect(again.stderr).not.toContain("done");
+  expect(gatesieve("sweep", "failing").stderr).not.toMatch(/^gatesieve: explodes, seed \d failed/m);
+  const retried = gatesieve("sweep", "failing", "--retry");
+  expect(retried.stderr.match(/^gatesieve: explodes, seed \d failed: step \d+/gm)).toHaveLength(2);
+  expect(retried.stderr).not.toMatch(/done {2}dense/);
+});
+
+test("where epochs say how long runs are, one that has begun stands for those that have not", () => {
+  const { train, ...rest } = base(0);
+  const { maxSteps: _none, ...others } = train;
+  const definition = {
+    base: { ...rest, train: { ...others, maxEpochs: 0.05 } },
+    grid: { policy: ["dense", "energy"] },
+  };
+  const unknown = jsonLines(gatesieve("sweep", grid("epochs", definition), "--dry-run", "--json").stdout);
+  expect(unknown.at(-1)).toMatchObject({ seconds: null });
+  gatesieve("sweep", "epochs.json", "--quiet");
+  const [{ maxSteps, wallSeconds }] = record("epochs").members;
+  grid("epochs", { ...definition, seeds: 2 });
+  const lines = jsonLines(gatesieve("sweep", "epochs.json", "--dry-run", "--json").stdout);
+  expect(lines.slice(2, 4)).toMatchObject([{ maxSteps: null, seed: 2 }, { status: "pending" }]);
+  expect(maxSteps).toBeGreaterThan(0);
+  expect(lines.at(-1).seconds).toBeGreaterThan(wallSeconds / 2);
 });
 
 test("what fails before there is a run folder is recorded too", () => {

@@ -35,7 +35,7 @@ Examples:
   gatesieve sweep rates.yaml --dry-run             what would be trained, and how long it may take
   gatesieve sweep rates.yaml                       train it; call it again to go on after a stop
   gatesieve sweep rates.yaml train.maxSteps=600    with another setting of its base
-  gatesieve sweep rates --confirm                  finalists on fresh seeds, judged on the test split
+  gatesieve sweep rates --confirm                  finalists on fresh seeds, judged on test
   gatesieve sweep show rates                       its tables again
 
 A grid file says what varies: docs/sweeps.md.
