@@ -294,6 +294,11 @@ test.each<[string, Tree, RegExp]>([
     /no arm has policy=density:0\.5\. The arms are: "dense", "energy:0\.99"/,
   ],
   ["a reference misspelt", { grid: TWO, reference: "dens" }, /no arm is called "dens", did you mean "dense"\?/],
+  [
+    "a rule for finalists",
+    { grid: TWO, confirm: { choose: "all" } },
+    /confirm\.choose: got "all", expected one of best, front/,
+  ],
   ["finalists nobody is", { grid: TWO, confirm: { arms: ["energy"] } }, /confirm\.arms: no arm is called "energy"/],
   [
     "budgets that fall",

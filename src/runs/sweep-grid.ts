@@ -16,6 +16,7 @@ import {
 } from "./config.ts";
 import { DEFAULT_MARGIN } from "./paired.ts";
 import { type Arm, expandArms, flatten, type RandomRange, withOverrides } from "./sweep-arms.ts";
+import { CHOICES } from "./sweep-results.ts";
 
 /** Confirm on at least so many fresh seeds, unless told otherwise: four degrees of freedom. */
 const FEWEST_FRESH_SEEDS = 5;
@@ -49,7 +50,9 @@ const halving = z.strictObject({
 const confirm = z.strictObject({
   /** Fresh ones: a number of them, or a list. */
   seeds: seedList("a number of fresh seeds, or a list of them").optional(),
-  /** Names of arms; without them the best arm of each policy on validation. */
+  /** Which arms are finalists, by validation. */
+  choose: z.enum(CHOICES, { error: `one of ${CHOICES.join(", ")}` }).default("best"),
+  /** Names of arms, in place of such a rule. */
   arms: list(z.string({ error: "the name of an arm" }), "a list of names of arms").optional(),
 });
 
@@ -104,7 +107,11 @@ export interface Sweep {
   readonly margin: number;
   readonly processes: number;
   readonly halving: Halving | undefined;
-  readonly confirm: { readonly seeds: readonly number[]; readonly arms: readonly Arm[] | undefined };
+  readonly confirm: {
+    readonly seeds: readonly number[];
+    readonly choose: (typeof CHOICES)[number];
+    readonly arms: readonly Arm[] | undefined;
+  };
 }
 
 /** Reads a grid file; `settings` ("train.maxSteps=100") change its base. */
@@ -164,7 +171,11 @@ export function parseSweep(definition: Tree): Sweep {
     margin: rest.margin,
     processes: rest.processes,
     halving: halve,
-    confirm: { seeds: fresh, arms: rest.confirm.arms?.map((each) => armByName(arms, each, "confirm.arms")) },
+    confirm: {
+      seeds: fresh,
+      choose: rest.confirm.choose,
+      arms: rest.confirm.arms?.map((each) => armByName(arms, each, "confirm.arms")),
+    },
   };
 }
 

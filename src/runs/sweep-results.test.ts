@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RunSummary } from "./store.ts";
 import { parseSweep } from "./sweep-grid.ts";
-import { finalTrainLoss, type ResultsInput, resultsOf } from "./sweep-results.ts";
+import { finalistsOf, finalTrainLoss, type ResultsInput, resultsOf } from "./sweep-results.ts";
 import { estimateSeconds } from "./sweep-time.ts";
 
 const sweep = parseSweep({ grid: { policy: ["dense", "energy:0.99", "density:0.1"] }, seeds: 3 });
@@ -146,6 +146,16 @@ test("fronts and the best of each policy", () => {
   });
   expect(tuned.reference).toBe("dense, learningRate=2");
   expect(tuned.rows.map(({ bestOfPolicy }) => bestOfPolicy)).toEqual([false, true, true, false]);
+});
+
+test("finalists are the best of each policy, or the fronts, and none that failed", () => {
+  const of = (loss: number): Figures[string] => [1, 2, 3].map(() => [loss, loss, 10] as const);
+  const figures: Figures = { dense: of(2), "energy:0.99": of(1), "density:0.1": of(2) };
+  expect(finalistsOf(results(figures), "best")).toEqual(["dense", "energy:0.99", "density:0.1"]);
+  // dense is beaten in loss and equalled in time; density has the most zeros.
+  expect(finalistsOf(results(figures), "front")).toEqual(["energy:0.99", "density:0.1"]);
+  const failed: ResultsInput["failed"] = (arm, seed) => arm === density && seed === 1;
+  expect(finalistsOf(results(figures, { failed }), "front")).toEqual(["energy:0.99"]);
 });
 
 test("the training loss is that of the last tenth of the steps, weighted by steps", () => {

@@ -160,6 +160,15 @@ export function finalTrainLoss(events: readonly { type: string; step: number; lo
   return count > 0 && Number.isFinite(sum) ? sum / count : null;
 }
 
+/** "best": of each policies' arms the best on validation. "front": all that no other beats in loss and in one of the savings. */
+export const CHOICES = ["best", "front"] as const;
+
+/** Names of the arms that a rule chooses; none of which a member failed. */
+export function finalistsOf({ rows }: Results, choice: (typeof CHOICES)[number]): string[] {
+  const chosen = ({ front, bestOfPolicy }: ArmResult) => (choice === "front" ? front.length > 0 : bestOfPolicy);
+  return rows.filter((row) => row.failed === 0 && chosen(row)).map(({ arm }) => arm);
+}
+
 /** By mean validation loss over finished members; arms that failed or were left out come last. */
 function chooseReference({ referenceArms, seeds, figures, failed, leftOutAt }: ResultsInput): Arm {
   const rank = (arm: Arm) => {

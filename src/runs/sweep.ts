@@ -15,7 +15,7 @@ import { type Arm, type Member, membersOf } from "./sweep-arms.ts";
 import type { Sweep } from "./sweep-grid.ts";
 import { survivors } from "./sweep-halving.ts";
 import { type MemberMessage, type MemberProcess, startMember } from "./sweep-member.ts";
-import { finalTrainLoss, type MemberFigures, type Results, resultsOf } from "./sweep-results.ts";
+import { finalistsOf, finalTrainLoss, type MemberFigures, type Results, resultsOf } from "./sweep-results.ts";
 import {
   bestLossUpTo,
   finalArms,
@@ -217,9 +217,9 @@ export class SweepState {
   chooseFinalists(): void {
     if (this.record.confirmation) return;
     const { confirm } = this.sweep;
-    const { reference, rows } = this.results().choose;
-    const named = confirm.arms?.map(({ name }) => name);
-    const finalists = named ?? rows.filter(({ bestOfPolicy }) => bestOfPolicy).map(({ arm }) => arm);
+    const { choose } = this.results();
+    const { reference } = choose;
+    const finalists = confirm.arms?.map(({ name }) => name) ?? finalistsOf(choose, confirm.choose);
     check(
       finalists.some((name) => name !== reference),
       `sweep ${this.sweep.name}: no arm but the reference "${reference}" finished on all seeds; there is nothing to confirm.`,
