@@ -18,7 +18,7 @@ import { type Sparsity, shares } from "../sparse/observation.ts";
 import { HISTOGRAM_BINS, SUM_COLUMNS } from "../sparse/statistics.ts";
 import { ActivationTally } from "./activations.ts";
 import type { BandShares, GroupTelemetry, SiteTelemetry, TelemetryEvent } from "./events.ts";
-import { DenseProbe } from "./probe.ts";
+import { DenseProbe, type Fidelity } from "./probe.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** Bands of time, equally long, the first from t = 0. */
@@ -96,7 +96,7 @@ export class Telemetry implements PassWatcher {
       step: steps,
       sites: sites.map((drop, index) => siteTelemetry(drop, this.#bands[index] as SiteBands)),
       layers: this.#layers.map((tally) => tally.read()),
-      fidelity: fidelity && rounded(fidelity),
+      fidelity: fidelity && roundedFidelity(fidelity),
     } as const;
     this.spentMs += this.watchedMs + performance.now() - began;
     return { ...event, ms: short(this.spentMs) };
@@ -167,18 +167,38 @@ function siteTelemetry(drop: DropSite, bands: SiteBands): SiteTelemetry {
       tau: hasTau && tau >= 0 ? tau : null,
       bands: bands.read(g),
       magnitudes: magnitudesOf(histogram, offset),
-      logNormal: fit ? rounded(fit) : null,
+      logNormal: fit ? { mu: short(fit.mu), sigma: short(fit.sigma), distance: short(fit.distance) } : null,
       cosines: fit ? measuredCosines(histogram, CURVE_SPARSITIES, offset).map(short) : null,
     };
   });
   return { site: site.name, rule: rule.kind, groups };
 }
 
-/** Five digits are enough for charts, and keep a sample of a large net under some 10 KB. */
+/** Five digits are enough for charts, and keep a sample of a large net under some 12 KB. */
 export function short(value: number): number {
-  return Number(value.toPrecision(5));
+  const scale = 10 ** (4 - Math.floor(Math.log10(Math.abs(value))));
+  // Of zero, of numbers at the ends of the range and of what is not finite nothing is cut.
+  return scale > 0 && scale < 1e300 ? Math.round(value * scale) / scale : value;
 }
 
-function rounded<T extends object>(value: T): T {
-  return JSON.parse(JSON.stringify(value), (_key, part) => (typeof part === "number" ? short(part) : part)) as T;
+function rounded({ sparsity, naturalZeros, dropped, energy }: Sparsity): Sparsity {
+  return {
+    sparsity: short(sparsity),
+    naturalZeros: short(naturalZeros),
+    dropped: short(dropped),
+    energy: short(energy),
+  };
+}
+
+function roundedFidelity({ cosine, normRatio, recurrent, layers, parameters }: Fidelity): Fidelity {
+  const both = (part: { readonly cosine: number; readonly normRatio: number }) => ({
+    cosine: short(part.cosine),
+    normRatio: short(part.normRatio),
+  });
+  return {
+    ...both({ cosine, normRatio }),
+    recurrent: both(recurrent),
+    layers: layers.map(({ layer, ...part }) => ({ layer, ...both(part) })),
+    parameters: parameters.map((part) => ({ name: part.name, cosine: short(part.cosine) })),
+  };
 }
