@@ -117,7 +117,7 @@ static void backwardStep(Team& team, const BackwardStep& s, double* sums) {
 
 /// For t down: dh += dy[t], the cell, the rule (flags 0: none, nothing counted), dh = dGates[t] U; that last product
 /// before the first step only if `dhBefore`. gates and all like it stand at the first step; row and siteRow are its
-/// rows in the pattern and in the site. Returns the multiply-accumulates of dh where they are sparse.
+/// rows among those with room for lists and in the site. Returns the multiply-accumulates of dh where they are sparse.
 static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                                const float* c, const float* tanhC, float* dh, float* dc, const float* dy,
                                Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,

@@ -249,8 +249,8 @@ static void sweepRows(Sweep& s, Size rows, double* part) {
 }
 
 /// Applies the rule to g (rows, cols) in place, adds to the statistics, and indexes what is left.
-/// `row` is the pattern's row of g, whose values and offsets are those of all its rows; `siteRow` that of the site,
-/// which draws and samples go by. partials: (64, groups, 4).
+/// `row`: where g stands among the rows that values and offsets have room for; `siteRow`: its row in the site, which
+/// draws and samples go by. partials: (64, groups, 4).
 static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
                      const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
                      int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
@@ -279,8 +279,10 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size height = least(SWEEP_ROWS, block - part * SWEEP_ROWS);
         double* to = partials + part * groups * PART_COLUMNS;
-        if (kind == STOCHASTIC)
+        if (kind == STOCHASTIC && flags & LISTS)
           sweepRows<true, true, true>(sweep, height, to);
+        else if (kind == STOCHASTIC)
+          sweepRows<true, true, false>(sweep, height, to);
         else if (flags & LISTS)
           sweepRows<false, true, true>(sweep, height, to);
         else if (flags & INDEX)

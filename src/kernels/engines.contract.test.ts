@@ -103,7 +103,7 @@ function widths(): number[] {
 }
 
 /** A weight (N, K), a gradient (rows, N) and an input (rows, K), with outputs for all products, in the middle of guards. */
-function planProducts(rows: number, N: number, K: number): Plan<Products> {
+function planProducts(rows: number, N: number, K: number, listRows?: number): Plan<Products> {
   return (arena, kernels) => {
     const site: Site = { name: "site", groups: ["a"], rows: rows + 2 * GUARDS, cols: N };
     const w = arena.tensor("w", [N, K], "weights");
@@ -116,7 +116,7 @@ function planProducts(rows: number, N: number, K: number): Plan<Products> {
       weight,
       x: arena.tensor("x", [rows + 2 * GUARDS, K], "activations"),
       g,
-      pattern: kernels.planPattern(site, g),
+      pattern: kernels.planPattern(site, g, listRows),
       statistics: planStatistics(arena, site),
       outN: arena.tensor("outN", [rows + 2 * GUARDS, N], "activations"),
       outK: arena.tensor("outK", [rows + 2 * GUARDS, K], "activations"),
@@ -275,6 +275,48 @@ describe.each(table(engines))("engine %s", (_, engine) => {
         }
       },
     );
+
+    test.each(["threshold", "stochastic"] as const)("rule %s: room for the lists of some rows at a time", (kind) => {
+      const [rows, N, K, room] = [30 + 2 * GUARDS, 300, 37, 10];
+      const made = { ...rule(kind, TAU), key: 77 };
+      const [whole, pieces] = [planProducts(30, N, K), planProducts(30, N, K, room)].map((plan) => {
+        const p = build(engine, "f32", plan);
+        fillProducts(p, 8);
+        fillGradients(p.g.data, 0.05, 8);
+        p.kernels.pack(p.weight);
+        p.outK.data.fill(0);
+        return p;
+      }) as [Products, Products];
+      whole.kernels.compress(whole.pattern, 0, rows, made, whole.statistics);
+      whole.kernels.spmmNN(whole.outK, 0, whole.pattern, 0, whole.weight, rows);
+      const left = (row: number, count: number) => countRows(whole.pattern, row, count) * K;
+      const { pattern, kernels } = pieces;
+      const product = (row: number, count: number) => {
+        pieces.outK.data.fill(0, row * K, (row + count) * K);
+        const executed = kernels.spmmNN(pieces.outK, row, pattern, row, pieces.weight, count);
+        const part = (data: ArrayLike<number>) => Array.from(data).slice(row * K, (row + count) * K);
+        expectClose(part(pieces.outK.data), part(whole.outK.data), N * EPSILON); // factors are below 1
+        return executed;
+      };
+      for (let row = 20; row >= 0; row -= room) {
+        pattern.listFirst = row;
+        kernels.compress(pattern, row, room, made, pieces.statistics);
+        expect(product(row, room)).toBe(left(row, room));
+      }
+      // Of rows whose lists have given way, of some with and some without, and where a list is another row's.
+      const dense = engine.name === "js" ? left(20, room) : room * N * K;
+      expect(product(20, room)).toBe(dense);
+      product(5, room);
+      pattern.listFirst = 20;
+      expect(product(20, room)).toBe(dense);
+      // Rows without room are pruned, counted, and not listed.
+      kernels.compress(pattern, rows - 4, 4, made, pieces.statistics);
+      product(rows - 4, 4);
+      expect(pattern.rowCounts.data.slice(rows - 4)).toEqual(whole.pattern.rowCounts.data.slice(rows - 4));
+      pattern.listFirst = 0;
+      kernels.compress(pattern, 0, room, made, pieces.statistics);
+      expect(kernels.spmmTN(pieces.outNK, pattern, 0, pieces.x, 0, room)).toBe(left(0, room));
+    });
 
     test.each([
       ["keep", 1],

@@ -131,7 +131,8 @@ export interface Kernels {
 
   // ---- planning, before the arena is allocated
   planWeight(tensor: Tensor, uses: WeightUses): Weight;
-  planPattern(site: Site, dense: Tensor): Pattern;
+  /** `listRows`: rows whose compressed form is wanted at once; without it all rows of `dense`. See Pattern.listFirst. */
+  planPattern(site: Site, dense: Tensor, listRows?: number): Pattern;
   /** Tells the engine of a gemmTN/spmmTN it will meet, so that it can plan its scratch memory. */
   planTN(rows: number, outRows: number, outCols: number): void;
 

@@ -21,6 +21,7 @@ import type {
   Weight,
   WeightUses,
 } from "./kernels.ts";
+import { Listing } from "./listing.ts";
 
 /**
  * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
@@ -106,18 +107,18 @@ interface NativeWeight extends Weight {
 }
 
 interface NativePattern extends Pattern {
-  /** Nonzeros of a row, row after row within one sweep. (rows, cols + slack) */
+  /** Nonzeros of a row, row after row within one sweep. (list rows, cols + slack) */
   readonly values: Tensor;
   /** For each of them 16 bits: byte offset of its row in a panel tile. */
   readonly offsets: IntTensor;
-  /** (rows, tiles + 1): index into the lists where each tile's piece of a row begins. */
+  /** (list rows, tiles + 1): index into the lists where each tile's piece of a row begins. */
   readonly starts: IntTensor;
   /** The rule's tau in float32, per group. */
   readonly tau: Tensor;
   /** Shares of the sums, added in order. (64, groups, 4) */
   readonly partials: Tensor<Float64Array>;
-  /** 1 where the row's lists are of its last sweep: `keep` makes none. */
-  readonly listed: Uint8Array;
+  /** Rows whose lists are of their last sweep: `keep` makes none. */
+  readonly listing: Listing;
 }
 
 class NativeKernels extends AddressKernels implements Kernels {
@@ -176,10 +177,9 @@ class NativeKernels extends AddressKernels implements Kernels {
     };
   }
 
-  planPattern(site: Site, dense: Tensor): NativePattern {
+  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number): NativePattern {
     const arena = this.#arena;
     const { name, cols, groups } = site;
-    const rows = dense.shape[0] as number;
     const room = cols + LIST_SLACK;
     return {
       ...planPattern(arena, site, dense),
@@ -188,7 +188,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${name}.tau`, [groups.length], "pattern"),
       partials: arena.doubles(`${name}.partials`, [SWEEP_TASKS, groups.length, PART_COLUMNS], "pattern"),
-      listed: new Uint8Array(rows),
+      listing: new Listing(rows),
     };
   }
 
@@ -250,10 +250,10 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { listed } = pattern as NativePattern;
-    const { kind } = rule;
+    const { listing } = pattern as NativePattern;
     setTau(pattern as NativePattern, rule);
-    const lists = kind === "keep" ? 0 : LISTS;
+    const fits = listing.fits(pattern, row, rows);
+    const lists = fits && rule.kind !== "keep" ? LISTS : 0;
     recallDropped(rule, pattern, row, rows);
     if (isSweep(rule)) {
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
@@ -263,17 +263,18 @@ class NativeKernels extends AddressKernels implements Kernels {
       this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
     }
     rememberDropped(rule, pattern, row, rows);
-    listed.fill(lists ? 1 : 0, row, row + rows);
+    if (fits) listing.mark(pattern, row, rows, lists !== 0);
   }
 
   #sweep(pattern: NativePattern, row: number, rows: number, rule: DropRule, sums: SiteStatistics, flags: number): void {
-    const { site, dense, firstRow, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
+    const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow, tau, partials } = pattern;
+    const { values, offsets, starts } = pattern;
     this.#call.compress(
       at(dense, row, site.cols),
       rows,
       site.cols,
       site.groups.length,
-      row,
+      row - listFirst,
       firstRow + row,
       rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
       tau.ptr,
@@ -285,13 +286,13 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(rowCounts, row, 1),
       values.ptr,
       offsets.ptr,
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
     );
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
-    const { dense, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const { dense, listFirst, rowCounts, starts, values, offsets } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as NativeWeight).nn, w, "nn");
     return this.#call.sparseProduct(
@@ -300,7 +301,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       K,
       at(dense, row, N),
       at(rowCounts, row, 1),
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       values.ptr,
       offsets.ptr,
       ptr,
@@ -310,7 +311,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
-    const { dense, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const { dense, listFirst, rowCounts, starts, values, offsets } = pattern as NativePattern;
     const [N, K] = out.shape as [number, number];
     return this.#call.sparseProductTN(
       rows,
@@ -318,7 +319,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       K,
       at(dense, row, N),
       at(rowCounts, row, 1),
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       values.ptr,
       offsets.ptr,
       at(x, xRow, K),
@@ -327,10 +328,9 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
   }
 
-  /** FULL, or a share below any where rows without lists (rule `keep`) are among them. */
-  #fullShare({ listed }: NativePattern, row: number, rows: number): number {
-    const first = listed.indexOf(0, row);
-    return first >= 0 && first < row + rows ? -1 : this.#full;
+  /** FULL, or a share below any where rows without lists are among them. */
+  #fullShare(pattern: NativePattern, row: number, rows: number): number {
+    return pattern.listing.has(pattern, row, rows) ? this.#full : -1;
   }
 
   #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
@@ -376,17 +376,18 @@ class NativeKernels extends AddressKernels implements Kernels {
     const { step, steps, U, rule, statistics, dy, dyRow } = loop;
     const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
     const pattern = loop.pattern as NativePattern;
-    const { firstRow, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
+    const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
     const { kind } = rule;
     const sparse = kind !== "keep";
-    if (!isSweep(rule) || (sparse && rule.residue)) return undefined;
+    const fits = pattern.listing.fits(pattern, row, steps * rows);
+    if (!isSweep(rule) || (sparse && (rule.residue || !fits))) return undefined;
     setTau(pattern, rule);
-    pattern.listed.fill(sparse ? 1 : 0, row, row + steps * rows);
+    if (fits) pattern.listing.mark(pattern, row, steps * rows, sparse);
     return this.#call.lstmBackwardLoop(
       steps,
       rows,
       H,
-      row,
+      row - listFirst,
       firstRow + row,
       at(gates, row, 4 * H),
       at(states[0] as Tensor, row, H),
@@ -405,7 +406,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(rowCounts, row, 1),
       values.ptr,
       offsets.ptr,
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
       planned((U as NativeWeight).nn, U, "nn").ptr,
       this.#full,

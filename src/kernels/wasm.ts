@@ -12,6 +12,7 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
 import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
+import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { wasmModuleBase64 } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
@@ -65,14 +66,14 @@ interface WasmWeight extends Weight {
 }
 
 interface WasmPattern extends Pattern {
-  /** Pairs (value, column * 128), row after row within one call of compress; room for a full pattern. */
+  /** Pairs (value, column * 128), row after row within one call of compress. (list rows, cols, 2) */
   readonly pairs: IntTensor;
-  /** (rows, tiles + 1) addresses: where each tile's piece of a row begins. */
+  /** (list rows, tiles + 1) addresses: where each tile's piece of a row begins. */
   readonly starts: IntTensor;
   /** The rule's tau in float32, per group. */
   readonly tau: Tensor;
-  /** 1 where the row's pairs are of its last sweep: `keep` makes none. */
-  readonly listed: Uint8Array;
+  /** Rows whose pairs are of their last sweep: `keep` makes none. */
+  readonly listing: Listing;
 }
 
 class WasmKernels extends AddressKernels implements Kernels {
@@ -137,9 +138,8 @@ class WasmKernels extends AddressKernels implements Kernels {
     };
   }
 
-  planPattern(site: Site, dense: Tensor): WasmPattern {
+  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number): WasmPattern {
     const arena = this.#arena;
-    const rows = dense.shape[0] as number;
     this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     this.#columns ??= arena.tensor("wasm.columns", [this.#threads, TILE, COLUMN_FLOATS], "workspace");
     this.#cursors ??= arena.ints("wasm.cursors", [this.#threads, TILE], "workspace");
@@ -148,7 +148,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       pairs: arena.ints(`${site.name}.pairs`, [rows, site.cols, 2], "pattern"),
       starts: arena.ints(`${site.name}.starts`, [rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${site.name}.tau`, [site.groups.length], "pattern"),
-      listed: new Uint8Array(rows),
+      listing: new Listing(rows),
     };
   }
 
@@ -233,8 +233,8 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
-    const { site, dense, firstRow, bitmap, rowCounts, wordsPerRow, pairs, starts, tau, listed } =
-      pattern as WasmPattern;
+    const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow } = pattern;
+    const { pairs, starts, tau, listing } = pattern as WasmPattern;
     const { cols, groups } = site;
     const { kind, key } = rule;
     const g = at(dense, row, cols);
@@ -262,9 +262,10 @@ class WasmKernels extends AddressKernels implements Kernels {
       applyRule(rule, pattern, row, rows);
       sweep(false, true);
     }
-    const lists = kind !== "keep";
     rememberDropped(rule, pattern, row, rows);
-    listed.fill(lists ? 1 : 0, row, row + rows);
+    const fits = listing.fits(pattern, row, rows);
+    const lists = fits && kind !== "keep";
+    if (fits) listing.mark(pattern, row, rows, lists);
     this.#call.compressIndex(
       g,
       rows,
@@ -272,13 +273,13 @@ class WasmKernels extends AddressKernels implements Kernels {
       at(bitmap, row, wordsPerRow),
       at(rowCounts, row, 1),
       lists,
-      at(pairs, row, cols * 2),
-      at(starts, row, starts.rowLength),
+      at(pairs, row - listFirst, cols * 2),
+      at(starts, row - listFirst, starts.rowLength),
     );
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
-    const { dense, rowCounts, starts } = pattern as WasmPattern;
+    const { dense, listFirst, rowCounts, starts } = pattern as WasmPattern;
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as WasmWeight).nn, w, "nn");
     return this.#call.sparseProduct(
@@ -287,7 +288,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       K,
       at(dense, row, N),
       at(rowCounts, row, 1),
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       ptr,
       at(out, outRow, K),
       fullShare(pattern as WasmPattern, row, rows),
@@ -296,7 +297,7 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
-    const { dense, rowCounts, starts } = pattern as WasmPattern;
+    const { dense, listFirst, rowCounts, starts } = pattern as WasmPattern;
     const [N, K] = out.shape as [number, number];
     return this.#call.sparseProductTN(
       rows,
@@ -304,7 +305,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       K,
       at(dense, row, N),
       at(rowCounts, row, 1),
-      at(starts, row, starts.rowLength),
+      at(starts, row - listFirst, starts.rowLength),
       at(x, xRow, K),
       out.ptr,
       fullShare(pattern as WasmPattern, row, rows),
@@ -355,8 +356,7 @@ function panels(columns: number): number {
   return Math.ceil(columns / PANEL);
 }
 
-/** FULL, or a share below any where rows without lists (rule `keep`) are among them. */
-function fullShare({ listed }: WasmPattern, row: number, rows: number): number {
-  const first = listed.indexOf(0, row);
-  return first >= 0 && first < row + rows ? -1 : FULL;
+/** FULL, or a share below any where rows without lists are among them. */
+function fullShare(pattern: WasmPattern, row: number, rows: number): number {
+  return pattern.listing.has(pattern, row, rows) ? FULL : -1;
 }

@@ -37,12 +37,13 @@ export interface ApartCounts {
   dxExecuted: number;
 }
 
-/** Time steps [from, from + steps) of B rows, backwards: all but dW and dU. */
+/** `steps` time steps of B rows, from step `first` of the segment that begins at `from`, backwards: all but dW and dU. */
 export function backwardApart(
   parts: ApartParts,
   counts: ApartCounts,
   dy: Rows,
   from: number,
+  first: number,
   steps: number,
   B: number,
   watcher: PassWatcher | undefined,
@@ -51,6 +52,8 @@ export function backwardApart(
   const { pattern, rule, statistics } = drop;
   const { gates } = step;
   const rows = steps * B;
+  const begin = from + first; // in time
+  const row0 = first * B; // in gates and pattern
   const prunedH = rule.paths !== "dW";
   const prunedW = rule.paths !== "dh";
   const copy = prunedW ? undefined : scratch;
@@ -67,8 +70,8 @@ export function backwardApart(
 
   step.rows = B;
   for (let t = steps - 1; t >= 0; t--) {
-    step.row = t * B;
-    step.hRow = (from + t) * B;
+    step.row = row0 + t * B;
+    step.hRow = (begin + t) * B;
     kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.hRow, B);
     parts.pointwise.backward(step);
     const row = copy ? 0 : step.row;
@@ -76,35 +79,35 @@ export function backwardApart(
       if (biasFirst) kernels.sumRows(dBias, gates, step.row, B);
       if (copy) copyBlock(copy.dense, 0, gates, step.row, B);
       if (copy) copy.firstRow = step.hRow;
-      if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
+      if (begin + t === 0) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
-      watcher?.afterSweep(drop, from + t);
+      watcher?.afterSweep(drop, begin + t);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
     }
-    if (from + t === 0) break;
+    if (begin + t === 0) break;
     clearRows(step.dh, B);
     if (prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, view, row, U, B);
     else kernels.gemmNN(step.dh, 0, gates, step.row, U, B);
   }
 
-  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, from * B, pattern, 0, W, rows);
+  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, begin * B, pattern, row0, W, rows);
   if (!prunedH) {
-    if (dx) kernels.gemmNN(dx.tensor, from * B, gates, 0, W, rows);
-    if (biasFirst) kernels.sumRows(dBias, gates, 0, rows);
+    if (dx) kernels.gemmNN(dx.tensor, begin * B, gates, row0, W, rows);
+    if (biasFirst) kernels.sumRows(dBias, gates, row0, rows);
     for (let t = steps - 1; t >= 0; t--) {
-      if (from + t === 0) beforeFirst = nonzerosBefore(statistics);
-      kernels.compress(pattern, t * B, B, rule, statistics);
-      watcher?.afterSweep(drop, from + t);
+      if (begin + t === 0) beforeFirst = nonzerosBefore(statistics);
+      kernels.compress(pattern, row0 + t * B, B, rule, statistics);
+      watcher?.afterSweep(drop, begin + t);
     }
-    kept = countRows(pattern, 0, rows);
+    kept = countRows(pattern, row0, rows);
   }
-  if (!biasFirst) kernels.sumRows(dBias, gates, 0, rows);
+  if (!biasFirst) kernels.sumRows(dBias, gates, row0, rows);
 
   const all = nonzerosBefore(statistics) - before;
-  const allFirst = from === 0 ? nonzerosBefore(statistics) - beforeFirst : 0;
+  const allFirst = begin === 0 ? nonzerosBefore(statistics) - beforeFirst : 0;
   counts.dWKept = prunedW ? kept : all;
   counts.dxKept = prunedH ? kept : all;
-  counts.dhKept = prunedH ? kept - (from === 0 ? keptFirst : 0) : all - allFirst;
+  counts.dhKept = prunedH ? kept - (begin === 0 ? keptFirst : 0) : all - allFirst;
 }

@@ -32,6 +32,15 @@ describe("gradients against slopes, float64", () => {
     });
 });
 
+test("gradients against slopes over more rows than backward goes over at once", () => {
+  const spec: ModelSpec = { ...LANGUAGE_MODEL, numLayers: 2, hiddenSize: 3 };
+  for (const recompute of [0, 8])
+    for (const result of gradcheck(filledModel(jsEngine, spec, { T: 15, B: 40, real: "f64", recompute }), {
+      elements: 6,
+    }))
+      expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);
+});
+
 /**
  * The sparse gradient is the exact gradient of a surrogate: the net in which the pre-activations
  * of dropped elements stay at their recorded values. `freezing` builds that net around js.

@@ -39,7 +39,7 @@ const BOUND = { f64: 1e-14, f32: 2e-6 };
 function twoPasses(model: Model, kind: RuleKind, pass = model.pass) {
   for (const { rule } of model.sites) {
     rule.kind = kind;
-    rule.tau.fill(3e-4);
+    rule.tau.fill(0.01 / (pass.T * pass.B));
     rule.key = 99;
   }
   model.clearGradients();
@@ -81,6 +81,14 @@ describe.each(engines)("%s", (_, engine, real) => {
       for (const recompute of [1, 2, 4, 10, 11, 50])
         expectSame(twoPasses(make(spec, { recompute }), kind), whole, BOUND[real]);
     });
+
+  test.each(["keep", "threshold"] as const)("rule %s: segments of several pieces", (kind) => {
+    const spec = { ...LANGUAGE_MODEL, numLayers: 2 };
+    const shape = { T: 20, B: 40 }; // pieces of 6 time steps
+    const whole = twoPasses(make(spec, shape), kind);
+    for (const recompute of [5, 6, 8, 13])
+      expectSame(twoPasses(make(spec, { ...shape, recompute }), kind), whole, BOUND[real]);
+  });
 
   test("a smaller pass than planned", () => {
     const spec = SPECS["three layers, embedding, dropout"]!;

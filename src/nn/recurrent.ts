@@ -11,6 +11,9 @@
  * Gate gradients overwrite the gates' activations: each is read for the last time where its
  * gradient is made.
  *
+ * Backward goes over time in pieces, so that an engine needs room for the compressed form of one piece at a time:
+ * the products after the loop take its rows while they are near.
+ *
  * With `segment` the pass goes over time in pieces of so many steps, and only one piece has room for
  * gates, states and lists: h stays for all t (the next layer reads it), the other states stay where a
  * piece begins. Backward takes the pieces from the last to the first and makes each forward once more.
@@ -39,6 +42,16 @@ import {
   planParameter,
   Rows,
 } from "./module.ts";
+
+/**
+ * Rows that backward goes over at once, and that have room for an engine's lists. A weight gradient is read and
+ * written once for each such piece: one that stays in a second-level cache may be visited often. Against all rows at
+ * once, native, a tenth kept: W1 and W7 (256 rows) took 0.97 of the time, W2 (1024 rows) 1.01; dense 1.00 all three;
+ * W2 at 512 rows 1.03 (medians of CPU time, in turns, beside other work).
+ */
+const NEAR_GRADIENT = 2 ** 18; // floats, 1 MB
+const NEAR_ROWS = 256;
+const FAR_ROWS = 1024;
 
 export interface RecurrentOptions {
   /** Module and index in PyTorch's naming: "lstm", 0 gives "lstm.weight_ih_l0". */
@@ -78,6 +91,7 @@ export class RecurrentLayer implements Module {
   readonly #W: Weight; // (G*H, I)
   readonly #U: Weight; // (G*H, H)
   readonly #segment: number; // S time steps, T if nothing is computed again
+  readonly #listRows: number; // of whole time steps: what the backward time loop goes over at once
   readonly #gates: Tensor; // (S*B, G*H), block t = time t of the segment
   readonly #drop: DropSite;
   readonly #step: CellStep;
@@ -105,6 +119,9 @@ export class RecurrentLayer implements Module {
     this.#pointwise = kernels.cells[cell.name] ?? cell;
     this.#whole = kernels.recurrent?.[cell.name];
     this.#segment = segment;
+    const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : inputSize);
+    const pieceRows = widest <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
+    this.#listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
 
     const parameter = (kind: string, shape: readonly number[]) =>
       planParameter(arena, `${options.name}.${kind}_l${index}`, shape);
@@ -119,8 +136,8 @@ export class RecurrentLayer implements Module {
     );
     this.#U = kernels.planWeight(this.#weightHH.value, { rows: B, nt: true, nn: true });
     this.weights = [this.#W, this.#U];
-    if (!(input instanceof OneHot)) kernels.planTN(rows, gateColumns, inputSize);
-    kernels.planTN(rows, gateColumns, H);
+    if (!(input instanceof OneHot)) kernels.planTN(this.#listRows, gateColumns, inputSize);
+    kernels.planTN(this.#listRows, gateColumns, H);
 
     this.carried = ["h", ...cell.states].map((state) => arena.tensor(`${name}.${state}0`, [B, H], "states"));
     const alongTime = (label: string, blocks: number) =>
@@ -149,7 +166,7 @@ export class RecurrentLayer implements Module {
     this.#drop = {
       site,
       weights: [this.#weightIH, this.#weightHH],
-      pattern: kernels.planPattern(site, this.#gates),
+      pattern: kernels.planPattern(site, this.#gates, this.#listRows),
       statistics: planStatistics(arena, site),
       rule: dropRule(cell.gates.length),
       watched: true,
@@ -229,7 +246,7 @@ export class RecurrentLayer implements Module {
     if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, from * B, this.#W, rows);
     else kernels.gemmNT(gates, 0, x.tensor, x.row + from * B, this.#W, rows);
 
-    this.#moveLoop(from, steps, B);
+    this.#moveLoop(from, 0, steps, B);
     if (this.#whole) this.#whole.forward(this.#loop);
     else
       for (let t = 0; t < steps; t++) {
@@ -240,10 +257,11 @@ export class RecurrentLayer implements Module {
       }
   }
 
-  #moveLoop(from: number, steps: number, B: number): void {
+  /** To `steps` time steps, the first of them step `first` of the segment that begins at `from`. */
+  #moveLoop(from: number, first: number, steps: number, B: number): void {
     const { step } = this.#loop;
-    step.row = 0;
-    step.hRow = from * B;
+    step.row = first * B;
+    step.hRow = (from + first) * B;
     step.rows = B;
     this.#loop.steps = steps;
   }
@@ -283,59 +301,73 @@ export class RecurrentLayer implements Module {
     this.#count.hU.executed += this.#recurrentMacs(steps * B);
   }
 
-  /** The time loop over [from, from + steps), backwards, and what the segment adds to dW, dU, db and dx. */
+  /** Backward through a segment, in pieces whose rows have room for lists. */
   #backwardSegment(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
     const { pattern, rule } = this.#drop;
+    const piece = Math.floor(this.#listRows / B);
     pattern.firstRow = from * B;
-    if (isWhole(rule)) this.#backwardWhole(dy, from, steps, B, watcher);
-    else this.#backwardApart(dy, from, steps, B, watcher);
+    for (let first = Math.floor((steps - 1) / piece) * piece; first >= 0; first -= piece) {
+      const length = Math.min(piece, steps - first);
+      pattern.listFirst = first * B;
+      if (isWhole(rule)) this.#backwardWhole(dy, from, first, length, B, watcher);
+      else this.#backwardApart(dy, from, first, length, B, watcher);
+    }
   }
 
-  /** All products see the same gate gradients. */
-  #backwardWhole(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
+  /** All products see the same gate gradients. `first`: where the piece begins in the segment. */
+  #backwardWhole(
+    dy: Rows,
+    from: number,
+    first: number,
+    steps: number,
+    B: number,
+    watcher: PassWatcher | undefined,
+  ): void {
     const loop = this.#loop;
     const { pattern, rule, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
-    this.#moveLoop(from, steps, B);
+    const row = first * B; // in gates and pattern
+    const siteRow = (from + first) * B; // in all else
+    this.#moveLoop(from, first, steps, B);
     loop.watched = watched;
     loop.dy = dy.tensor;
-    loop.dyRow = dy.row + from * B;
-    loop.dhBefore = from > 0; // nothing before the first step wants dh
+    loop.dyRow = dy.row + siteRow;
+    loop.dhBefore = siteRow > 0; // nothing before the first step wants dh
     // An engine's whole loop does not stop at each t to be looked at; it gives the same bits.
     const whole = watcher ? undefined : this.#whole;
-    const executed = whole?.backward(loop) ?? this.#backwardLoop(from, watcher);
+    const executed = whole?.backward(loop) ?? this.#backwardLoop(from + first, watcher);
 
     const kernels = this.#kernels;
     const gates = this.#gates;
     const rows = steps * B;
     const all = rows * gates.rowLength;
-    const first = from === 0 ? B : 0; // rows that no dh is made from
-    const kept = sparse || watched ? countRows(pattern, 0, rows) : all;
-    const firstKept = sparse || watched ? countRows(pattern, 0, first) : first * gates.rowLength;
+    const start = siteRow === 0 ? B : 0; // rows that no dh is made from
+    const kept = sparse || watched ? countRows(pattern, row, rows) : all;
+    const startKept = sparse || watched ? countRows(pattern, row, start) : start * gates.rowLength;
     const { dh, dx: dxMacs } = this.#count;
-    countProduct(dh, all - first * gates.rowLength, kept - firstKept, loop.step.hidden, sparse ? executed : undefined);
-    this.#weightGradients(from, steps, B, kept, sparse);
-    kernels.sumRows(this.#dBias, gates, 0, rows);
+    countProduct(dh, all - start * gates.rowLength, kept - startKept, loop.step.hidden, sparse ? executed : undefined);
+    this.#weightGradients(row, siteRow, rows, kept, sparse);
+    kernels.sumRows(this.#dBias, gates, row, rows);
 
     const dx = this.#dx;
     if (!dx) return;
     let dxExecuted: number | undefined;
-    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, from * B, pattern, 0, this.#W, rows);
-    else kernels.gemmNN(dx.tensor, from * B, gates, 0, this.#W, rows);
+    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, siteRow, pattern, row, this.#W, rows);
+    else kernels.gemmNN(dx.tensor, siteRow, gates, row, this.#W, rows);
     countProduct(dxMacs, all, kept, dx.tensor.rowLength, dxExecuted);
   }
 
-  /** The definition of RecurrentKernel's `backward`. */
+  /** The definition of RecurrentKernel's `backward`; the loop begins at time `from`. */
   #backwardLoop(from: number, watcher: PassWatcher | undefined): number {
     const kernels = this.#kernels;
     const { step, steps, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = this.#loop;
+    const { row, hRow, rows: B } = step;
     const sparse = rule.kind !== "keep";
-    const B = step.rows;
     let executed = 0;
     for (let t = steps - 1; t >= 0; t--) {
-      step.row = t * B;
-      step.hRow = (from + t) * B;
-      kernels.addRows(step.dh, 0, dy, dyRow + step.row, B);
+      step.row = row + t * B;
+      step.hRow = hRow + t * B;
+      kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
       this.#pointwise.backward(step);
       if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
       watcher?.afterSweep(this.#drop, from + t);
@@ -348,41 +380,54 @@ export class RecurrentLayer implements Module {
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
-  #backwardApart(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
+  #backwardApart(
+    dy: Rows,
+    from: number,
+    first: number,
+    steps: number,
+    B: number,
+    watcher: PassWatcher | undefined,
+  ): void {
     const { paths } = this.#drop.rule;
     const counts = this.#apartCounts;
-    backwardApart(this.#apart, counts, dy, from, steps, B, watcher);
+    backwardApart(this.#apart, counts, dy, from, first, steps, B, watcher);
     const { rowLength } = this.#gates;
     const all = steps * B * rowLength;
-    const without0 = from === 0 ? all - B * rowLength : all; // no dh is made from time 0
+    const without0 = from + first === 0 ? all - B * rowLength : all; // no dh is made from time 0
     const { dh, dx } = this.#count;
     const prunedH = paths !== "dW";
     countProduct(dh, without0, counts.dhKept, this.#step.hidden, prunedH ? counts.dhExecuted : undefined);
-    this.#weightGradients(from, steps, B, counts.dWKept, paths !== "dh");
+    this.#weightGradients(first * B, (from + first) * B, steps * B, counts.dWKept, paths !== "dh");
     if (!this.#dx) return;
     countProduct(dx, all, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
   }
 
-  /** dW and dU, once over all rows of a segment, `kept` of whose gate gradients are not zero. */
-  #weightGradients(from: number, steps: number, B: number, kept: number, sparse: boolean): void {
+  /** dW and dU over rows of a piece, `kept` of whose gate gradients are not zero. `row` is in gates and pattern. */
+  #weightGradients(row: number, siteRow: number, rows: number, kept: number, sparse: boolean): void {
     const gates = this.#gates;
-    const rows = steps * B;
     const x = this.#options.input;
     const all = rows * gates.rowLength;
-    const dU = this.#weightProduct(this.#weightHH, this.#step.h, from * B, rows, sparse);
+    const dU = this.#weightProduct(this.#weightHH, row, this.#step.h, siteRow, rows, sparse);
     countProduct(this.#count.dU, all, kept, this.#step.hidden, dU);
     if (x instanceof OneHot) {
-      this.#kernels.lookupGradient(this.#weightIH.gradient, x.index, from * B, gates, 0, this.#W, rows);
+      this.#kernels.lookupGradient(this.#weightIH.gradient, x.index, siteRow, gates, row, this.#W, rows);
     } else {
-      const executed = this.#weightProduct(this.#weightIH, x.tensor, x.row + from * B, rows, sparse);
+      const executed = this.#weightProduct(this.#weightIH, row, x.tensor, x.row + siteRow, rows, sparse);
       countProduct(this.#count.dW, all, kept, x.tensor.rowLength, executed);
     }
   }
 
   /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
-  #weightProduct({ gradient }: Parameter, x: Tensor, xRow: number, rows: number, sparse: boolean): number | undefined {
-    if (sparse) return this.#kernels.spmmTN(gradient, this.#drop.pattern, 0, x, xRow, rows);
-    this.#kernels.gemmTN(gradient, this.#gates, 0, x, xRow, rows);
+  #weightProduct(
+    { gradient }: Parameter,
+    row: number,
+    x: Tensor,
+    xRow: number,
+    rows: number,
+    sparse: boolean,
+  ): number | undefined {
+    if (sparse) return this.#kernels.spmmTN(gradient, this.#drop.pattern, row, x, xRow, rows);
+    this.#kernels.gemmTN(gradient, this.#gates, row, x, xRow, rows);
     return undefined;
   }
 

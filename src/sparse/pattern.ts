@@ -11,6 +11,11 @@ export interface Pattern {
   readonly dense: Tensor;
   /** The site's row that row 0 is: draws and samples go by the site's rows. 0 where all have room. */
   firstRow: number;
+  /**
+   * An engine may have room for compressed forms of fewer rows than these: they are those from this row on, moved
+   * by whoever goes over the rows in pieces. Products with other rows are dense.
+   */
+  listFirst: number;
   /** Bit c%32 of word c>>5 of a row is set where the gradient is not exactly zero. (rows, wordsPerRow) */
   readonly bitmap: BitTensor;
   /** Nonzeros of each row. (rows) */
@@ -25,6 +30,7 @@ export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
     site,
     dense,
     firstRow: 0,
+    listFirst: 0,
     bitmap: arena.bits(`${site.name}.bitmap`, [rows, wordsPerRow], "pattern"),
     rowCounts: arena.ints(`${site.name}.rowCounts`, [rows], "pattern"),
     wordsPerRow,
