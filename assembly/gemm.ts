@@ -237,6 +237,30 @@ function copy32(from: usize, to: usize): void {
   v128.store(to, x7, 112);
 }
 
+/**
+ * The rows of w (n, k) in the list into its panels again: nt [n / 32][k][32] of w^T, nn [k / 32][n][32]; 0: none.
+ */
+export function packRows(n: i32, k: i32, from: usize, nt: usize, nn: usize, list: usize, count: i32): void {
+  for (let i = 0; i < count; i++) {
+    const row = load<i32>(list + <usize>i * 4);
+    const x = from + <usize>row * <usize>k * 4;
+    if (nn != 0)
+      for (let j = 0; j < k; j += 32) {
+        const to = nn + <usize>j * <usize>n * 4 + <usize>row * PANEL_BYTES;
+        const source = x + <usize>j * 4;
+        if (k - j >= 32) copy32(source, to);
+        else for (let c: usize = 0; c < <usize>(k - j) * 4; c += 4) store<f32>(to + c, load<f32>(source + c));
+      }
+    if (nt != 0) {
+      let to = nt + <usize>(row & ~31) * <usize>k * 4 + <usize>(row & 31) * 4;
+      for (let c: usize = 0; c < <usize>k * 4; c += 4) {
+        store<f32>(to, load<f32>(x + c));
+        to += PANEL_BYTES;
+      }
+    }
+  }
+}
+
 /** Panels [rows / 32][cols][32] of the transpose of a (rows, cols) matrix; the padding stays as it was. */
 export function packTransposedPanels(rows: i32, cols: i32, from: usize, fromRow: usize, to: usize): void {
   for (let i = 0; i < rows; i += 32) {

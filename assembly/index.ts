@@ -36,5 +36,6 @@ export {
   sumSquaresOfRows,
   transpose,
 } from "./parallel";
+export { packRows } from "./gemm";
 export { squaredError } from "./loss";
 export { abandon, leadTeam, setLeave } from "./team";

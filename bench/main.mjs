@@ -16,6 +16,7 @@ const HELP = `npm run bench -- COMMAND [options]
   heap      many steps: the arena must not grow, the heap must stay flat
   report    step and heap of one workload, written to docs/results/ with the bars reached and missed
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
+  memory    the page of memory by purpose, of all workloads on engine native: what recompute saves and costs
   late      the page of steps on the patterns of real training (trains the nets first)
   engines   the page of the same training on every engine
   tables    makes all pages of docs/results/ that hold times anew; --only NAME[,NAME...]
@@ -31,7 +32,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
-  --only NAME[,NAME...]       tables, late: these alone
+  --only NAME[,NAME...]       tables, late, memory: these alone
   --H N[,N...]                kernels: widths, default 128,512,650
   --densities P[,P...]        kernels: default 1,0.7,0.5,0.35,0.2,0.1,0.05,0.01
   --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
@@ -137,6 +138,14 @@ const COMMANDS = {
       nativePage({ command: commandLine(), parts, notes }),
       nativeChart(parts),
     );
+  },
+  async memory() {
+    const { memoryPage, memoryRows } = await import("./memory.mjs");
+    const notes = notesOfRun();
+    const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
+    const names = options.only?.split(",") ?? Object.keys(WORKLOADS);
+    const rows = await memoryRows(rowsOf, known(names), { engine: "native", steps: whole("steps", 9) });
+    await writePage("memory", { rows, notes }, memoryPage({ command: commandLine(), rows, notes }));
   },
   async late() {
     const { LATE, latePage, trainedRuns } = await import("./late.mjs");
@@ -317,7 +326,10 @@ function parse() {
 }
 
 function workloads() {
-  const names = options.workload === "all" ? Object.keys(WORKLOADS) : options.workload.split(",");
+  return known(options.workload === "all" ? Object.keys(WORKLOADS) : options.workload.split(","));
+}
+
+function known(names) {
   for (const name of names)
     if (!Object.hasOwn(WORKLOADS, name))
       fail(`unknown workload "${name}". The choices are: ${Object.keys(WORKLOADS).join(", ")}, all.`);

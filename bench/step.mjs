@@ -37,21 +37,24 @@ export class BenchError extends Error {
 
 /**
  * Rows of one workload, in the order ours, peers. Ours: every policy with every instruction set of
- * `isas` (engine native; undefined is the best) and every number of threads.
+ * `isas` (engine native; undefined is the best), every number of threads and setting of recompute.
  */
 export async function stepRows(options) {
   const { workloadName, workload, engine, policies, headPolicy, peers, steps, note } = options;
-  const { threadCounts = [1], isas = [undefined] } = options;
+  const { threadCounts = [1], isas = [undefined], recomputes = [0] } = options;
   const each = (list, make) => list.flatMap(make);
   const ours = each(policies, (policy) =>
     each(isas, (isa) =>
-      each(threadCounts, (threads) => ({
-        tool: "gatesieve",
-        policy,
-        headPolicy: policy === "dense" ? "dense" : headPolicy,
-        isa,
-        threads,
-      })),
+      each(threadCounts, (threads) =>
+        each(recomputes, (recompute) => ({
+          tool: "gatesieve",
+          policy,
+          headPolicy: policy === "dense" ? "dense" : headPolicy,
+          isa,
+          threads,
+          recompute,
+        })),
+      ),
     ),
   );
   const theirs = [
@@ -157,6 +160,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     policy: tool.policy ?? null,
     headPolicy: tool.headPolicy ?? null,
     density: tool.policy ? of("density") : null,
+    recompute: tool.recompute ?? null,
     threads: identity.threads,
     msMedian,
     msMin: Math.min(...samples.map(({ ms }) => ms)),
@@ -168,6 +172,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     backwardMs: of("backwardMs"),
     updateMs: of("updateMs"),
     arenaMiB: identity.arenaMiB ?? null,
+    memory: identity.memory ?? null,
     gflopDense: gflop(workload),
     gflops: gflop(workload) / (msMedian / 1000),
     gflopsExecuted: of("gflopExecuted") === null ? null : of("gflopExecuted") / (msMedian / 1000),

@@ -52,7 +52,10 @@ async function startOurs() {
     isa: engine.isa,
     threads,
     step: () => step().loss,
-    extra: () => ({ arenaMiB: model.arena.memory.buffer.byteLength / 2 ** 20 }),
+    extra: () => ({
+      arenaMiB: model.arena.memory.buffer.byteLength / 2 ** 20,
+      memory: model.arena.bytesByPurpose(),
+    }),
     sample() {
       const { forwardMs, backwardMs, updateMs } = trainer.report;
       let executed = 0;

@@ -110,7 +110,7 @@ const Entry entries[] = {
     KERNEL(setRows),       KERNEL(gatherRows),           KERNEL(scatterRows), KERNEL(lookupGradient),
     KERNEL(dropout),       KERNEL(softmaxCrossEntropy),  KERNEL(squaredError), KERNEL(sumSquares),
     KERNEL(sgd),           KERNEL(rmsprop),              KERNEL(adam),        KERNEL(clear),
-    KERNEL(sumSquaresOfRows),
+    KERNEL(sumSquaresOfRows), KERNEL(packRows),
 };
 #undef KERNEL
 

@@ -282,6 +282,18 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
   Floats nt(panels(n) * k), nn(panels(k) * n), columns(n * k), outN(startN), outK(startK), outNK(startNK);
   K.packTransposedPanels(team, n, k, w, nt);
   K.packPanels(team, n, k, w, nn);
+  {
+    // Every third row is packed from another matrix, and back.
+    Floats other(n * k, 3), someNt(nt), someNn(nn);
+    Buffer<int32_t> list((n + 2) / 3);
+    for (Size i = 0; i < list.length; i++) list[i] = static_cast<int32_t>(3 * i);
+    K.packRows(team, n, k, other, someNt, someNn, list, list.length);
+    bool moved = someNt[0] == other[0] && someNn[0] == other[0];
+    K.packRows(team, n, k, w, someNt, someNn, list, list.length);
+    for (Size i = 0; i < nt.length; i++) moved &= someNt[i] == nt[i];
+    for (Size i = 0; i < nn.length; i++) moved &= someNn[i] == nn[i];
+    expectTrue("packRows", moved, "a row stands elsewhere");
+  }
   K.transpose(team, n, k, w, columns);
   bool transposed = true;
   for (Size i = 0; i < n * k; i++) transposed &= columns[i % k * n + i / k] == w[i];

@@ -43,6 +43,7 @@ const Kernels ISA_TABLE = {
     TEXT(ISA_NAME),
     isa::packPanels,
     isa::packTransposedPanels,
+    isa::packRows,
     isa::transpose,
     isa::product,
     isa::productTN,

@@ -59,6 +59,7 @@ struct Kernels {
   const char* isa;
   void (*packPanels)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*packTransposedPanels)(Team&, Size rows, Size cols, const float* from, float* to);
+  void (*packRows)(Team&, Size n, Size k, const float* from, float* nt, float* nn, const int32_t* list, Size count);
   void (*transpose)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);

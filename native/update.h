@@ -73,6 +73,25 @@ static void sgd(Team& team, float* value, const float* gradient, float* buffer, 
   });
 }
 
+/// The rows of w (n, k) in the list into its panels again: nt [n / 64][k][64] of w^T, nn [k / 64][n][64]; null: none.
+static void packRows(Team& team, Size n, Size k, const float* from, float* nt, float* nn, const int32_t* list,
+                     Size count) {
+  constexpr Size ROWS = 8;  // of a task
+  parallel(team, ceilDiv(count, ROWS), 2.0 * count * k, [=](Size task, int) {
+    for (Size i = task * ROWS; i < least(count, (task + 1) * ROWS); i++) {
+      const Size row = list[i];
+      const float* x = from + row * k;
+      if (nn)
+        for (Size j = 0; j < k; j += PANEL)
+          memcpy(nn + j * n + row * PANEL, x + j, static_cast<size_t>(least(PANEL, k - j)) * sizeof(float));
+      if (nt) {
+        float* to = nt + row / PANEL * PANEL * k + row % PANEL;
+        for (Size j = 0; j < k; j++) to[j * PANEL] = x[j];
+      }
+    }
+  });
+}
+
 static void rmsprop(Team& team, float* value, const float* gradient, float* square, Size length,
                     const int32_t* list, Size count, float gradientScale, float weightDecay, float alpha, float rest,
                     float learningRate, float epsilon) {

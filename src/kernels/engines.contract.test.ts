@@ -228,6 +228,29 @@ describe.each(table(engines))("engine %s", (_, engine) => {
     });
   });
 
+  test.each([...SHAPES, [100, 130, 70] as const])("rows %i, N %i, K %i: packed anew in some rows", (rows, N, K) => {
+    const plan: Plan<Products & { changed: RowSet }> = (arena, kernels) => ({
+      ...planProducts(rows, N, K)(arena, kernels),
+      changed: new RowSet(arena, "w", N),
+    });
+    for (const step of [1, 7, 50]) {
+      const [some, all] = [build(engine, "f32", plan), build(engine, "f32", plan)];
+      for (const p of [some, all]) {
+        fillProducts(p, 5);
+        p.kernels.pack(p.weight);
+        for (let row = N - 1; row >= 0; row -= step) {
+          p.changed.add(row);
+          for (let k = 0; k < K; k++) p.w.data[row * K + k] = row + k / 64;
+        }
+      }
+      some.kernels.pack(some.weight, some.changed);
+      all.kernels.pack(all.weight);
+      for (const p of [some, all]) for (const name of ["gemmNT", "gemmNN"] as const) runProduct(p, name, rows);
+      expectClose(some.outN.data, all.outN.data, 0);
+      expectClose(some.outK.data, all.outK.data, 0);
+    }
+  });
+
   describe("sparse products", () => {
     const densities = [0, "one", 0.05, 1] as const;
     test.each(SHAPES.flatMap(([rows, N, K]) => densities.map((density) => [rows, N, K, density] as const)))(

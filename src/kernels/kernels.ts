@@ -137,8 +137,8 @@ export interface Kernels {
   planTN(rows: number, outRows: number, outCols: number): void;
 
   // ---- weights
-  /** Refreshes the packed copies after the weight has changed: once at the start of a step. */
-  pack(weight: Weight): void;
+  /** Refreshes the packed copies after the weight has changed, in all rows or in these alone. */
+  pack(weight: Weight, rows?: RowSet): void;
 
   // ---- dense products
   /** out (rows, N) += a (rows, K) w^T, w (N, K). */

@@ -5,6 +5,7 @@
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
+import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep } from "../sparse/rule.ts";
@@ -28,6 +29,12 @@ import { Listing } from "./listing.ts";
  * `node lab/native/run.mjs`: there the sparse products take as long as the dense ones.
  */
 const FULL: Readonly<Record<string, number>> = { avx512: 0.45, avx2: 0.6, plain: 0.5, neon: 0.5 };
+
+/**
+ * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),
+ * (10000, 650) and (10000, 1500) of rows anywhere, medians, native and wasm.
+ */
+const FEW_ROWS = 0.2;
 
 /** Sizes the kernels count on; see native/kernels.h. */
 const PANEL = 64; // columns of a panel
@@ -61,6 +68,7 @@ export type NativeCalls = Record<KernelName, (...args: number[]) => number>;
 type KernelName =
   | "packPanels"
   | "packTransposedPanels"
+  | "packRows"
   | "transpose"
   | "product"
   | "productTN"
@@ -194,9 +202,13 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   planTN(): void {} // the threads' scratch memory serves any size
 
-  pack(weight: Weight): void {
+  pack(weight: Weight, rows?: RowSet): void {
     const { tensor, nt, nn, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
+    if (rows && !lookup && rows.count <= FEW_ROWS * N) {
+      this.#call.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
+      return;
+    }
     if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);

@@ -13,6 +13,7 @@ export interface WasmExports {
   setLeave(value: number): void;
   packPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
   packTransposedPanels(rows: number, cols: number, from: number, fromRow: number, to: number): void;
+  packRows(n: number, k: number, from: number, nt: number, nn: number, list: number, count: number): void;
   transpose(rows: number, cols: number, from: number, fromRow: number, to: number, toRow: number): void;
   product(
     m: number,

@@ -9,6 +9,7 @@
 import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
+import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
@@ -66,6 +67,7 @@ export class Model {
   /** Milliseconds of the last `lossAndGradient`. */
   readonly timing = { forwardMs: 0, backwardMs: 0 };
   readonly #weights: readonly Weight[];
+  readonly #rowsOfWeights: readonly (RowSet | undefined)[];
   #buffers: BatchBuffers | undefined;
 
   constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32", recompute = 0 }: ModelShape) {
@@ -126,6 +128,9 @@ export class Model {
     this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
     this.carried = recurrent.flatMap((layer) => layer.carried);
     this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
+    this.#rowsOfWeights = this.#weights.map(
+      ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
+    );
     this.pass = { T, B, training: true, step: 0, seed: 0 };
   }
 
@@ -165,9 +170,13 @@ export class Model {
     return this.parameters.reduce((sum, { value }) => sum + value.length, 0);
   }
 
-  /** Refreshes engines' packed weights: after any change of parameter values. */
-  pack(): void {
-    for (const weight of this.#weights) this.kernels.pack(weight);
+  /**
+   * Refreshes engines' packed weights: after any change of parameter values. `byRows`: a parameter with an account of
+   * its gradient's rows has changed in no others.
+   */
+  pack(byRows = false): void {
+    for (let w = 0; w < this.#weights.length; w++)
+      this.kernels.pack(this.#weights[w]!, byRows ? this.#rowsOfWeights[w] : undefined);
   }
 
   /** Carried states to zero: the start of a text. */

@@ -56,7 +56,8 @@ export class Optimizer {
   /** Flat state tensors, for checkpoints. */
   readonly state: readonly Tensor[];
   readonly #kernels: Kernels;
-  readonly #lazy: boolean;
+  /** Rows that a parameter's account leaves out keep their values. */
+  readonly leavesRows: boolean;
   #value!: Tensor;
   #gradient!: Tensor;
   #parts!: readonly Part[];
@@ -71,7 +72,7 @@ export class Optimizer {
     );
     this.name = optimizer;
     this.#kernels = kernels;
-    this.#lazy = lazyRows || (optimizer === "sgd" && momentum === 0 && weightDecay === 0);
+    this.leavesRows = lazyRows || (optimizer === "sgd" && momentum === 0 && weightDecay === 0);
     this.settings = { learningRate, gradientScale: 1, step: 0, weightDecay, momentum, beta1, beta2, epsilon, alpha };
     const bytesPer = arena.real === "f32" ? 4 : 8;
     const declare = (name: string) => arena.tensor(name, [arena.bytes("weights") / bytesPer], "optimizer");
@@ -114,7 +115,7 @@ export class Optimizer {
     settings.gradientScale = gradientScale;
     settings.step++;
     for (const { value, gradient, state, rows } of this.#parts) {
-      const visited = this.#lazy ? rows : undefined;
+      const visited = this.leavesRows ? rows : undefined;
       if (this.name === "sgd") kernels.sgd(value, gradient, state[0], settings, visited);
       else if (this.name === "rmsprop") kernels.rmsprop(value, gradient, state[0]!, settings, visited);
       else kernels.adam(value, gradient, state[0]!, state[1]!, settings, this.name === "adamw", visited);

@@ -106,7 +106,7 @@ export class Trainer {
     const scale = gradientClipVal > 0 ? Math.min(1, gradientClipVal / (report.gradientNorm + 1e-6)) : 1;
     report.learningRate = (options.learningRate ?? 2e-3) * scheduleFactor(schedule, this.steps, maxSteps, warmupSteps);
     optimizer.update(report.learningRate, scale);
-    model.pack();
+    model.pack(optimizer.leavesRows);
     for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.learn(this.sites[s]!.statistics);
     this.steps++;
 
