@@ -151,7 +151,7 @@ ${pairs(sets, "isa", ["avx2", "avx512"]).join("\n")}
 
 ## From how many zeros on a whole step gains: W2, gates alone
 
-Asked for: a gain from ${100 * MOST_ZEROS_AT_CROSSOVER} % zeros on. The head stays dense here.
+Asked for: a gain from ${Math.round(100 * MOST_ZEROS_AT_CROSSOVER)} % zeros on. The head stays dense here.
 
 | policy | zeros | ms | dense / this |
 |---|--:|--:|--:|
