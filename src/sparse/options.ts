@@ -42,7 +42,7 @@ export const OPTIONS = {
   },
   decay: {
     kind: "number",
-    default: 1,
+    default: 0.8,
     atLeast: 0,
     atMost: 1,
     summary: "share of what was dropped that is added at the next step",
