@@ -40,6 +40,9 @@ function twoPasses(model: Model, kind: RuleKind, pass = model.pass) {
   for (const { rule } of model.sites) {
     rule.kind = kind;
     rule.tau.fill(0.01 / (pass.T * pass.B));
+    rule.share.fill(0.4);
+    rule.size = 2;
+    rule.unbiased = true;
     rule.key = 99;
   }
   model.clearGradients();
@@ -71,12 +74,13 @@ function expectSame(got: ReturnType<typeof twoPasses>, wanted: ReturnType<typeof
 }
 
 const SHAPE = { T: 11, B: 3 };
+const KINDS = ["keep", "threshold", "stochastic", "random", "topk", "columns", "rows", "block"] as const;
 
 describe.each(engines)("%s", (_, engine, real) => {
   const make = (spec: ModelSpec, shape: Partial<ModelShape>) => filledModel(engine, spec, { ...SHAPE, real, ...shape });
 
   for (const [name, spec] of Object.entries(SPECS))
-    test.each(["keep", "threshold", "stochastic"] as const)(`${name}, rule %s: every segment length`, (kind) => {
+    test.each(KINDS)(`${name}, rule %s: every segment length`, (kind) => {
       const whole = twoPasses(make(spec, {}), kind);
       for (const recompute of [1, 2, 4, 10, 11, 50])
         expectSame(twoPasses(make(spec, { recompute }), kind), whole, BOUND[real]);
