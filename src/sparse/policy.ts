@@ -32,16 +32,8 @@ export interface SitePolicy {
   plan(step: number, out: DropRule): void;
   /** Reads what the pass just seen looked like before and after the rule. Must not allocate. */
   learn(statistics: SiteStatistics): void;
-  /**
-   * For policies that steer by the gradient of the site's weights: after each step the trainer fills
-   * `sample` with entries of it, always the same ones, and calls `learnGradient`.
-   */
-  readonly watch?: { readonly sample: Float64Array };
-  learnGradient?(): void;
-  /** Whether the trainer should also make this step's gradient without dropping, for `compare`. */
-  probes?(step: number): boolean;
-  /** `watch.sample` holds the gradient under the rules, `dense` the same entries of the dense one, which the step will use. */
-  compare?(step: number, dense: Float64Array): void;
+  /** For policies that steer by the gradient of the site's weights. */
+  readonly watch?: GradientWatch;
   /** What was chosen and why, for the log: one line. */
   explain?(): string;
   /** All state, as plain numbers: it goes into checkpoints and comes back bit for bit. */
@@ -49,6 +41,18 @@ export interface SitePolicy {
   load(state: readonly number[]): void;
   /** State in the arena, likewise in checkpoints. */
   readonly tensors?: readonly Tensor[];
+}
+
+/** What a policy wants to see of the gradient of its site's weights. */
+export interface GradientWatch {
+  /** Entries of it, always the same ones, as each step leaves them. Filled by the trainer. */
+  readonly sample: Float64Array;
+  /** Reads the sample of the step just made. Must not allocate. */
+  learn(): void;
+  /** Whether the trainer should also make this step's gradient without dropping, for `compare`. */
+  probes(step: number): boolean;
+  /** `sample` holds the gradient under the rules, `dense` the same entries of the dense one, which the step will use. */
+  compare(step: number, dense: Float64Array): void;
 }
 
 /** A line of the table of policies. */

@@ -7,6 +7,7 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import type { Model } from "../nn/model.ts";
+import { DensePass } from "./dense-pass.ts";
 
 export interface Fidelity {
   /** Cosine over the whole gradient, and the ratio of its norms (sparse / dense). */
@@ -21,14 +22,13 @@ export interface Fidelity {
 
 /** On the batch now in the model's buffers, from the carried states it holds. Costs two steps. */
 export function fidelityProbe(model: Model): Fidelity {
-  const carried = model.carried.map((state) => state.data.slice());
   const rules = [...model.sites, model.head.site].map(({ rule }) => rule);
   const residues = rules.map(({ residue }) => residue?.data.slice());
   const probe = new DenseProbe(model);
   probe.rememberDense();
   model.lossAndGradient(model.pass);
   const fidelity = probe.compare();
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
+  probe.goBack();
   for (const [index, { residue }] of rules.entries()) residue?.data.set(residues[index] as Float32Array);
   model.clearGradients();
   return fidelity;
@@ -37,39 +37,37 @@ export function fidelityProbe(model: Model): Fidelity {
 /** A dense gradient to compare later ones with. Makes its copies once; the passes allocate nothing. */
 export class DenseProbe {
   readonly #model: Model;
+  readonly #pass: DensePass;
   readonly #dense: readonly RealArray[]; // like the gradients of model.parameters
-  readonly #carried: readonly RealArray[];
   readonly #sites;
-  readonly #before;
+  readonly #watched;
 
   constructor(model: Model) {
     this.#model = model;
+    this.#pass = new DensePass(model);
     this.#dense = model.parameters.map(({ gradient }) => gradient.data.slice());
-    this.#carried = model.carried.map((state) => state.data.slice());
     this.#sites = [...model.sites, model.head.site];
-    this.#before = this.#sites.map(({ rule, watched }) => ({ kind: rule.kind, watched }));
+    this.#watched = this.#sites.map(({ watched }) => watched);
   }
 
   /** The dense gradient of the batch in the model's buffers. Gradients are clear then, states and rules as before. */
   rememberDense(): void {
     const model = this.#model;
-    for (let s = 0; s < this.#carried.length; s++) this.#carried[s]!.set(model.carried[s]!.data);
     for (let s = 0; s < this.#sites.length; s++) {
-      const [site, before] = [this.#sites[s]!, this.#before[s]!];
-      before.kind = site.rule.kind;
-      before.watched = site.watched;
-      site.rule.kind = "keep";
-      site.watched = false; // what it sees is not what the step will see
+      this.#watched[s] = this.#sites[s]!.watched;
+      this.#sites[s]!.watched = false; // what it sees is not what the step will see
     }
-    model.clearGradients();
-    model.lossAndGradient(model.pass);
+    this.#pass.remember();
+    this.#pass.lossAndGradient();
     for (let p = 0; p < this.#dense.length; p++) this.#dense[p]!.set(model.parameters[p]!.gradient.data);
-    for (let s = 0; s < this.#sites.length; s++) {
-      this.#sites[s]!.rule.kind = this.#before[s]!.kind;
-      this.#sites[s]!.watched = this.#before[s]!.watched;
-    }
-    for (let s = 0; s < this.#carried.length; s++) model.carried[s]!.data.set(this.#carried[s]!);
+    for (let s = 0; s < this.#sites.length; s++) this.#sites[s]!.watched = this.#watched[s]!;
+    this.#pass.goBack();
     model.clearGradients();
+  }
+
+  /** Carried states as they were before the dense pass. */
+  goBack(): void {
+    this.#pass.goBack();
   }
 
   /** The gradient the model now holds, against the dense one. */

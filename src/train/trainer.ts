@@ -9,7 +9,7 @@ import type { DropSite } from "../nn/module.ts";
 import type { Policy, SitePolicy } from "../sparse/policy.ts";
 import { Optimizer, type OptimizerOptions } from "./optimizers.ts";
 import { type Schedule, type ScheduleName, scheduleFactor } from "./schedules.ts";
-import { GradientWatch } from "./watch.ts";
+import { WatchedGradients } from "./watch.ts";
 
 export interface TrainerOptions extends OptimizerOptions {
   /** For the gate gradients of every recurrent layer. */
@@ -59,7 +59,7 @@ export class Trainer {
   };
   /** Updates done. */
   steps = 0;
-  readonly #watch: GradientWatch;
+  readonly #gradients: WatchedGradients;
 
   /** Allocates the model's arena and draws its weights. */
   constructor(model: Model, options: TrainerOptions) {
@@ -86,7 +86,7 @@ export class Trainer {
     );
     this.policyTensors = this.sitePolicies.flatMap(({ tensors = [] }) => tensors);
     model.initialize(seed);
-    this.#watch = new GradientWatch(model, this.sites, this.sitePolicies, () => this.optimizer.clearGradients());
+    this.#gradients = new WatchedGradients(model, this.sites, this.sitePolicies);
   }
 
   step(): StepReport {
@@ -97,7 +97,7 @@ export class Trainer {
     for (let s = 0; s < this.sitePolicies.length; s++) this.sitePolicies[s]!.plan(this.steps, this.sites[s]!.rule);
     optimizer.clearGradients();
 
-    report.loss = this.#watch.lossAndGradient(this.steps);
+    report.loss = this.#gradients.lossAndGradient(this.steps);
     if (!Number.isFinite(report.loss)) this.#stop(`the loss is ${report.loss}`);
 
     report.gradientNorm = Math.sqrt(optimizer.sumSquares());

@@ -5,18 +5,23 @@ import { jsEngine } from "../kernels/js.ts";
 import { Model } from "../nn/model.ts";
 import { fillBatch, LANGUAGE_MODEL } from "../nn/testing.ts";
 import { parsePolicy } from "../sparse/policies.ts";
-import type { Policy, SitePolicy } from "../sparse/policy.ts";
+import type { GradientWatch, Policy, SitePolicy } from "../sparse/policy.ts";
 import { Trainer } from "./trainer.ts";
 
 /** Drops by a threshold, and asks for a probe at the steps given. */
 class Prober implements SitePolicy {
-  readonly watch = { sample: new Float64Array(40) };
+  readonly watch: GradientWatch;
   readonly samples: number[][] = [];
   readonly compared: { step: number; sparse: number[]; dense: number[] }[] = [];
-  readonly #steps: readonly number[];
 
   constructor(steps: readonly number[]) {
-    this.#steps = steps;
+    const sample = new Float64Array(40);
+    this.watch = {
+      sample,
+      learn: () => this.samples.push([...sample]),
+      probes: (step) => steps.includes(step),
+      compare: (step, dense) => this.compared.push({ step, sparse: [...sample], dense: [...dense] }),
+    };
   }
 
   plan(_: number, out: Parameters<SitePolicy["plan"]>[1]): void {
@@ -24,15 +29,6 @@ class Prober implements SitePolicy {
     out.tau.fill(1e-3);
   }
   learn(): void {}
-  learnGradient(): void {
-    this.samples.push([...this.watch.sample]);
-  }
-  probes(step: number): boolean {
-    return this.#steps.includes(step);
-  }
-  compare(step: number, dense: Float64Array): void {
-    this.compared.push({ step, sparse: [...this.watch.sample], dense: [...dense] });
-  }
   save(): number[] {
     return [];
   }
@@ -103,6 +99,20 @@ describe("a probe", () => {
   });
 });
 
+test("a watcher sees the pass that the step uses, once", () => {
+  const [probe, dense] = [probing([0]), setUp(parsePolicy("dense"))];
+  const seenBy = ({ model, trainer }: { model: Model; trainer: Trainer }) => {
+    const seen: number[] = [];
+    model.pass.watcher = {
+      beforeBackward: () => {},
+      afterSweep: ({ statistics }, t) => seen.push(t, ...statistics.sums.data),
+    };
+    trainer.step();
+    return seen;
+  };
+  expect(seenBy(probe)).toEqual(seenBy(dense));
+});
+
 describe("auto", () => {
   const SITE = { name: "s", groups: ["a"], rows: 8, cols: 4, weights: 2 };
 
@@ -110,21 +120,22 @@ describe("auto", () => {
   function steer(limit: number, error: (budget: number) => number, probes: number) {
     const policy = parsePolicy(`auto:${limit}`).start({ site: SITE, seed: 1, maxSteps: 1000, arena: new Arena("f32") });
     const random = new RandomStream(9, "noise");
-    const sample = policy.watch!.sample;
+    const watch = policy.watch as GradientWatch;
+    const { sample } = watch;
     const dense = new Float64Array(sample.length);
     const budget = () => policy.save()[1] as number;
     for (let step = 0; step < 200; step++) {
       for (let i = 0; i < sample.length; i++) sample[i] = random.normal();
-      policy.learnGradient!();
+      watch.learn();
     }
     for (let probe = 0; probe < probes; probe++) {
       for (let i = 0; i < sample.length; i++) {
         dense[i] = random.normal();
         sample[i] = dense[i]! + Math.sqrt(error(budget())) * random.normal();
       }
-      policy.compare!(probe, dense);
+      watch.compare(probe, dense);
       sample.set(dense);
-      policy.learnGradient!();
+      watch.learn();
     }
     return { policy, budget: budget() };
   }

@@ -14,14 +14,12 @@
  * Probes cost one dense step each: every 20 steps at first, every 250 later. The gradient of a probe's
  * step is the dense one.
  */
-import { streamKey } from "../../core/random.ts";
 import type { EntryContext, PolicyEntry, SitePolicy } from "../policy.ts";
-import { energyQuantile } from "./steered.ts";
+import { energyQuantile, steered } from "./steered.ts";
 
 /** Entries of the weights' gradient that are watched. */
 const SAMPLE = 512;
-/** Weight of the past in the moving averages of tau and of the noise. */
-const TAU_MOMENTUM = 0.9;
+/** Weight of the past in the moving average of the noise. */
 const NOISE_MOMENTUM = 0.8;
 const FIRST_BUDGET = 0.002;
 const NOTHING = new Float64Array(SAMPLE);
@@ -37,19 +35,17 @@ export const auto: PolicyEntry = {
   start: steeredByNoise,
 };
 
-function steeredByNoise({ site, seed, budgets }: EntryContext): SitePolicy {
-  const groups = site.groups.length;
+function steeredByNoise(context: EntryContext): SitePolicy {
+  const { site, budgets } = context;
   const weights = site.weights ?? 1;
   const sample = new Float64Array(SAMPLE);
   const previous = new Float64Array(SAMPLE);
-  const tau = new Float64Array(groups);
-  const seen = new Uint8Array(groups);
   const noise = new Float64Array(weights); // V of each of the site's weights
-  const group = { first: 0, end: 1 };
   let steps = 0;
   let budget = FIRST_BUDGET;
   let nextProbe = LEAST_GAP;
   let measured = -1; // r of the last probe; -1: none yet
+  const rounding = steered(context, "stochastic", (statistics, groups) => energyQuantile(statistics, groups, budget));
 
   /** Over the entries of one of the site's weights: the sample goes round them in turn. */
   const squaredDistance = (a: Float64Array, b: Float64Array, weight: number): number => {
@@ -62,47 +58,34 @@ function steeredByNoise({ site, seed, budgets }: EntryContext): SitePolicy {
   };
 
   return {
-    watch: { sample },
+    ...rounding,
 
-    plan(step, out) {
-      out.kind = seen.includes(1) ? "stochastic" : "keep";
-      for (let g = 0; g < groups; g++) out.tau[g] = seen[g] ? (tau[g] as number) : -1;
-      out.key = streamKey(seed, `policy.${site.name}`, step);
-    },
+    watch: {
+      sample,
 
-    learn(statistics) {
-      for (let g = 0; g < groups; g++) {
-        group.first = g;
-        group.end = g + 1;
-        const wanted = energyQuantile(statistics, group, budget);
-        if (!Number.isFinite(wanted)) continue;
-        tau[g] = seen[g] ? TAU_MOMENTUM * (tau[g] as number) + (1 - TAU_MOMENTUM) * wanted : wanted;
-        seen[g] = 1;
-      }
-    },
+      learn() {
+        for (let weight = 0; weight < weights && steps > 0; weight++) {
+          const now = squaredDistance(sample, previous, weight) / 2;
+          noise[weight] = steps > 1 ? NOISE_MOMENTUM * (noise[weight] as number) + (1 - NOISE_MOMENTUM) * now : now;
+        }
+        previous.set(sample);
+        steps++;
+      },
 
-    learnGradient() {
-      for (let weight = 0; weight < weights && steps > 0; weight++) {
-        const now = squaredDistance(sample, previous, weight) / 2;
-        noise[weight] = steps > 1 ? NOISE_MOMENTUM * (noise[weight] as number) + (1 - NOISE_MOMENTUM) * now : now;
-      }
-      previous.set(sample);
-      steps++;
-    },
+      probes: (step) => step >= nextProbe,
 
-    probes: (step) => step >= nextProbe,
-
-    compare(step, dense) {
-      nextProbe = step + Math.min(MOST_GAP, Math.max(LEAST_GAP, step >> 2));
-      let ratio = 0;
-      for (let weight = 0; weight < weights; weight++) {
-        const least = Math.min(noise[weight] as number, squaredDistance(dense, NOTHING, weight));
-        if (least > 0) ratio = Math.max(ratio, squaredDistance(sample, dense, weight) / least);
-      }
-      if (!(ratio > 0 && ratio < Number.POSITIVE_INFINITY)) return;
-      measured = ratio;
-      const factor = Math.min(2, Math.max(0.5, Math.sqrt((budgets[0] as number) / ratio)));
-      budget = Math.min(MOST_BUDGET, Math.max(LEAST_BUDGET, budget * factor));
+      compare(step, dense) {
+        nextProbe = step + Math.min(MOST_GAP, Math.max(LEAST_GAP, step >> 2));
+        let ratio = 0;
+        for (let weight = 0; weight < weights; weight++) {
+          const least = Math.min(noise[weight] as number, squaredDistance(dense, NOTHING, weight));
+          if (least > 0) ratio = Math.max(ratio, squaredDistance(sample, dense, weight) / least);
+        }
+        if (!(ratio > 0 && ratio < Number.POSITIVE_INFINITY)) return;
+        measured = ratio;
+        const factor = Math.min(2, Math.max(0.5, Math.sqrt((budgets[0] as number) / ratio)));
+        budget = Math.min(MOST_BUDGET, Math.max(LEAST_BUDGET, budget * factor));
+      },
     },
 
     explain() {
@@ -114,15 +97,14 @@ function steeredByNoise({ site, seed, budgets }: EntryContext): SitePolicy {
       );
     },
 
-    save: () => [steps, budget, nextProbe, measured, ...tau, ...seen, ...previous, ...noise],
+    save: () => [steps, budget, nextProbe, measured, ...rounding.save(), ...previous, ...noise],
 
     load(state) {
       [steps, budget, nextProbe, measured] = state as [number, number, number, number];
-      tau.set(state.slice(4, 4 + groups));
-      seen.set(state.slice(4 + groups, 4 + 2 * groups));
-      const rest = state.slice(4 + 2 * groups);
-      previous.set(rest.slice(0, SAMPLE));
-      noise.set(rest.slice(SAMPLE));
+      const rest = state.slice(4);
+      noise.set(rest.splice(-weights));
+      previous.set(rest.splice(-SAMPLE));
+      rounding.load(rest);
     },
   };
 }

@@ -5,7 +5,7 @@
  * numbers, which also go into every checkpoint.
  */
 import type { PolicyEntry } from "../policy.ts";
-import { quantile, steered } from "./steered.ts";
+import { density } from "./density.ts";
 
 export const memory: PolicyEntry = {
   summary: "density:P, and what was dropped is added at the next step in the same place",
@@ -14,7 +14,7 @@ export const memory: PolicyEntry = {
   start(context) {
     const { site, arena, options } = context;
     const residue = arena.tensor(`${site.name}.residue`, [site.rows, site.cols], "states");
-    const policy = steered(context, "threshold", (statistics, groups, P) => quantile(statistics, groups, 1 - P));
+    const policy = density.start(context);
     return {
       ...policy,
       plan(step, out) {
