@@ -14,7 +14,7 @@ import { planPattern } from "../sparse/pattern.ts";
 import type { Bias, DropRule, Paths } from "../sparse/rule.ts";
 import { lstm } from "./cells/lstm.ts";
 import { Model, type ModelSpec } from "./model.ts";
-import { fillBatch, filledModel, LANGUAGE_MODEL } from "./testing.ts";
+import { fillBatch, filledModel, gradients, LANGUAGE_MODEL } from "./testing.ts";
 
 const [H, T, B] = [6, 5, 3];
 const SPEC: ModelSpec = {
@@ -37,14 +37,6 @@ function modelWith(paths: Paths, set: (rule: DropRule) => void, engine: Engine =
     rule.paths = paths;
   }
   return model;
-}
-
-function gradients(model: Model): number[][] {
-  const carried = model.carried.map((state) => state.data.slice());
-  model.clearGradients();
-  model.lossAndGradient(model.pass);
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index]!);
-  return model.parameters.map(({ gradient }) => [...gradient.data]);
 }
 
 const RULES: Record<string, (rule: DropRule) => void> = {

@@ -9,7 +9,7 @@
  */
 import type { Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
-import type { CellKernel, CellStep, Kernels, Weight } from "../kernels/kernels.ts";
+import type { CellKernel, Kernels, TimeLoop, Weight } from "../kernels/kernels.ts";
 import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { nonzerosBefore } from "../sparse/statistics.ts";
 import { clearRows, copyBlock, type DropSite, type PassWatcher, type Rows } from "./module.ts";
@@ -18,11 +18,9 @@ import { clearRows, copyBlock, type DropSite, type PassWatcher, type Rows } from
 export interface ApartParts {
   readonly kernels: Kernels;
   readonly pointwise: CellKernel;
-  readonly step: CellStep;
   readonly drop: DropSite;
   /** The copy of one time step, for rules on dh alone. (B, G*H) */
   scratch: Pattern | undefined;
-  readonly U: Weight;
   readonly W: Weight;
   readonly dBias: Tensor; // (G*H)
   readonly dx: Rows | undefined;
@@ -37,23 +35,17 @@ export interface ApartCounts {
   dxExecuted: number;
 }
 
-/** `steps` time steps of B rows, from step `first` of the segment that begins at `from`, backwards: all but dW and dU. */
+/** The loop's time steps, backwards: all but dW and dU. */
 export function backwardApart(
   parts: ApartParts,
+  loop: TimeLoop,
   counts: ApartCounts,
-  dy: Rows,
-  from: number,
-  first: number,
-  steps: number,
-  B: number,
   watcher: PassWatcher | undefined,
 ): void {
-  const { kernels, step, drop, scratch, U, W, dBias, dx } = parts;
-  const { pattern, rule, statistics } = drop;
-  const { gates } = step;
+  const { kernels, drop, scratch, W, dBias, dx } = parts;
+  const { step, steps, U, pattern, rule, statistics, dy, dyRow, dhBefore } = loop;
+  const { row: row0, hRow, rows: B, gates } = step;
   const rows = steps * B;
-  const begin = from + first; // in time
-  const row0 = first * B; // in gates and pattern
   const prunedH = rule.paths !== "dW";
   const prunedW = rule.paths !== "dh";
   const copy = prunedW ? undefined : scratch;
@@ -68,46 +60,46 @@ export function backwardApart(
   let [kept, keptFirst] = [0, 0];
   counts.dhExecuted = counts.dxExecuted = 0;
 
-  step.rows = B;
   for (let t = steps - 1; t >= 0; t--) {
+    const first = t === 0 && !dhBefore;
     step.row = row0 + t * B;
-    step.hRow = (begin + t) * B;
-    kernels.addRows(step.dh, 0, dy.tensor, dy.row + step.hRow, B);
+    step.hRow = hRow + t * B;
+    kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
     parts.pointwise.backward(step);
     const row = copy ? 0 : step.row;
     if (prunedH) {
       if (biasFirst) kernels.sumRows(dBias, gates, step.row, B);
       if (copy) copyBlock(copy.dense, 0, gates, step.row, B);
       if (copy) copy.firstRow = step.hRow;
-      if (begin + t === 0) beforeFirst = nonzerosBefore(statistics);
+      if (first) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
-      watcher?.afterSweep(drop, begin + t);
+      watcher?.afterSweep(drop, step.hRow / B);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
     }
-    if (begin + t === 0) break;
+    if (first) break;
     clearRows(step.dh, B);
     if (prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, view, row, U, B);
     else kernels.gemmNN(step.dh, 0, gates, step.row, U, B);
   }
 
-  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, begin * B, pattern, row0, W, rows);
+  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row0, W, rows);
   if (!prunedH) {
-    if (dx) kernels.gemmNN(dx.tensor, begin * B, gates, row0, W, rows);
+    if (dx) kernels.gemmNN(dx.tensor, hRow, gates, row0, W, rows);
     if (biasFirst) kernels.sumRows(dBias, gates, row0, rows);
     for (let t = steps - 1; t >= 0; t--) {
-      if (begin + t === 0) beforeFirst = nonzerosBefore(statistics);
+      if (t === 0 && !dhBefore) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(pattern, row0 + t * B, B, rule, statistics);
-      watcher?.afterSweep(drop, begin + t);
+      watcher?.afterSweep(drop, hRow / B + t);
     }
     kept = countRows(pattern, row0, rows);
   }
   if (!biasFirst) kernels.sumRows(dBias, gates, row0, rows);
 
   const all = nonzerosBefore(statistics) - before;
-  const allFirst = begin === 0 ? nonzerosBefore(statistics) - beforeFirst : 0;
+  const allFirst = dhBefore ? 0 : nonzerosBefore(statistics) - beforeFirst;
   counts.dWKept = prunedW ? kept : all;
   counts.dxKept = prunedH ? kept : all;
-  counts.dhKept = prunedH ? kept - (begin === 0 ? keptFirst : 0) : all - allFirst;
+  counts.dhKept = prunedH ? kept - (dhBefore ? 0 : keptFirst) : all - allFirst;
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { jsEngine } from "../kernels/js.ts";
 import { macShares } from "../sparse/macs.ts";
 import type { Model, ModelSpec } from "./model.ts";
-import { filledModel, LANGUAGE_MODEL } from "./testing.ts";
+import { filledModel, gradients, LANGUAGE_MODEL } from "./testing.ts";
 
 const SPEC: ModelSpec = { ...LANGUAGE_MODEL, numLayers: 2, hiddenSize: 6 };
 const SHAPE = { T: 5, B: 3 };
@@ -13,14 +13,6 @@ function setRule(model: Model, kind: "keep" | "threshold", tau = 0): void {
     rule.kind = kind;
     rule.tau.fill(tau);
   }
-}
-
-function gradients(model: Model): number[][] {
-  const carried = model.carried.map((state) => state.data.slice());
-  model.clearGradients();
-  model.lossAndGradient(model.pass);
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index]!);
-  return model.parameters.map(({ gradient }) => [...gradient.data]);
 }
 
 test("threshold:0 is dense, bit for bit", () => {

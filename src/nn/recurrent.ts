@@ -183,10 +183,8 @@ export class RecurrentLayer implements Module {
     this.#apart = {
       kernels,
       pointwise: this.#pointwise,
-      step: this.#step,
       drop: this.#drop,
       scratch: undefined,
-      U: this.#U,
       W: this.#W,
       dBias: this.#dBias,
       dx: this.#dx,
@@ -303,62 +301,54 @@ export class RecurrentLayer implements Module {
 
   /** Backward through a segment, in pieces whose rows have room for lists. */
   #backwardSegment(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
-    const { pattern, rule } = this.#drop;
+    const loop = this.#loop;
+    const { pattern, rule, watched } = this.#drop;
     const piece = Math.floor(this.#listRows / B);
     pattern.firstRow = from * B;
+    loop.watched = watched;
+    loop.dy = dy.tensor;
     for (let first = Math.floor((steps - 1) / piece) * piece; first >= 0; first -= piece) {
-      const length = Math.min(piece, steps - first);
       pattern.listFirst = first * B;
-      if (isWhole(rule)) this.#backwardWhole(dy, from, first, length, B, watcher);
-      else this.#backwardApart(dy, from, first, length, B, watcher);
+      this.#moveLoop(from, first, Math.min(piece, steps - first), B);
+      loop.dyRow = dy.row + loop.step.hRow;
+      loop.dhBefore = from + first > 0; // nothing before the first step wants dh
+      if (isWhole(rule)) this.#backwardWhole(watcher);
+      else this.#backwardApart(watcher);
     }
   }
 
-  /** All products see the same gate gradients. `first`: where the piece begins in the segment. */
-  #backwardWhole(
-    dy: Rows,
-    from: number,
-    first: number,
-    steps: number,
-    B: number,
-    watcher: PassWatcher | undefined,
-  ): void {
+  /** The loop's time steps; all products see the same gate gradients. */
+  #backwardWhole(watcher: PassWatcher | undefined): void {
     const loop = this.#loop;
+    const { row, hRow, rows: B, hidden } = loop.step;
     const { pattern, rule, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
-    const row = first * B; // in gates and pattern
-    const siteRow = (from + first) * B; // in all else
-    this.#moveLoop(from, first, steps, B);
-    loop.watched = watched;
-    loop.dy = dy.tensor;
-    loop.dyRow = dy.row + siteRow;
-    loop.dhBefore = siteRow > 0; // nothing before the first step wants dh
     // An engine's whole loop does not stop at each t to be looked at; it gives the same bits.
     const whole = watcher ? undefined : this.#whole;
-    const executed = whole?.backward(loop) ?? this.#backwardLoop(from + first, watcher);
+    const executed = whole?.backward(loop) ?? this.#backwardLoop(watcher);
 
     const kernels = this.#kernels;
     const gates = this.#gates;
-    const rows = steps * B;
+    const rows = loop.steps * B;
     const all = rows * gates.rowLength;
-    const start = siteRow === 0 ? B : 0; // rows that no dh is made from
+    const start = loop.dhBefore ? 0 : B; // rows that no dh is made from
     const kept = sparse || watched ? countRows(pattern, row, rows) : all;
     const startKept = sparse || watched ? countRows(pattern, row, start) : start * gates.rowLength;
     const { dh, dx: dxMacs } = this.#count;
-    countProduct(dh, all - start * gates.rowLength, kept - startKept, loop.step.hidden, sparse ? executed : undefined);
-    this.#weightGradients(row, siteRow, rows, kept, sparse);
+    countProduct(dh, all - start * gates.rowLength, kept - startKept, hidden, sparse ? executed : undefined);
+    this.#weightGradients(row, hRow, rows, kept, sparse);
     kernels.sumRows(this.#dBias, gates, row, rows);
 
     const dx = this.#dx;
     if (!dx) return;
     let dxExecuted: number | undefined;
-    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, siteRow, pattern, row, this.#W, rows);
-    else kernels.gemmNN(dx.tensor, siteRow, gates, row, this.#W, rows);
+    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row, this.#W, rows);
+    else kernels.gemmNN(dx.tensor, hRow, gates, row, this.#W, rows);
     countProduct(dxMacs, all, kept, dx.tensor.rowLength, dxExecuted);
   }
 
-  /** The definition of RecurrentKernel's `backward`; the loop begins at time `from`. */
-  #backwardLoop(from: number, watcher: PassWatcher | undefined): number {
+  /** The definition of RecurrentKernel's `backward`. */
+  #backwardLoop(watcher: PassWatcher | undefined): number {
     const kernels = this.#kernels;
     const { step, steps, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = this.#loop;
     const { row, hRow, rows: B } = step;
@@ -370,7 +360,7 @@ export class RecurrentLayer implements Module {
       kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
       this.#pointwise.backward(step);
       if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
-      watcher?.afterSweep(this.#drop, from + t);
+      watcher?.afterSweep(this.#drop, step.hRow / B);
       if (t === 0 && !dhBefore) break;
       clearRows(step.dh, B);
       if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, this.#U, B);
@@ -380,24 +370,19 @@ export class RecurrentLayer implements Module {
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
-  #backwardApart(
-    dy: Rows,
-    from: number,
-    first: number,
-    steps: number,
-    B: number,
-    watcher: PassWatcher | undefined,
-  ): void {
+  #backwardApart(watcher: PassWatcher | undefined): void {
+    const { steps, step, dhBefore } = this.#loop;
+    const { row, hRow, rows: B, hidden } = step;
     const { paths } = this.#drop.rule;
     const counts = this.#apartCounts;
-    backwardApart(this.#apart, counts, dy, from, first, steps, B, watcher);
+    backwardApart(this.#apart, this.#loop, counts, watcher);
     const { rowLength } = this.#gates;
     const all = steps * B * rowLength;
-    const without0 = from + first === 0 ? all - B * rowLength : all; // no dh is made from time 0
     const { dh, dx } = this.#count;
     const prunedH = paths !== "dW";
-    countProduct(dh, without0, counts.dhKept, this.#step.hidden, prunedH ? counts.dhExecuted : undefined);
-    this.#weightGradients(first * B, (from + first) * B, steps * B, counts.dWKept, paths !== "dh");
+    const executed = prunedH ? counts.dhExecuted : undefined;
+    countProduct(dh, dhBefore ? all : all - B * rowLength, counts.dhKept, hidden, executed); // no dh is made from time 0
+    this.#weightGradients(row, hRow, steps * B, counts.dWKept, paths !== "dh");
     if (!this.#dx) return;
     countProduct(dx, all, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
   }

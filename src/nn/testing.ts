@@ -29,3 +29,12 @@ export function fillBatch(model: Model, random: RandomStream): void {
     targets[i] = output.kind === "classes" ? random.below(output.size) : random.normal();
   for (const state of model.carried) for (let i = 0; i < state.length; i++) state.data[i] = 0.3 * random.normal();
 }
+
+/** Every parameter's gradient of the batch in the model's buffers; carried states stay. */
+export function gradients(model: Model): number[][] {
+  const carried = model.carried.map((state) => state.data.slice());
+  model.clearGradients();
+  model.lossAndGradient(model.pass);
+  for (const [index, state] of model.carried.entries()) state.data.set(carried[index]!);
+  return model.parameters.map(({ gradient }) => [...gradient.data]);
+}
