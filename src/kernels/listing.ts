@@ -22,9 +22,12 @@ export class Listing {
     for (let r = row; r < row + rows; r++) this.#rows[r - listFirst] = compressed ? r + 1 : 0;
   }
 
-  /** Whether all of the rows are compressed. */
-  has(pattern: Pattern, row: number, rows: number): boolean {
-    for (let r = row; r < row + rows; r++) if (this.#rows[r - pattern.listFirst] !== r + 1) return false;
-    return true;
+  /**
+   * The share of nonzeros above which products over these rows run dense: `full`, or one below any where rows
+   * without lists are among them.
+   */
+  fullShare({ listFirst }: Pattern, row: number, rows: number, full: number): number {
+    for (let r = row; r < row + rows; r++) if (this.#rows[r - listFirst] !== r + 1) return -1;
+    return full;
   }
 }

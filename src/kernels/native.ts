@@ -30,12 +30,6 @@ import { Listing } from "./listing.ts";
  */
 const FULL: Readonly<Record<string, number>> = { avx512: 0.45, avx2: 0.6, plain: 0.5, neon: 0.5 };
 
-/**
- * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),
- * (10000, 650) and (10000, 1500) of rows anywhere, medians, native and wasm.
- */
-const FEW_ROWS = 0.2;
-
 /** Sizes the kernels count on; see native/kernels.h. */
 const PANEL = 64; // columns of a panel
 const TILE = 128; // columns of a list tile
@@ -205,10 +199,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   pack(weight: Weight, rows?: RowSet): void {
     const { tensor, nt, nn, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
-    if (rows && !lookup && rows.count <= FEW_ROWS * N) {
-      this.#call.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
-      return;
-    }
+    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
     if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
@@ -304,7 +295,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
-    const { dense, listFirst, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as NativeWeight).nn, w, "nn");
     return this.#call.sparseProduct(
@@ -318,12 +309,12 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       ptr,
       at(out, outRow, K),
-      this.#fullShare(pattern as NativePattern, row, rows),
+      listing.fullShare(pattern, row, rows, this.#full),
     );
   }
 
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
-    const { dense, listFirst, rowCounts, starts, values, offsets } = pattern as NativePattern;
+    const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = out.shape as [number, number];
     return this.#call.sparseProductTN(
       rows,
@@ -336,13 +327,8 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(x, xRow, K),
       out.ptr,
-      this.#fullShare(pattern as NativePattern, row, rows),
+      listing.fullShare(pattern, row, rows, this.#full),
     );
-  }
-
-  /** FULL, or a share below any where rows without lists are among them. */
-  #fullShare(pattern: NativePattern, row: number, rows: number): number {
-    return pattern.listing.has(pattern, row, rows) ? this.#full : -1;
   }
 
   #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {

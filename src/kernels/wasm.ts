@@ -24,12 +24,6 @@ import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.
  */
 const FULL = 0.65;
 
-/**
- * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),
- * (10000, 650) and (10000, 1500) of rows anywhere, medians, native and wasm.
- */
-const FEW_ROWS = 0.2;
-
 /** Sizes the module counts on; see assembly/gemm.ts and assembly/sparse.ts. */
 const PANEL = 32; // columns of a panel
 const TILE = 256; // rows and columns of a tile
@@ -171,10 +165,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     const { tensor, nt, nn, lookup } = weight as WasmWeight;
     const [N, K] = tensor.shape as [number, number];
     if (this.#place) this.#team?.serve(this.#place);
-    if (rows && !lookup && rows.count <= FEW_ROWS * N) {
-      this.#call.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
-      return;
-    }
+    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
     if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, K * 4, nt.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, K * 4, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
@@ -290,7 +281,7 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
-    const { dense, listFirst, rowCounts, starts } = pattern as WasmPattern;
+    const { dense, listFirst, rowCounts, starts, listing } = pattern as WasmPattern;
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as WasmWeight).nn, w, "nn");
     return this.#call.sparseProduct(
@@ -302,13 +293,13 @@ class WasmKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       ptr,
       at(out, outRow, K),
-      fullShare(pattern as WasmPattern, row, rows),
+      listing.fullShare(pattern, row, rows, FULL),
       this.#tile.ptr,
     );
   }
 
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
-    const { dense, listFirst, rowCounts, starts } = pattern as WasmPattern;
+    const { dense, listFirst, rowCounts, starts, listing } = pattern as WasmPattern;
     const [N, K] = out.shape as [number, number];
     return this.#call.sparseProductTN(
       rows,
@@ -319,7 +310,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       at(x, xRow, K),
       out.ptr,
-      fullShare(pattern as WasmPattern, row, rows),
+      listing.fullShare(pattern, row, rows, FULL),
       this.#panelsFor(rows, K),
       (this.#columns as Tensor).ptr,
       (this.#cursors as IntTensor).ptr,
@@ -365,9 +356,4 @@ class WasmKernels extends AddressKernels implements Kernels {
 
 function panels(columns: number): number {
   return Math.ceil(columns / PANEL);
-}
-
-/** FULL, or a share below any where rows without lists are among them. */
-function fullShare(pattern: WasmPattern, row: number, rows: number): number {
-  return pattern.listing.has(pattern, row, rows) ? FULL : -1;
 }
