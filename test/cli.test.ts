@@ -1,15 +1,11 @@
 /** The built command line as a user meets it: every call is a process of its own. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { commandLineIn, main, type Result } from "./gatesieve.ts";
 
-const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "gatesieve-cli-"));
-const { FORCE_COLOR: _, ...environment } = process.env;
-const env = { ...environment, NO_COLOR: "1", GATESIEVE_DATA: join(folder, "data") };
+const { folder, env, gatesieve } = commandLineIn("cli");
 
 const SMALL = ["model.hiddenSize=8", "train.batchSize=4", "train.sequenceLength=8"];
 const TINY = [...SMALL, "train.maxSteps=20", "train.valCheckInterval=10"];
@@ -21,23 +17,6 @@ beforeAll(() => {
   for (let i = 0; i < 900; i++) text += words[(i * i + 3 * i) % 10] + (i % 9 === 8 ? ".\n" : " ");
   writeFileSync(join(folder, "tiny.txt"), text);
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Result {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function gatesieve(...args: readonly string[]): Result {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: folder,
-    encoding: "utf8",
-    env,
-  });
-  return { status, stdout, stderr };
-}
 
 /** Starts a process, sends it a signal as soon as stderr matches `when`, and waits for its end. */
 function interrupted(signal: NodeJS.Signals, when: RegExp, ...args: readonly string[]): Promise<Result> {

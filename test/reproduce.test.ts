@@ -1,28 +1,14 @@
 /** The paper's experiments in a size that takes seconds: slices, going on after a stop, verdicts, files. */
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { commandLineIn, main } from "./gatesieve.ts";
 
-const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "gatesieve-reproduce-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const { FORCE_COLOR: _, ...environment } = process.env;
-const env = { ...environment, NO_COLOR: "1" };
+const { folder, env, gatesieve } = commandLineIn("reproduce");
 
 const NET = ["model.hiddenSize=8", "model.embedding=8", "train.batchSize=4", "train.sequenceLength=12"];
 const TINY = [...NET, "task.text=carroll-alice", "--engine", "wasm"];
-
-function gatesieve(...args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: folder,
-    encoding: "utf8",
-    env,
-  });
-  return { status, stdout, stderr };
-}
 
 const reproduce = (...args: readonly string[]) => gatesieve("reproduce", ...args, ...TINY);
 const runs = (dir: string) => readdirSync(join(folder, dir));

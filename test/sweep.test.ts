@@ -1,26 +1,12 @@
 /** gatesieve sweep as a user meets it: real processes, killed and stopped at will. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { commandLineIn, main } from "./gatesieve.ts";
 
-const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "gatesieve-sweep-"));
-const { FORCE_COLOR: _, ...environment } = process.env;
-const env = { ...environment, NO_COLOR: "1" };
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function gatesieve(...args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: folder,
-    encoding: "utf8",
-    env,
-  });
-  return { status, stdout, stderr };
-}
+const { folder, env, gatesieve } = commandLineIn("sweep");
 
 const base = (steps: number) => ({
   task: { name: "delay" },
