@@ -16,12 +16,10 @@ import {
 import { type FinishedRun, figureData } from "../../runs/reproduce-data.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
 import { version } from "../../runs/version.ts";
-import { follow } from "../follow.ts";
-import { Interrupt } from "../interrupt.ts";
+import { followShown } from "../follow.ts";
 import { cpuModel } from "../machine.ts";
 import { jsonOption, wholeNumber } from "../options.ts";
-import { LiveLines, paint, print, printJson, remark, table, widthOf, wrap } from "../print.ts";
-import { Progress } from "../progress.ts";
+import { paint, print, printJson, remark, table, widthOf, wrap } from "../print.ts";
 import { figureChart, type Result, reproductionPage } from "../reproduction.ts";
 import { heads } from "../summary.ts";
 
@@ -118,28 +116,14 @@ async function trainMissing(planned: readonly PlannedRun[], options: ReproduceOp
 
 /** False if a signal stopped it. */
 async function trainToEnd(run: Run): Promise<boolean> {
-  const lines = new LiveLines(process.stderr);
-  const progress = new Progress(run.info.lossUnit, run.config.train.valCheckInterval);
-  const interrupt = new Interrupt((signal) =>
-    lines.note(`gatesieve: ${signal}, ending after this step, keeping a checkpoint (again: quit at once)`),
-  );
   try {
     for (const note of run.notes) remark(`gatesieve: ${note}`);
-    for await (const event of follow(run, interrupt)) {
-      const due = progress.add(event);
-      if (lines.live) lines.update([progress.line]);
-      else if (due) remark(progress.line);
-      if (event.type === "end" && event.reason === "stopped") {
-        process.exitCode = interrupt.exitCode;
-        lines.clear();
-        remark(`gatesieve: stopped after step ${event.step}, with a checkpoint. The same command goes on from there.`);
-        return false;
-      }
-    }
-    return true;
+    const { end, exitCode } = await followShown(run);
+    if (end?.reason !== "stopped") return true;
+    process.exitCode = exitCode;
+    remark(`gatesieve: stopped after step ${end.step}, with a checkpoint. The same command goes on from there.`);
+    return false;
   } finally {
-    lines.clear();
-    interrupt.release();
     run.close();
   }
 }

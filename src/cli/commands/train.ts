@@ -6,12 +6,11 @@ import { createRun, type Run, resumeRun } from "../../runs/run.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
 import { sampleText } from "../../train/sample.ts";
-import { describeEngine, describeTraining, follow } from "../follow.ts";
+import { describeEngine, describeTraining, followShown } from "../follow.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
-import { Interrupt } from "../interrupt.ts";
 import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
-import { fold, indent, LiveLines, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
-import { LEGEND, Progress } from "../progress.ts";
+import { fold, indent, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
+import { LEGEND } from "../progress.ts";
 import { summaryTables } from "../summary.ts";
 
 interface TrainOptions extends RunsOption {
@@ -79,12 +78,6 @@ async function openRun(inputs: readonly string[], options: TrainOptions): Promis
 async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: number }> {
   const { json = false, quiet = false } = options;
   const say = quiet ? () => {} : remark;
-  const lines = new LiveLines(process.stderr, !quiet);
-  const progress = new Progress(run.info.lossUnit, run.config.train.valCheckInterval);
-  const interrupt = new Interrupt((signal) =>
-    lines.note(`gatesieve: ${signal}, ending after this step, keeping a checkpoint (again: quit at once)`),
-  );
-  let end: EndEvent | undefined;
   try {
     for (const note of run.notes) remark(`gatesieve: ${note}`);
     say(`run ${run.id}`);
@@ -92,28 +85,17 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
     say(`policy ${policyText(run.config)}, ${describeEngine(run)}`);
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
-    for await (const event of follow(run, interrupt)) {
-      if (json) printJson(event);
-      if (event.type === "end") end = event;
-      const due = progress.add(event);
-      if (lines.live) lines.update([progress.line]);
-      else if (due) say(progress.line);
-      if (event.type === "validation" && !quiet)
-        for (const choice of event.chosen) lines.note(paintRemark.dim(`  ${choice}`));
-    }
-    lines.clear();
+    const { end, exitCode } = await followShown(run, { quiet, ...(json ? { listen: printJson } : {}) });
     if (end && end.reason !== "stopped" && !json) report(run, end, options);
     if (end?.reason === "stopped")
       remark(
         `gatesieve: stopped after step ${end.step} of ${run.maxSteps}; the checkpoint is in ${run.dir}. ` +
           `Go on with: ${nextCommand(`train --resume ${run.id}`, options)}`,
       );
+    return { exitCode };
   } finally {
-    lines.clear();
-    interrupt.release();
     run.close();
   }
-  return { exitCode: end?.reason === "stopped" ? interrupt.exitCode : 0 };
 }
 
 function report(run: Run, end: EndEvent, options: TrainOptions): void {
