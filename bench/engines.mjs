@@ -3,12 +3,10 @@
  * engine. Engines round differently, so that runs part after some hundred steps; what they reach
  * must agree within what seeds differ by.
  */
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { mean } from "../dist/runs/paired.js";
 import { machineName, tableLine } from "./report.mjs";
-
-const cli = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+import { finishedRuns, gatesieve } from "./runs.mjs";
 
 /** Small enough for engine js. */
 const SETTINGS = [
@@ -32,36 +30,23 @@ const ENGINES = [
 /** [{ label, policy, losses }], one test loss a seed; runs are kept in `runs` and not made twice. */
 export function engineRows({ runs, policies, seeds, note }) {
   const rows = [];
-  for (const policy of policies)
-    for (const [label, engine, environment] of ENGINES) {
-      const folder = join(runs, `engines-${label.replace(" ", "-")}`);
-      const losses = seeds.map((seed) => {
-        const done = find(folder, policy, seed);
-        if (done !== undefined) return done;
+  for (const [label, engine, environment] of ENGINES) {
+    const folder = join(runs, `engines-${label.replace(" ", "-")}`);
+    const find = (among, policy, seed) => among.find((run) => run.policy === policy && run.seed === seed);
+    const done = finishedRuns(folder);
+    for (const policy of policies)
+      for (const seed of seeds) {
+        if (find(done, policy, seed)) continue;
         note(`${label}, ${policy}, seed ${seed}`);
         const args = ["train", "--runs", folder, "--engine", engine, "--policy", policy, "--seed", String(seed)];
-        const { status, stderr } = spawnSync(process.execPath, [cli, ...args, "--quiet", ...SETTINGS], {
-          env: { ...process.env, ...environment },
-          encoding: "utf8",
-        });
-        if (status !== 0) throw Object.assign(new Error(stderr.trim()), { exitCode: 1 });
-        return find(folder, policy, seed);
-      });
-      rows.push({ label, policy, losses });
-    }
+        gatesieve([...args, "--quiet", ...SETTINGS], environment);
+      }
+    const all = finishedRuns(folder);
+    for (const policy of policies)
+      rows.push({ label, policy, losses: seeds.map((seed) => find(all, policy, seed).testLoss) });
+  }
   return rows;
 }
-
-function find(folder, policy, seed) {
-  const { stdout } = spawnSync(process.execPath, [cli, "runs", "--runs", folder, "--json"], { encoding: "utf8" });
-  const runs = stdout
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-  return runs.find((run) => run.policy === policy && run.seed === seed && run.testLoss !== null)?.testLoss;
-}
-
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 export function enginesPage({ command, rows, seeds }) {
   const spread = (losses) => Math.max(...losses) - Math.min(...losses);

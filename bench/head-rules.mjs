@@ -8,12 +8,12 @@
  * --runs and not made again, and with --minutes no run starts after that time: so it can be made in slices.
  * Every call writes docs/results/NAME.{json,md} of what is finished. First: gatesieve data get brown
  */
-import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { interval95, isNonInferior, mean, median, relativeDifferences } from "../dist/runs/paired.js";
 import { machineName } from "./report.mjs";
+import { finishedRuns, gatesieve } from "./runs.mjs";
 
 const ARMS = [
   "dense/dense",
@@ -46,7 +46,6 @@ const { values: options } = parseArgs({
   },
 });
 const root = new URL("../", import.meta.url).pathname;
-const cli = join(root, "dist/cli/main.js");
 const steps = Number(options.steps);
 const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
 const arms = options.arm.map((arm) => {
@@ -54,11 +53,7 @@ const arms = options.arm.map((arm) => {
   return { policy, headPolicy, seeds: options.finalist.includes(arm) ? seeds : seeds.slice(0, 1) };
 });
 
-function finishedRuns() {
-  const text = execFileSync("node", [cli, "runs", "--runs", options.runs, "--json"], { encoding: "utf8" });
-  const runs = text.split("\n").filter(Boolean).map(JSON.parse);
-  return runs.filter((run) => run.testLoss !== null && run.maxSteps === steps);
-}
+const ownRuns = () => finishedRuns(options.runs).filter((run) => run.maxSteps === steps);
 
 const find = (runs, arm, seed) =>
   runs.find((run) => run.policy === arm.policy && run.headPolicy === arm.headPolicy && run.seed === seed);
@@ -68,15 +63,14 @@ function runAll() {
   const until = Date.now() + Number(options.minutes) * 60_000;
   for (const seed of seeds)
     for (const arm of arms) {
-      if (!arm.seeds.includes(seed) || find(finishedRuns(), arm, seed)) continue;
+      if (!arm.seeds.includes(seed) || find(ownRuns(), arm, seed)) continue;
       if (Date.now() > until) return;
       process.stderr.write(`head-rules: gates ${arm.policy}, head ${arm.headPolicy}, seed ${seed}\n`);
-      const args = [cli, "train", join(root, options.config), "--runs", options.runs, "--quiet"];
+      const args = ["train", join(root, options.config), "--runs", options.runs, "--quiet"];
       args.push("--policy", arm.policy, "--seed", String(seed), "--engine", options.engine, "--threads", "1");
       args.push(`headPolicy=${arm.headPolicy}`, `train.maxSteps=${steps}`, "train.schedule=linear");
       args.push("train.valCheckInterval=500", "train.checkpointEverySteps=500", ...options.set);
-      const { status } = spawnSync("node", args, { stdio: ["ignore", "ignore", "inherit"] });
-      if (status !== 0) throw new Error(`gates ${arm.policy}, head ${arm.headPolicy}, seed ${seed}: exit ${status}`);
+      gatesieve(args);
     }
 }
 
@@ -190,7 +184,7 @@ function command() {
 }
 
 runAll();
-const runs = finishedRuns();
+const runs = ownRuns();
 const rows = summarise(runs);
 if (rows.length === 0) process.exit(0);
 const text = markdown(rows, runs);

@@ -2,14 +2,10 @@
  * The page docs/results/bench-late: steps on the patterns of real training. Nets of the shapes of
  * W1, W2, W7 and W4 are trained on text first (once, into --runs), then timed with `step --run`.
  */
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { machineName, tableLine } from "./report.mjs";
+import { finishedRuns, gatesieve } from "./runs.mjs";
 import { describe } from "./workloads.mjs";
-
-const cli = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 /** PyTorch 2.6 on the workload of this shape, one thread, stored, ms; and what the default policy should reach against it. */
 export const LATE = {
@@ -41,29 +37,19 @@ export const LATE = {
   },
 };
 
-/** Trains what is missing: the folder of runs whose newest is the trained net. */
-export function trainedRuns(name, { runs, policy, note }) {
+/** The trained net: its folder of runs and its id. Trains it if it is missing. */
+export function trainedRun(name, { runs, policy, note }) {
   const { steps, set, data, config, headPolicy = "dense" } = LATE[name];
   const folder = join(runs, `late-${name.toLowerCase()}`);
-  if (finished(folder)) return folder;
+  const found = () => finishedRuns(folder).map(({ id }) => ({ runs: folder, run: id }))[0];
+  const there = found();
+  if (there) return there;
   note(`${name}: training ${steps} steps for its late patterns`);
-  if (data) gatesieve(["data", "get", data], name);
+  if (data) gatesieve(["data", "get", data]);
   const overrides = [`train.maxSteps=${steps}`, "train.valCheckInterval=500", `headPolicy=${headPolicy}`, ...set];
   const args = ["train", ...(config ? [config] : []), "--runs", folder, "--engine", "native", "--policy", policy];
-  gatesieve([...args, "--quiet", ...overrides], name);
-  return folder;
-}
-
-function gatesieve(args, name) {
-  const { status } = spawnSync(process.execPath, [cli, ...args], { stdio: ["ignore", "ignore", "inherit"] });
-  if (status !== 0) throw Object.assign(new Error(`training the late patterns of ${name} failed`), { exitCode: 1 });
-}
-
-function finished(folder) {
-  if (!existsSync(folder)) return false;
-  const { stdout } = spawnSync(process.execPath, [cli, "runs", "--runs", folder, "--json"], { encoding: "utf8" });
-  const last = stdout.trim().split("\n").at(-1);
-  return Boolean(last) && JSON.parse(last).testLoss !== null;
+  gatesieve([...args, "--quiet", ...overrides]);
+  return found();
 }
 
 export function latePage({ command, sections, policy, notes }) {

@@ -70,7 +70,7 @@ const COMMANDS = {
   },
   async kernels() {
     const { DENSITIES, kernelRows, printKernels } = await import("./kernels.mjs");
-    const notes = [];
+    const notes = notesOfRun();
     const rows = await kernelRows({
       engineName: options.engine,
       isas: options.isa?.split(",") ?? [undefined],
@@ -78,23 +78,20 @@ const COMMANDS = {
       widths: numbers("H", [128, 512, 650], (value) => Number.isInteger(value) && value >= 1, "whole numbers from 1"),
       densities: numbers("densities", DENSITIES, (value) => value > 0 && value <= 1, "numbers above 0, up to 1"),
       rounds: whole("steps", 21),
-      note: (message) => notes.push(message) && note(message),
+      note: keepNote(notes),
     });
     if (options.json) for (const row of rows) print(row);
     else printKernels(rows);
     if (!options.svg && !options.name) return;
-    const { writeFileSync } = await import("node:fs");
     const { kernelChart, kernelPage, machineName } = await import("./report.mjs");
-    if (options.svg) writeFileSync(options.svg, `${kernelChart(rows)}\n`);
+    const chart = kernelChart(rows);
+    if (options.svg) {
+      const { writeFileSync } = await import("node:fs");
+      writeFileSync(options.svg, `${chart}\n`);
+    }
     if (!options.name) return;
-    if (getPriority() !== 0) notes.push(`run at priority ${getPriority()} (nice), beside other work`);
-    const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
-    const to = new URL(`../docs/results/${options.name}`, import.meta.url).pathname;
-    const machine = machineName();
-    writeFileSync(`${to}.json`, `${JSON.stringify({ command, machine, notes, rows }, null, 1)}\n`);
-    writeFileSync(`${to}.svg`, `${kernelChart(rows)}\n`);
-    writeFileSync(`${to}.md`, kernelPage({ name: options.name, command, rows, notes, machine }));
-    note(`wrote docs/results/${options.name}.md, .json and .svg`);
+    const parts = { name: options.name, command: commandLine(), rows, notes, machine: machineName() };
+    await writePage(options.name, { notes, rows }, kernelPage(parts), chart);
   },
   async heap() {
     const { GatesieveError } = await import("../dist/core/check.js");
@@ -108,24 +105,14 @@ const COMMANDS = {
     if (failures.length > 0) throw new GatesieveError(failures.join("; "));
   },
   async report() {
-    const { writeFileSync } = await import("node:fs");
     const { machineName, page } = await import("./report.mjs");
-    const notes = [];
-    const keep = (message) => notes.push(message) && note(message);
-    if (getPriority() !== 0) keep(`run at priority ${getPriority()} (nice), beside other work`);
+    const notes = notesOfRun();
     const [workloadName] = workloads();
-    const rows = await stepRowsOf(workloadName, keep);
+    const rows = await stepRowsOf(workloadName, keepNote(notes));
     const heapRows = [];
     for (const policy of ["dense", "density:0.1"]) heapRows.push(await heapRowOf(workloadName, policy, 1000));
-    const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
-    const machine = machineName();
-    const to = new URL(`../docs/results/bench-${workloadName.toLowerCase()}`, import.meta.url);
-    writeFileSync(
-      `${to.pathname}.json`,
-      `${JSON.stringify({ command, machine, notes, rows, heap: heapRows }, null, 1)}\n`,
-    );
-    writeFileSync(`${to.pathname}.md`, page({ command, rows, heapRows, notes, machine }));
-    note(`wrote docs/results/bench-${workloadName.toLowerCase()}.md and .json`);
+    const parts = { command: commandLine(), rows, heapRows, notes, machine: machineName() };
+    await writePage(`bench-${workloadName.toLowerCase()}`, { notes, rows, heap: heapRows }, page(parts));
   },
   async native() {
     const { nativeChart, nativePage, nativeRows } = await import("./native-page.mjs");
@@ -148,14 +135,14 @@ const COMMANDS = {
     await writePage("memory", { rows, notes }, memoryPage({ command: commandLine(), rows, notes }));
   },
   async late() {
-    const { LATE, latePage, trainedRuns } = await import("./late.mjs");
+    const { LATE, latePage, trainedRun } = await import("./late.mjs");
     const { DEFAULT_POLICY, workloadOfRun } = await import("./ours.mjs");
     const notes = notesOfRun();
     const [policy] = policies([DEFAULT_POLICY]);
     const sections = [];
     for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
-      const folder = trainedRuns(name, { runs: options.runs, policy, note });
-      const [workload] = Object.values(await workloadOfRun(folder, "last"));
+      const { runs, run } = trainedRun(name, { runs: options.runs, policy, note });
+      const [workload] = Object.values(await workloadOfRun(runs, run));
       const { headPolicy = "dense" } = LATE[name];
       const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
       const rows = await rowsUnder(name, { ...wanted, workload, peers: ["pytorch"], note: keepNote(notes) });

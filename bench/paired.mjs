@@ -8,11 +8,12 @@
  * for one table. The first policy is the baseline. Finished runs are kept in --runs and not run again, so it can be
  * stopped and continued. Writes docs/results/NAME.json and NAME.md.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { DEFAULT_MARGIN, interval95, mean, median, relativeDifferences } from "../dist/runs/paired.js";
+import { cli, finishedRuns } from "./runs.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -26,19 +27,9 @@ const { values: options } = parseArgs({
     set: { type: "string", multiple: true, default: [] },
   },
 });
-const cli = new URL("../dist/cli/main.js", import.meta.url).pathname;
 const policies = options.policies.split(",");
 const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
 const command = `node bench/paired.mjs ${process.argv.slice(2).join(" ")}`.trim();
-
-function finishedRuns() {
-  const text = execFileSync("node", [cli, "runs", "--runs", options.runs, "--json"], { encoding: "utf8" });
-  return text
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line))
-    .filter(({ testLoss }) => testLoss !== null);
-}
 
 function train(policy, seed) {
   const args = [cli, "train", "--runs", options.runs, "--policy", policy, "--seed", String(seed), "--quiet"];
@@ -52,7 +43,7 @@ function train(policy, seed) {
 const find = (runs, policy, seed) => runs.find((run) => run.policy === policy && run.seed === seed);
 
 async function runAll() {
-  const done = finishedRuns();
+  const done = finishedRuns(options.runs);
   // Seed by seed, so that pairs are complete early and drift of the machine hits all policies alike.
   const jobs = seeds
     .flatMap((seed) => policies.map((policy) => ({ policy, seed })))
@@ -128,7 +119,7 @@ function markdown(rows, runs) {
 }
 
 await runAll();
-const runs = finishedRuns();
+const runs = finishedRuns(options.runs);
 const rows = summarise(runs);
 mkdirSync(new URL("../docs/results/", import.meta.url), { recursive: true });
 const out = (extension) => new URL(`../docs/results/${options.name}.${extension}`, import.meta.url).pathname;
