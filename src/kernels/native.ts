@@ -25,10 +25,23 @@ import type {
 import { Listing } from "./listing.ts";
 
 /**
- * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
- * `node lab/native/run.mjs`: there the sparse products take as long as the dense ones.
+ * Blocks of rows with a larger share of nonzeros than this run dense: `nn` for dh and dx, `tn` for dW and dU. From
+ * there on the sparse products take as long as the dense ones, as `node lab/native/run.mjs` finds for H = 128 and more,
+ * or longer; up to 32 columns in the result (`narrow`) AVX-512 loses sooner. With `plain` sparse is 1.3 times as fast
+ * at 0.8 still. For `neon` they are guesses.
  */
-const FULL: Readonly<Record<string, number>> = { avx512: 0.45, avx2: 0.6, plain: 0.5, neon: 0.5 };
+interface Full {
+  readonly nn: number;
+  readonly tn: number;
+  readonly narrow: number;
+}
+const FULL: Readonly<Record<string, Full>> = {
+  avx512: { nn: 0.5, tn: 0.58, narrow: 0.38 },
+  avx2: { nn: 0.68, tn: 0.72, narrow: 0.55 },
+  plain: { nn: 0.9, tn: 0.9, narrow: 0.75 },
+  neon: { nn: 0.5, tn: 0.5, narrow: 0.4 },
+};
+const NARROW = 32; // columns
 
 /**
  * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),
@@ -134,7 +147,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly #arena: Arena;
-  readonly #full: number;
+  readonly #full: Full;
   #call!: NativeCalls;
   #bytes: Uint8Array | undefined; // keeps the memory alive for #call
 
@@ -146,7 +159,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
     this.engine = engine;
     this.#arena = arena;
-    this.#full = FULL[engine.isa] as number;
+    this.#full = FULL[engine.isa] as Full;
     const scratch = arena.tensor(
       "native.scratch",
       [(threads * addon.threadBytes + addon.sharedBytes) / 4],
@@ -318,7 +331,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       ptr,
       at(out, outRow, K),
-      this.#fullShare(pattern as NativePattern, row, rows),
+      this.#fullShare(pattern as NativePattern, row, rows, "nn", K),
     );
   }
 
@@ -336,13 +349,14 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(x, xRow, K),
       out.ptr,
-      this.#fullShare(pattern as NativePattern, row, rows),
+      this.#fullShare(pattern as NativePattern, row, rows, "tn", K),
     );
   }
 
-  /** FULL, or a share below any where rows without lists are among them. */
-  #fullShare(pattern: NativePattern, row: number, rows: number): number {
-    return pattern.listing.has(pattern, row, rows) ? this.#full : -1;
+  /** FULL of a product with so many columns, or a share below any where rows without lists are among them. */
+  #fullShare(pattern: NativePattern, row: number, rows: number, of: "nn" | "tn", columns: number): number {
+    if (!pattern.listing.has(pattern, row, rows)) return -1;
+    return columns > NARROW ? this.#full[of] : this.#full.narrow;
   }
 
   #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
@@ -421,7 +435,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
       planned((U as NativeWeight).nn, U, "nn").ptr,
-      this.#full,
+      H > NARROW ? this.#full.nn : this.#full.narrow,
     );
   }
 }

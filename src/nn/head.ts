@@ -17,7 +17,6 @@ import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, nonzerosBefore, planStatistics } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
 import {
-  clearRows,
   type DropSite,
   fillUniform,
   type Parameter,
@@ -113,7 +112,7 @@ export class Head {
     const biasFirst = !prunedW || rule.bias === "dense";
     const { key } = rule;
     clearStatistics(statistics);
-    clearRows(this.dx.tensor, pass.T * pass.B);
+    kernels.clear(this.dx.tensor);
     let sum = 0;
     let kept = 0;
     let dWExecuted = 0;

@@ -274,7 +274,7 @@ export class RecurrentLayer implements Module {
     for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
     clearRows(dh, B);
     this.#dBias.data.fill(0);
-    if (dx) clearRows(dx.tensor, T * B);
+    if (dx) this.#kernels.clear(dx.tensor);
     for (const macs of this.macs) if (macs.direction === "backward") setMacs(macs, 0, 0, 0);
 
     const last = Math.floor((T - 1) / S) * S;
