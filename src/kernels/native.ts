@@ -11,6 +11,7 @@ import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
+import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
 import type {
   CellKernel,
@@ -66,6 +67,8 @@ const LISTS = 8;
 export interface NativeAddon {
   /** Instruction sets this processor runs, best first. */
   isas(): string[];
+  /** Those of them with products on bf16 operands. */
+  bf16(): string[];
   /** Bytes of scratch memory: per thread, and of all threads together. */
   readonly threadBytes: number;
   readonly sharedBytes: number;
@@ -81,9 +84,11 @@ export type NativeCalls = Record<KernelName, (...args: number[]) => number>;
 type KernelName =
   | "packPanels"
   | "packTransposedPanels"
+  | "packTransposedPairs"
   | "packRows"
   | "transpose"
   | "product"
+  | "productPairs"
   | "productTN"
   | "compress"
   | "sparseProduct"
@@ -119,7 +124,7 @@ export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()
 }
 
 interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]. */
+  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
   readonly nt: Tensor | undefined;
   /** Panels over K of w, [K / 64][N][64]. */
   readonly nn: Tensor | undefined;
@@ -148,6 +153,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly #arena: Arena;
   readonly #full: Full;
+  readonly #bf16: boolean;
   #call!: NativeCalls;
   #bytes: Uint8Array | undefined; // keeps the memory alive for #call
 
@@ -160,6 +166,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     this.engine = engine;
     this.#arena = arena;
     this.#full = FULL[engine.isa] as Full;
+    this.#bf16 = addon.bf16().includes(engine.isa);
     const scratch = arena.tensor(
       "native.scratch",
       [(threads * addon.threadBytes + addon.sharedBytes) / 4],
@@ -183,10 +190,12 @@ class NativeKernels extends AddressKernels implements Kernels {
     const arena = this.#arena;
     const [N, K] = tensor.shape as [number, number];
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
+    checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
+    const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
     return {
       tensor,
       uses,
-      nt: uses.nt ? packed("nt", [panels(N), K, PANEL]) : undefined,
+      nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
       nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
       lookup: uses.lookup
         ? {
@@ -216,13 +225,16 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, nt, nn, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, nn, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
+    const pairs = uses.nt === "bf16";
+    if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
     if (rows && !lookup && rows.count <= FEW_ROWS * N) {
-      this.#call.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
+      const ntFloats = pairs ? undefined : nt;
+      this.#call.packRows(N, K, tensor.ptr, ntFloats?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
       return;
     }
-    if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
+    if (nt && !pairs) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
   }
@@ -230,7 +242,8 @@ class NativeKernels extends AddressKernels implements Kernels {
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as NativeWeight).nt, w, "nt");
-    this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
+    if (w.uses.nt === "bf16") this.#call.productPairs(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
+    else this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
@@ -392,6 +405,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       H,
       at(gates, row, 4 * H),
       planned((U as NativeWeight).nt, U, "nt").ptr,
+      U.uses.nt === "bf16" ? 1 : 0,
       at(states[0] as Tensor, row, H),
       at(h, hRow, H),
       at(keeps[0] as Tensor, row, H),

@@ -58,7 +58,7 @@ export class Head {
   readonly #logits: Tensor; // (chunk, V)
   readonly #count: Record<"xW" | "dx" | "dW", ProductMacs>;
 
-  constructor({ arena, kernels, T, B }: Planner, hiddenSize: number, spec: OutputSpec) {
+  constructor({ arena, kernels, T, B, nt }: Planner, hiddenSize: number, spec: OutputSpec) {
     this.#spec = spec;
     this.#kernels = kernels;
     this.#weight = planRowParameter(arena, "head.weight", [spec.size, hiddenSize]);
@@ -77,7 +77,7 @@ export class Head {
       watched: false,
       planPaths() {}, // a chunk's products may run in any order: nothing is needed
     };
-    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt: true, nn: true });
+    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt, nn: true });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);
     this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace"));
