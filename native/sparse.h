@@ -470,14 +470,13 @@ static Lists listColumns(Scratch& scratch, Size rows, Size columns, const uint32
   return {scratch.ranges, 2, columns, scratch.values, scratch.offsets};
 }
 
-/// Share of nonzeros from which columns are listed by transposing all elements: there both take as long, and at 0.45 a
-/// dW of H = 512 gains 22 % (AVX-512) and 14 % (AVX2). Without a compress in registers it always loses.
-#if defined(__AVX512F__)
-constexpr double TRANSPOSED = 0.1;
-#elif defined(__AVX2__)
-constexpr double TRANSPOSED = 0.15;
+/// Share of nonzeros from which columns are listed by transposing all elements, in sites of up to 1024 columns, whose
+/// lists are near, and in wider ones: there both take as long (lab/native/run.mjs, layers' pieces of rows), and at 0.4
+/// a dW gains 9 to 19 % with AVX-512. Without a compress in registers it always loses.
+#if defined(__AVX2__)
+constexpr double TRANSPOSED_NARROW = 0.2, TRANSPOSED_WIDE = 0.12;
 #else
-constexpr double TRANSPOSED = 2;
+constexpr double TRANSPOSED_NARROW = 2, TRANSPOSED_WIDE = 2;
 #endif
 
 /// Columns of the result that stay in the second-level cache, with a tile's rows, while the rows of x pass.
@@ -518,7 +517,7 @@ static double sparseProductTN(Team& team, Size rows, Size n, Size k, const float
             continue;
           }
           const Lists lists =
-              left > TRANSPOSED * static_cast<double>(block * n)
+              left > (n <= 1024 ? TRANSPOSED_NARROW : TRANSPOSED_WIDE) * static_cast<double>(block * n)
                   ? transposeToColumns(scratch, block, gColumns, g + (r0 + r) * n + first, n)
                   : listColumns(scratch, block, gColumns, starts + (r0 + r) * (tiles + 1) + tile, tiles + 1, values,
                                 offsets);
