@@ -24,6 +24,7 @@ import type {
   WeightUses,
 } from "./kernels.ts";
 import { Listing } from "./listing.ts";
+import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 
 /**
  * Blocks of rows with a larger share of nonzeros than this run dense: `nn` for dh and dx, `tn` for dW and dU. From
@@ -62,56 +63,6 @@ const BEFORE = 1;
 const AFTER = 2;
 const INDEX = 4;
 const LISTS = 8;
-
-/** What native/addon.cpp exports. */
-export interface NativeAddon {
-  /** Instruction sets this processor runs, best first. */
-  isas(): string[];
-  /** Those of them with products on bf16 operands. */
-  bf16(): string[];
-  /** Bytes of scratch memory: per thread, and of all threads together. */
-  readonly threadBytes: number;
-  readonly sharedBytes: number;
-  /**
-   * The kernels over addresses in `bytes`, which the caller keeps alive. `scratch`: address of the scratch
-   * memory; `large`: so many bytes from the beginning on are better kept in large pages.
-   */
-  bind(bytes: Uint8Array, isa: string, threads: number, scratch: number, large: number): NativeCalls;
-}
-
-/** Kernels of native/kernels.h: addresses, sizes and numbers in their order. */
-export type NativeCalls = Record<KernelName, (...args: number[]) => number>;
-type KernelName =
-  | "packPanels"
-  | "packTransposedPanels"
-  | "packTransposedPairs"
-  | "packRows"
-  | "transpose"
-  | "product"
-  | "productPairs"
-  | "productTN"
-  | "compress"
-  | "sparseProduct"
-  | "sparseProductTN"
-  | "lstmForward"
-  | "lstmBackward"
-  | "lstmForwardLoop"
-  | "lstmBackwardLoop"
-  | "addInto"
-  | "addColumnSums"
-  | "setRows"
-  | "gatherRows"
-  | "scatterRows"
-  | "lookupGradient"
-  | "dropout"
-  | "softmaxCrossEntropy"
-  | "squaredError"
-  | "clear"
-  | "sumSquares"
-  | "sumSquaresOfRows"
-  | "sgd"
-  | "rmsprop"
-  | "adam";
 
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
