@@ -28,6 +28,7 @@ const HELP = `npm run bench -- COMMAND [options]
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
   --head-policy P             of the logits' gradient, beside every policy but dense; default dense
+  --forward f32|bf16[,...]    step: operands of the forward products, default f32
   --threads N[,N...]          default 1; more with engine native or wasm; several: step only
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
@@ -253,6 +254,7 @@ async function stepRowsOf(workloadName, note, workload = WORKLOADS[workloadName]
     peers: preparePeers(options.peers, note),
     threadCounts: numbers("threads", [1], (value) => Number.isInteger(value) && value >= 1, "whole numbers from 1"),
     isas: options.isa?.split(","),
+    forwards: options.forward.split(","),
     steps: whole("steps", 21),
     note,
   });
@@ -291,6 +293,7 @@ function parse() {
         policy: { type: "string" },
         "head-policy": { type: "string", default: "dense" },
         peers: { type: "string", default: "none" },
+        forward: { type: "string", default: "f32" },
         threads: { type: "string", default: "1" },
         steps: { type: "string" },
         apart: { type: "boolean", default: false },

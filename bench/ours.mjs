@@ -23,9 +23,14 @@ export const NO_POLICY = "none";
 const BATCHES = 8;
 
 /** A trainer on random batches: `step()` is one full step of the workload. */
-export function makeOurs(engine, workload, policy, { seed = 1, headPolicy = "dense", recompute = 0 } = {}) {
+export function makeOurs(
+  engine,
+  workload,
+  policy,
+  { seed = 1, headPolicy = "dense", recompute = 0, forward = "f32" } = {},
+) {
   const { B, T } = workload;
-  const model = new Model(engine, modelSpec(workload), { T, B, recompute });
+  const model = new Model(engine, { ...modelSpec(workload), forward }, { T, B, recompute });
   const trainer = new Trainer(model, {
     policy: parsePolicy(policy === NO_POLICY ? "dense" : policy),
     headPolicy: headPolicy === "dense" || policy === NO_POLICY ? undefined : parsePolicy(headPolicy),

@@ -37,23 +37,26 @@ export class BenchError extends Error {
 
 /**
  * Rows of one workload, in the order ours, peers. Ours: every policy with every instruction set of
- * `isas` (engine native; undefined is the best), every number of threads and setting of recompute.
+ * `isas` (engine native; undefined is the best), every number of threads and settings of recompute and forward.
  */
 export async function stepRows(options) {
   const { workloadName, workload, engine, policies, headPolicy, peers, steps, note } = options;
-  const { threadCounts = [1], isas = [undefined], recomputes = [0] } = options;
+  const { threadCounts = [1], isas = [undefined], recomputes = [0], forwards = ["f32"] } = options;
   const each = (list, make) => list.flatMap(make);
   const ours = each(policies, (policy) =>
     each(isas, (isa) =>
       each(threadCounts, (threads) =>
-        each(recomputes, (recompute) => ({
-          tool: "gatesieve",
-          policy,
-          headPolicy: policy === "dense" ? "dense" : headPolicy,
-          isa,
-          threads,
-          recompute,
-        })),
+        each(recomputes, (recompute) =>
+          each(forwards, (forward) => ({
+            tool: "gatesieve",
+            policy,
+            headPolicy: policy === "dense" ? "dense" : headPolicy,
+            isa,
+            threads,
+            recompute,
+            forward,
+          })),
+        ),
       ),
     ),
   );
@@ -161,6 +164,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     headPolicy: tool.headPolicy ?? null,
     density: tool.policy ? of("density") : null,
     recompute: tool.recompute ?? null,
+    forward: tool.forward ?? null,
     threads: identity.threads,
     msMedian,
     msMin: Math.min(...samples.map(({ ms }) => ms)),
@@ -257,7 +261,7 @@ function installPeers(note) {
 }
 
 export function formatStepTable(rows) {
-  const dense = rows.find(({ tool, policy }) => tool === "gatesieve" && policy === "dense");
+  const dense = rows.find(({ tool, policy }) => tool === "gatesieve" && policy === "dense"); // f32 where there is both
   const peers = rows.filter(({ tool }) => tool !== "gatesieve");
   const several = (key) => new Set(rows.map((row) => row[key])).size > 1;
   const times = (a, b) => (b ? `${(a.msMedian / b.msMedian).toFixed(2)}x` : "");
@@ -267,6 +271,7 @@ export function formatStepTable(rows) {
       "tool",
       "policy",
       ...(several("threads") ? ["threads"] : []),
+      ...(several("forward") ? ["products"] : []),
       "kept",
       "ms",
       "min",
@@ -283,6 +288,7 @@ export function formatStepTable(rows) {
       `${row.tool} ${row.version}, ${row.engine}${row.engine === "native" ? ` ${row.isa}` : ""}`,
       row.policy ?? "",
       ...(several("threads") ? [row.threads] : []),
+      ...(several("forward") ? [row.forward ?? ""] : []),
       row.density === null ? "" : `${(100 * row.density).toFixed(1)} %`,
       figure(row.msMedian, 2),
       figure(row.msMin, 2),

@@ -1,4 +1,5 @@
-// The door to JavaScript. `isas()` lists the instruction sets this processor runs, best first;
+// The door to JavaScript. `isas()` lists the instruction sets this processor runs, best first; `bf16()` those with
+// products of bf16 pairs;
 // `bind(bytes, isa, threads, scratch, large)` returns the kernels, as functions over addresses in `bytes`
 // (a Uint8Array over an arena's memory, which the caller keeps alive); the first `large` bytes are better
 // kept in large pages. Arguments are numbers only.
@@ -103,14 +104,14 @@ struct Entry {
 };
 #define KERNEL(name) {#name, invoke<&Kernels::name>}
 const Entry entries[] = {
-    KERNEL(packPanels),    KERNEL(packTransposedPanels), KERNEL(transpose),   KERNEL(product),
-    KERNEL(productTN),     KERNEL(compress),             KERNEL(sparseProduct), KERNEL(sparseProductTN),
-    KERNEL(lstmForward),   KERNEL(lstmBackward),         KERNEL(lstmForwardLoop), KERNEL(lstmBackwardLoop),
-    KERNEL(addInto),     KERNEL(addColumnSums),
-    KERNEL(setRows),       KERNEL(gatherRows),           KERNEL(scatterRows), KERNEL(lookupGradient),
-    KERNEL(dropout),       KERNEL(softmaxCrossEntropy),  KERNEL(squaredError), KERNEL(sumSquares),
-    KERNEL(sgd),           KERNEL(rmsprop),              KERNEL(adam),        KERNEL(clear),
-    KERNEL(sumSquaresOfRows), KERNEL(packRows),
+    KERNEL(packPanels),       KERNEL(packTransposedPanels), KERNEL(packTransposedPairs), KERNEL(packRows),
+    KERNEL(transpose),        KERNEL(product),              KERNEL(productPairs),        KERNEL(productTN),
+    KERNEL(compress),         KERNEL(sparseProduct),        KERNEL(sparseProductTN),     KERNEL(lstmForward),
+    KERNEL(lstmBackward),     KERNEL(lstmForwardLoop),      KERNEL(lstmBackwardLoop),    KERNEL(addInto),
+    KERNEL(addColumnSums),    KERNEL(setRows),              KERNEL(gatherRows),          KERNEL(scatterRows),
+    KERNEL(lookupGradient),   KERNEL(dropout),              KERNEL(softmaxCrossEntropy), KERNEL(squaredError),
+    KERNEL(sumSquares),       KERNEL(sumSquaresOfRows),     KERNEL(sgd),                 KERNEL(rmsprop),
+    KERNEL(adam),             KERNEL(clear),
 };
 #undef KERNEL
 
@@ -141,6 +142,20 @@ napi_value isas(napi_env env, napi_callback_info) {
     napi_value name;
     napi_create_string_utf8(env, available()[i]->isa, NAPI_AUTO_LENGTH, &name);
     napi_set_element(env, list, i, name);
+  }
+  return list;
+}
+
+/// The instruction sets that bring products of bf16 pairs on this processor.
+napi_value bf16(napi_env env, napi_callback_info) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t count = 0;
+  for (uint32_t i = 0; available()[i]; i++) {
+    if (!hasPairs(*available()[i])) continue;
+    napi_value name;
+    napi_create_string_utf8(env, available()[i]->isa, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, list, count++, name);
   }
   return list;
 }
@@ -210,7 +225,7 @@ napi_value bind(napi_env env, napi_callback_info info) {
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  const Entry functions[] = {{"isas", isas}, {"bind", bind}};
+  const Entry functions[] = {{"isas", isas}, {"bf16", bf16}, {"bind", bind}};
   for (const Entry& entry : functions) {
     napi_value function;
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr, &function);

@@ -63,9 +63,13 @@ constexpr RegisterTile tileFor() {
   else
     return nullptr;
 }
+/// By rows and vectors, each counted from 1.
+struct RegisterTiles {
+  RegisterTile of[MOST_ROWS][4];
+};
 #define TILES(M) {tileFor<M, 1>(), tileFor<M, 2>(), tileFor<M, 3>(), tileFor<M, 4>()}
-static const RegisterTile registerTiles[MOST_ROWS][4] = {TILES(1), TILES(2), TILES(3), TILES(4),  TILES(5),  TILES(6),
-                                                         TILES(7), TILES(8), TILES(9), TILES(10), TILES(11), TILES(12)};
+static const RegisterTiles registerTiles = {{TILES(1), TILES(2), TILES(3), TILES(4), TILES(5), TILES(6), TILES(7),
+                                             TILES(8), TILES(9), TILES(10), TILES(11), TILES(12)}};
 #undef TILES
 
 /// Floats of a cache line, and lines of a panel's row.
@@ -75,8 +79,8 @@ constexpr Size NEAR_BYTES = 512 << 10;
 
 /// One panel: c (m, width) += a (m, k) panel (k, width), width <= 64. `after`: the panel that comes next; then each
 /// tile is fetched while the rows meet the one before it.
-static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, Size aStep, const float* panel,
-                         float* c, Size cRow, const float* after = nullptr) {
+static void panelProduct(const RegisterTiles& by, Size m, Size width, Size k, const float* a, Size aRow, Size aStep,
+                         const float* panel, float* c, Size cRow, const float* after = nullptr) {
   for (Size x = 0; x < k; x += DEPTH) {
     const Size depth = least(DEPTH, k - x);
     const float* next = x + DEPTH < k ? panel + (x + DEPTH) * PANEL : after;
@@ -91,7 +95,7 @@ static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, 
         const Size end = m * (t + 1) / tiles;
         const float* tile = panel + x * PANEL + j;
         const bool fetch = after && t < PANEL_LINES && j == 0;
-        registerTiles[end - row - 1][vectors - 1](
+        by.of[end - row - 1][vectors - 1](
             depth, a + row * aRow + x * aStep, aRow, aStep, tile, c + row * cRow + j, cRow, last,
             reinterpret_cast<const char*>(fetch ? next + t * LINE : tile), fetch ? PANEL * sizeof(float) : 0);
         row = end;
@@ -100,16 +104,23 @@ static void panelProduct(Size m, Size width, Size k, const float* a, Size aRow, 
   }
 }
 
+/// c (m, n) += a (m, k) b (k, n), b in panels, for rows that meet all panels one after the other.
+static void blockProduct(Team& team, const RegisterTiles& by, Size m, Size n, Size k, const float* a, const float* b,
+                         float* c, double nanoseconds) {
+  const bool far = n * k * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
+  parallel(team, ceilDiv(n, PANEL), nanoseconds, [=, &by](Size panel, int) {
+    const Size j = panel * PANEL;
+    const float* after = far ? b + (j + PANEL < n ? j + PANEL : 0) * k : nullptr;
+    panelProduct(by, m, least(PANEL, n - j), k, a, k, 1, b + j * k, c + j, n, after);
+  });
+}
+
 /// c (m, n) += a (m, k) b (k, n), b in panels.
 static void product(Team& team, Size m, Size n, Size k, const float* a, const float* b, float* c) {
-  const bool far = n * k * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
   for (Size row = 0; row < m; row += DENSE_ROWS) {
     const Size height = least(DENSE_ROWS, m - row);
-    parallel(team, ceilDiv(n, PANEL), 2.0 * height * n * k / DENSE_FLOPS_PER_NS, [=](Size panel, int) {
-      const Size j = panel * PANEL;
-      const float* after = far ? b + (j + PANEL < n ? j + PANEL : 0) * k : nullptr;
-      panelProduct(height, least(PANEL, n - j), k, a + row * k, k, 1, b + j * k, c + row * n + j, n, after);
-    });
+    blockProduct(team, registerTiles, height, n, k, a + row * k, b, c + row * n,
+                 2.0 * height * n * k / DENSE_FLOPS_PER_NS);
   }
 }
 
@@ -220,8 +231,8 @@ static void tileTN(Scratch& scratch, Size rows, Size n, Size k, const float* g, 
     packForTiles(rows, width, g + i0, n, scratch.gPanel);
     for (Size j = 0; j < columns; j += PANEL)
       for (Size i = 0; i < width; i += TILE_ROWS)
-        panelProduct(least(TILE_ROWS, width - i), least(PANEL, columns - j), rows, scratch.gPanel + i * rows, 1,
-                     TILE_ROWS, panels + j * rows, c + (i0 + i) * k + j, k);
+        panelProduct(registerTiles, least(TILE_ROWS, width - i), least(PANEL, columns - j), rows,
+                     scratch.gPanel + i * rows, 1, TILE_ROWS, panels + j * rows, c + (i0 + i) * k + j, k);
   }
 }
 

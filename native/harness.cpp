@@ -273,6 +273,15 @@ struct Site {
   }
 };
 
+/// Nearest bf16 of a float that is no denormal, ties to even.
+static double rounded(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  memcpy(&x, &bits, 4);
+  return static_cast<double>(x);
+}
+
 static Size panels(Size n) { return (n + PANEL - 1) / PANEL * PANEL; }
 
 /// Dense and sparse products, and compress, with the first `most` rules.
@@ -315,6 +324,16 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
       for (Size j = 0; j < k; j++) sumN.add(r * n + i, x[r * k + j], w[i * k + j]);
   K.product(team, rows, n, k, x, nt, outN);
   sumN.expect("product nt", outN, k);
+  if (hasPairs(K)) {
+    Floats pairs(panels(n) * ((k + 1) / 2)), out(startN);
+    Sum sum(startN);
+    for (Size r = 0; r < rows; r++)
+      for (Size i = 0; i < n; i++)
+        for (Size j = 0; j < k; j++) sum.add(r * n + i, rounded(x[r * k + j]), rounded(w[i * k + j]));
+    K.packTransposedPairs(team, n, k, w, pairs);
+    K.productPairs(team, rows, n, k, x, pairs, out);
+    sum.expect("product of pairs", out, k);
+  }
   K.product(team, rows, k, n, g, nn, outK);
   K.productTN(team, rows, n, k, g, x, outNK);
   expectBackward("product nn", "product tn", g)();
@@ -627,26 +646,23 @@ static void activations(Team& team) {
 /// All that one layer's time loops work on.
 struct Layer {
   Size steps, rows, H;
+  bool pairs;
   Site site;
   Floats w, nt, nn, c, h, tanhC, dy, dh, dc;
   double macs = 0;
 
-  Layer(Size steps, Size rows, Size H)
-      : steps(steps), rows(rows), H(H), site(steps * rows, 4 * H, 4), w(4 * H * H, 31), nt(panels(4 * H) * H),
-        nn(panels(H) * 4 * H), c((steps + 1) * rows * H, 32), h((steps + 1) * rows * H, 33), tanhC(steps * rows * H),
+  Layer(Team& team, Size steps, Size rows, Size H, bool pairs)
+      : steps(steps), rows(rows), H(H), pairs(pairs), site(steps * rows, 4 * H, 4), w(4 * H * H, 31),
+        nt(panels(4 * H) * (pairs ? (H + 1) / 2 : H)), nn(panels(H) * 4 * H), c((steps + 1) * rows * H, 32), h((steps + 1) * rows * H, 33), tanhC(steps * rows * H),
         dy(steps * rows * H, 34), dh(rows * H, 35), dc(rows * H, 36) {
-    K.packTransposedPanels(oneThread(), 4 * H, H, w, nt);
-    K.packPanels(oneThread(), 4 * H, H, w, nn);
-  }
-  static Team& oneThread() {
-    static Team team;
-    return team;
+    (pairs ? K.packTransposedPairs : K.packTransposedPanels)(team, 4 * H, H, w, nt);
+    K.packPanels(team, 4 * H, H, w, nn);
   }
 
   void stepByStep(Team& team, Size kind, Size flags, double full) {
     const Size block = rows * H;
     for (Size t = 0; t < steps; t++) {
-      K.product(team, rows, 4 * H, H, h + t * block, nt, site.g + 4 * t * block);
+      (pairs ? K.productPairs : K.product)(team, rows, 4 * H, H, h + t * block, nt, site.g + 4 * t * block);
       K.lstmForward(team, rows, H, site.g + 4 * t * block, c + t * block, c + (t + 1) * block, h + (t + 1) * block,
                     tanhC + t * block);
     }
@@ -664,7 +680,7 @@ struct Layer {
     }
   }
   void whole(Team& team, Size kind, Size flags, double full) {
-    K.lstmForwardLoop(team, steps, rows, H, site.g, nt, c, h, tanhC);
+    K.lstmForwardLoop(team, steps, rows, H, site.g, nt, pairs, c, h, tanhC);
     macs = K.lstmBackwardLoop(team, steps, rows, H, 0, 0, site.g, c, tanhC, dh, dc, dy, 1, kind, site.tau, KEY,
                               site.sums, site.histogram, flags, site.bitmap, site.counts, site.values, site.offsets,
                               site.starts, site.partials, nn, full);
@@ -672,12 +688,13 @@ struct Layer {
 };
 
 /// Whole time loops give the bits of their steps.
-static void timeLoops(Team& team, Size steps, Size rows, Size H) {
+static void timeLoops(Team& team, Size steps, Size rows, Size H, bool pairs = false) {
+  if (!pairs && hasPairs(K)) timeLoops(team, steps, rows, H, true);
   snprintf(where, sizeof where, "(%d, %d, %d), %d threads,", int(steps), int(rows), int(H), team.threads);
   for (const Rule& rule : rules) {
     if (rule.sweeps[1]) continue;
     for (const Size flags : {rule.sweeps[0], Size{0}}) {
-      Layer a(steps, rows, H), b(steps, rows, H);
+      Layer a(team, steps, rows, H, pairs), b(team, steps, rows, H, pairs);
       for (Size i = 0; i < 4; i++) a.site.tau[i] = b.site.tau[i] = rule.tau * 0.03f;
       a.stepByStep(team, rule.kind, flags, 0.45), b.whole(team, rule.kind, flags, 0.45);
       const auto expectSame = [](const char* what, const auto& x, const auto& y) {

@@ -22,6 +22,8 @@ namespace {
 
 #include "gemm.h"
 
+#include "bf16.h"
+
 #include "lstm.h"
 
 #include "rows.h"
@@ -41,11 +43,14 @@ namespace isa = ISA_NAME;
 
 const Kernels ISA_TABLE = {
     TEXT(ISA_NAME),
+    isa::HAVE_PAIRS,
     isa::packPanels,
     isa::packTransposedPanels,
     isa::packRows,
+    isa::packTransposedPairs,
     isa::transpose,
     isa::product,
+    isa::productPairs,
     isa::productTN,
     isa::compress,
     isa::sparseProduct,

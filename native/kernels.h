@@ -54,14 +54,17 @@ struct Team {
   void run(Size count, Task task, void* context);
 };
 
-/// Addresses are of rows where the work begins; matrices are row-major without gaps.
+/// Addresses are of rows where the work begins; matrices are row-major without gaps. Kernels of pairs need hasPairs().
 struct Kernels {
   const char* isa;
+  bool pairs;  // products of bf16 pairs are in it
   void (*packPanels)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*packTransposedPanels)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*packRows)(Team&, Size n, Size k, const float* from, float* nt, float* nn, const int32_t* list, Size count);
+  void (*packTransposedPairs)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*transpose)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
+  void (*productPairs)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);
   void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
                    const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
@@ -76,8 +79,8 @@ struct Kernels {
                       float* tanhC);
   void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
                        const float* dh, float* dc);
-  void (*lstmForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, float* c,
-                          float* h, float* tanhC);
+  void (*lstmForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, Size pairs,
+                          float* c, float* h, float* tanhC);
   double (*lstmBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
                              const float* c, const float* tanhC, float* dh, float* dc, const float* dy, Size dhBefore,
                              Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags,
@@ -105,6 +108,9 @@ struct Kernels {
                const int32_t* list, Size count, float gradientScale, float weightDecay, float shrink, float beta1,
                float rest1, float beta2, float rest2, float stepSize, float correction, float epsilon);
 };
+
+/// Whether this processor has the products of pairs of bf16 that the table `isa` brings.
+bool hasPairs(const Kernels& isa);
 
 /// What `compress` does with a group, and its flags.
 constexpr Size THRESHOLD = 1, STOCHASTIC = 2;

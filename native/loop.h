@@ -3,31 +3,45 @@
 // a row goes through dh += dy, the cell, the rule and the lists while it is in the first-level cache.
 #pragma once
 
-/// For t up: gates[t] += h[t-1] U^T, then the cell. Row blocks of `rows`; c, h: of t-1 of the first step.
-static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, const float* panels, float* c,
-                            float* h, float* tanhC) {
+/// Units [first, first + 64) of one step: their products, then the cell on them. a: rows of h[t-1], of `depth` each.
+static void forwardRange(const RegisterTiles& by, Size rows, Size H, Size first, Size depth, const float* a,
+                         const float* panels, float* gates, const float* before, float* c, float* h, float* tanhC) {
+  const Size n = 4 * H;
+  const bool far = n * depth * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
+  for (Size row = 0; row < rows; row += DENSE_ROWS)
+    for (Size gate = 0; gate < 4; gate++) {
+      const Size j = gate * H + first;
+      const Size next = gate < 3 ? j + H : first + PANEL < H ? first + PANEL : 0;
+      panelProduct(by, least(DENSE_ROWS, rows - row), PANEL, depth, a + row * depth, depth, 1, panels + j * depth,
+                   gates + row * n + j, n, far ? panels + next * depth : nullptr);
+    }
+  forwardUnits(rows, H, first, PANEL, gates, before, c, h, tanhC);
+}
+
+/// For t up: gates[t] += h[t-1] U^T, then the cell. Row blocks of `rows`; c, h: of t-1 of the first step. `pairs`: the
+/// panels are pairs of bf16.
+static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, const float* panels, Size pairs,
+                            float* c, float* h, float* tanhC) {
   const Size n = 4 * H;
   const Size block = rows * H;
   const Size ranges = H / PANEL;
+  const Size depth = pairs ? ceilDiv(H, 2) : H;
+  const RegisterTiles& by = pairs ? pairTiles : registerTiles;
   // With a gate in whole panels and a range of units for every thread, one task makes a range from end to end.
-  const bool together = H % PANEL == 0 && ranges >= team.threads;
-  const bool far = n * H * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
+  const bool together = H % PANEL == 0 && ranges >= team.threads && (!pairs || rows <= pairRows(H));
+  const double nanoseconds = 2.0 * rows * n * H / (pairs ? PAIR_FLOPS_PER_NS : DENSE_FLOPS_PER_NS);
   for (Size t = 0; t < steps; t++, gates += rows * n, c += block, h += block, tanhC += block) {
     if (!together) {
-      product(team, rows, n, H, h, panels, gates);
+      if (pairs)
+        productPairs(team, rows, n, H, h, panels, gates);
+      else
+        product(team, rows, n, H, h, panels, gates);
       lstmForward(team, rows, H, gates, c, c + block, h + block, tanhC);
       continue;
     }
-    parallel(team, ranges, 2.0 * rows * n * H / DENSE_FLOPS_PER_NS, [=](Size range, int) {
-      const Size first = range * PANEL;
-      for (Size row = 0; row < rows; row += DENSE_ROWS)
-        for (Size gate = 0; gate < 4; gate++) {
-          const Size j = gate * H + first;
-          const Size next = gate < 3 ? j + H : first + PANEL < H ? first + PANEL : 0;
-          panelProduct(least(DENSE_ROWS, rows - row), PANEL, H, h + row * H, H, 1, panels + j * H,
-                       gates + row * n + j, n, far ? panels + next * H : nullptr);
-        }
-      forwardUnits(rows, H, first, PANEL, gates, c, c + block, h + block, tanhC);
+    const float* a = pairs ? pairsOf(team, rows, H, h) : h;
+    parallel(team, ranges, nanoseconds, [=, &by](Size range, int) {
+      forwardRange(by, rows, H, range * PANEL, depth, a, panels, gates, c, c + block, h + block, tanhC);
     });
   }
 }

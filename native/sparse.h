@@ -317,6 +317,11 @@ static void walkLists(const Lists& lists, const float* tile, float* c, Size cRow
   const Size lines = ahead ? ceilDiv(TILE * ROW_BYTES / 64, lists.count) : 0;
   for (Size i = 0; i < lists.count; i++, start += lists.step, c += cRow) {
     for (Size line = 0; line < lines; line++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+    if (i + 2 < lists.count) {
+      // Pieces of rows lie too far apart for the processor to guess the next one.
+      __builtin_prefetch(lists.values + start[2 * lists.step]);
+      __builtin_prefetch(lists.offsets + start[2 * lists.step]);
+    }
     if (start[0] == start[1]) continue;
     float* end = c + (NV - 1) * W;
     V sum[NV];
@@ -404,7 +409,52 @@ static double sparseProduct(Team& team, Size rows, Size n, Size k, const float* 
   return macs;
 }
 
-/// The column form of a tile: list i holds (value, offset of row r) of column i. starts: of row 0 and this tile.
+/// The column form of a tile of g, from the elements: squares of W rows and columns are transposed in registers, and
+/// each column's vector is compressed as a row's is. g: row 0, column 0 of the tile, rows of gRow.
+static Lists transposeToColumns(Scratch& scratch, Size rows, Size columns, const float* g, Size gRow) {
+  float* const values = scratch.values;
+  uint16_t* const offsets = scratch.offsets;
+  uint32_t* const ranges = scratch.ranges;
+  const Size wholeColumns = columns - columns % W;
+  for (Size c = 0; c < columns; c++) ranges[2 * c] = ranges[2 * c + 1] = static_cast<uint32_t>(c * COLUMN_ROOM);
+  for (Size r = 0; r < rows; r += W) {
+    const Size height = least(W, rows - r);
+    const float* from = g + r * gRow;
+    const auto append = [=](Size i, Size c) {
+      uint32_t& at = ranges[c * 2 + 1];
+      const float x = from[i * gRow + c];
+      values[at] = x;
+      offsets[at] = static_cast<uint16_t>((r + i) * ROW_BYTES);
+      at += x != 0;
+    };
+    for (Size c = 0; c < wholeColumns; c += W) {
+      if (height < W) {
+        for (Size i = 0; i < height; i++)
+          for (Size q = c; q < c + W; q++) append(i, q);
+        continue;
+      }
+      V x[W];
+#pragma GCC unroll 16
+      for (int i = 0; i < W; i++) {
+        x[i] = load(from + i * gRow + c);
+        __builtin_prefetch(from + (i + W) * gRow + c);
+      }
+      transposeTile(x);
+#pragma GCC unroll 16
+      for (int i = 0; i < W; i++) {
+        uint32_t& at = ranges[(c + i) * 2 + 1];
+        const uint32_t set = nonzeroBits(x[i]);
+        appendLanes(x[i], set, static_cast<uint32_t>(r * ROW_BYTES), values + at, offsets + at);
+        at += static_cast<uint32_t>(__builtin_popcount(set));
+      }
+    }
+    for (Size i = 0; i < height; i++)
+      for (Size c = wholeColumns; c < columns; c++) append(i, c);
+  }
+  return {ranges, 2, columns, values, offsets};
+}
+
+/// The same from the rows' lists, for few nonzeros. starts: of row 0 and this tile.
 static Lists listColumns(Scratch& scratch, Size rows, Size columns, const uint32_t* starts, Size startsRow,
                          const float* values, const uint16_t* offsets) {
   for (Size i = 0; i < columns; i++)
@@ -419,6 +469,15 @@ static Lists listColumns(Scratch& scratch, Size rows, Size columns, const uint32
   }
   return {scratch.ranges, 2, columns, scratch.values, scratch.offsets};
 }
+
+/// Share of nonzeros from which columns are listed by transposing all elements, in sites of up to 1024 columns, whose
+/// lists are near, and in wider ones: there both take as long (lab/native/run.mjs, layers' pieces of rows), and at 0.4
+/// a dW gains 9 to 19 % with AVX-512. Without a compress in registers it always loses.
+#if defined(__AVX2__)
+constexpr double TRANSPOSED_NARROW = 0.2, TRANSPOSED_WIDE = 0.12;
+#else
+constexpr double TRANSPOSED_NARROW = 2, TRANSPOSED_WIDE = 2;
+#endif
 
 /// Columns of the result that stay in the second-level cache, with a tile's rows, while the rows of x pass.
 constexpr Size NEAR_COLUMNS = 512;
@@ -457,8 +516,11 @@ static double sparseProductTN(Team& team, Size rows, Size n, Size k, const float
             tileTN(scratch, block, n, k, g + (r0 + r) * n, panels, nearColumns, c, first, first + gColumns);
             continue;
           }
-          const Lists lists = listColumns(scratch, block, gColumns, starts + (r0 + r) * (tiles + 1) + tile, tiles + 1,
-                                          values, offsets);
+          const Lists lists =
+              left > (n <= 1024 ? TRANSPOSED_NARROW : TRANSPOSED_WIDE) * static_cast<double>(block * n)
+                  ? transposeToColumns(scratch, block, gColumns, g + (r0 + r) * n + first, n)
+                  : listColumns(scratch, block, gColumns, starts + (r0 + r) * (tiles + 1) + tile, tiles + 1, values,
+                                offsets);
           for (Size j = 0; j < nearColumns; j += PANEL)
             walkTile(lists, panels + j * block, c + first * k + j, k, least(PANEL, nearColumns - j));
         }

@@ -132,3 +132,11 @@ void Team::run(Size count, Task task, void* context) {
   Pool::one.run(threads, count, task, context);
   Pool::one.owned.store(false);
 }
+
+bool hasPairs(const Kernels& isa) {
+#if defined(__x86_64__)
+  return isa.pairs && __builtin_cpu_supports("avx512bf16");
+#else
+  return isa.pairs;
+#endif
+}

@@ -21,6 +21,7 @@ import {
   SUM_COLUMNS,
   TOTAL,
 } from "../sparse/statistics.ts";
+import { toBf16 } from "./bf16.ts";
 import type { Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 
 export const jsEngine: Engine = {
@@ -53,10 +54,11 @@ class JsKernels implements Kernels {
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
     const [o, x, m] = [out.data, a.data, w.tensor.data];
+    const rounded = w.uses.nt === "bf16" ? toBf16 : (value: number) => value;
     for (let r = 0; r < rows; r++)
       for (let n = 0; n < N; n++) {
         let sum = 0;
-        for (let k = 0; k < K; k++) sum += x[(aRow + r) * K + k]! * m[n * K + k]!;
+        for (let k = 0; k < K; k++) sum += rounded(x[(aRow + r) * K + k]!) * rounded(m[n * K + k]!);
         o[(outRow + r) * N + n]! += sum;
       }
   }

@@ -32,8 +32,8 @@ export interface Engine {
 export interface WeightUses {
   /** Largest number of rows of any product with this weight. */
   readonly rows: number;
-  /** out (rows, N) += a (rows, K) w^T: the forward product. */
-  readonly nt?: boolean;
+  /** out (rows, N) += a (rows, K) w^T: the forward product; "bf16": on operands rounded to bf16, where engines can. */
+  readonly nt?: boolean | "bf16";
   /** out (rows, K) += g (rows, N) w: dh and dx, dense and sparse. */
   readonly nn?: boolean;
   /** out (rows, N) += column index[r] of w: the product with a one-hot input. */
@@ -141,7 +141,7 @@ export interface Kernels {
   pack(weight: Weight, rows?: RowSet): void;
 
   // ---- dense products
-  /** out (rows, N) += a (rows, K) w^T, w (N, K). */
+  /** out (rows, N) += a (rows, K) w^T, w (N, K); both rounded to bf16 first where the weight was planned so. */
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void;
   /** out (rows, K) += g (rows, N) w, w (N, K). */
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void;

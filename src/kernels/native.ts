@@ -11,6 +11,7 @@ import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
+import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
 import type {
   CellKernel,
@@ -23,12 +24,27 @@ import type {
   WeightUses,
 } from "./kernels.ts";
 import { Listing } from "./listing.ts";
+import type { NativeAddon, NativeCalls } from "./native-calls.ts";
+
+interface Full {
+  readonly nn: number;
+  readonly tn: number;
+  readonly narrow: number;
+}
 
 /**
- * Blocks of rows with a larger share of nonzeros than this run dense. Measured with
- * `node lab/native/run.mjs`: there the sparse products take as long as the dense ones.
+ * Blocks of rows with a larger share of nonzeros than this run dense: `nn` for dh and dx, `tn` for dW and dU. From
+ * there on the sparse products take as long as the dense ones, as `node lab/native/run.mjs` finds for H = 128 and more,
+ * or longer; up to 32 columns in the result (`narrow`) AVX-512 loses sooner. With `plain` sparse is 1.3 times as fast
+ * at 0.8 still. For `neon` they are guesses.
  */
-const FULL: Readonly<Record<string, number>> = { avx512: 0.45, avx2: 0.6, plain: 0.5, neon: 0.5 };
+const FULL: Readonly<Record<string, Full>> = {
+  avx512: { nn: 0.48, tn: 0.58, narrow: 0.38 },
+  avx2: { nn: 0.68, tn: 0.72, narrow: 0.55 },
+  plain: { nn: 0.9, tn: 0.9, narrow: 0.75 },
+  neon: { nn: 0.5, tn: 0.5, narrow: 0.4 },
+};
+const NARROW = 32; // columns
 
 /** Sizes the kernels count on; see native/kernels.h. */
 const PANEL = 64; // columns of a panel
@@ -43,52 +59,6 @@ const AFTER = 2;
 const INDEX = 4;
 const LISTS = 8;
 
-/** What native/addon.cpp exports. */
-export interface NativeAddon {
-  /** Instruction sets this processor runs, best first. */
-  isas(): string[];
-  /** Bytes of scratch memory: per thread, and of all threads together. */
-  readonly threadBytes: number;
-  readonly sharedBytes: number;
-  /**
-   * The kernels over addresses in `bytes`, which the caller keeps alive. `scratch`: address of the scratch
-   * memory; `large`: so many bytes from the beginning on are better kept in large pages.
-   */
-  bind(bytes: Uint8Array, isa: string, threads: number, scratch: number, large: number): NativeCalls;
-}
-
-/** Kernels of native/kernels.h: addresses, sizes and numbers in their order. */
-export type NativeCalls = Record<KernelName, (...args: number[]) => number>;
-type KernelName =
-  | "packPanels"
-  | "packTransposedPanels"
-  | "packRows"
-  | "transpose"
-  | "product"
-  | "productTN"
-  | "compress"
-  | "sparseProduct"
-  | "sparseProductTN"
-  | "lstmForward"
-  | "lstmBackward"
-  | "lstmForwardLoop"
-  | "lstmBackwardLoop"
-  | "addInto"
-  | "addColumnSums"
-  | "setRows"
-  | "gatherRows"
-  | "scatterRows"
-  | "lookupGradient"
-  | "dropout"
-  | "softmaxCrossEntropy"
-  | "squaredError"
-  | "clear"
-  | "sumSquares"
-  | "sumSquaresOfRows"
-  | "sgd"
-  | "rmsprop"
-  | "adam";
-
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
   const engine: Engine = {
@@ -100,7 +70,7 @@ export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()
 }
 
 interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]. */
+  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
   readonly nt: Tensor | undefined;
   /** Panels over K of w, [K / 64][N][64]. */
   readonly nn: Tensor | undefined;
@@ -128,7 +98,8 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly #arena: Arena;
-  readonly #full: number;
+  readonly #full: Full;
+  readonly #bf16: boolean;
   #call!: NativeCalls;
   #bytes: Uint8Array | undefined; // keeps the memory alive for #call
 
@@ -140,7 +111,8 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
     this.engine = engine;
     this.#arena = arena;
-    this.#full = FULL[engine.isa] as number;
+    this.#full = FULL[engine.isa] as Full;
+    this.#bf16 = addon.bf16().includes(engine.isa);
     const scratch = arena.tensor(
       "native.scratch",
       [(threads * addon.threadBytes + addon.sharedBytes) / 4],
@@ -164,10 +136,12 @@ class NativeKernels extends AddressKernels implements Kernels {
     const arena = this.#arena;
     const [N, K] = tensor.shape as [number, number];
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
+    checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
+    const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
     return {
       tensor,
       uses,
-      nt: uses.nt ? packed("nt", [panels(N), K, PANEL]) : undefined,
+      nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
       nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
       lookup: uses.lookup
         ? {
@@ -197,10 +171,13 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, nt, nn, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, nn, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
-    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
-    if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, nt.ptr);
+    const pairs = uses.nt === "bf16";
+    if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
+    const floats = pairs ? undefined : nt;
+    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
+    if (floats) this.#call.packTransposedPanels(N, K, tensor.ptr, floats.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
   }
@@ -208,7 +185,8 @@ class NativeKernels extends AddressKernels implements Kernels {
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
     const { ptr } = planned((w as NativeWeight).nt, w, "nt");
-    this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
+    if (w.uses.nt === "bf16") this.#call.productPairs(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
+    else this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
@@ -309,7 +287,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       ptr,
       at(out, outRow, K),
-      listing.fullShare(pattern, row, rows, this.#full),
+      listing.fullShare(pattern, row, rows, this.#fullOf("nn", K)),
     );
   }
 
@@ -327,8 +305,13 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(x, xRow, K),
       out.ptr,
-      listing.fullShare(pattern, row, rows, this.#full),
+      listing.fullShare(pattern, row, rows, this.#fullOf("tn", K)),
     );
+  }
+
+  /** The share of FULL for a product with so many columns in its result. */
+  #fullOf(product: "nn" | "tn", columns: number): number {
+    return columns > NARROW ? this.#full[product] : this.#full.narrow;
   }
 
   #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
@@ -364,6 +347,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       H,
       at(gates, row, 4 * H),
       planned((U as NativeWeight).nt, U, "nt").ptr,
+      U.uses.nt === "bf16" ? 1 : 0,
       at(states[0] as Tensor, row, H),
       at(h, hRow, H),
       at(keeps[0] as Tensor, row, H),
@@ -407,7 +391,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
       planned((U as NativeWeight).nn, U, "nn").ptr,
-      this.#full,
+      this.#fullOf("nn", H),
     );
   }
 }

@@ -11,6 +11,7 @@ import { type Pattern, planPattern } from "../sparse/pattern.ts";
 import { type DropRule, isSweep, type RuleKind } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
+import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
 import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
@@ -124,6 +125,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     const arena = this.#arena;
     const [N, K] = tensor.shape as [number, number];
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
+    checkBf16(this.engine, uses, false, "engine native on a processor with AVX512-BF16");
     return {
       tensor,
       uses,

@@ -3,7 +3,6 @@ import type { Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import {
-  clearRows,
   fillUniform,
   type Input,
   type Module,
@@ -45,7 +44,7 @@ export class Embedding implements Module {
 
   forward(x: Input, { T, B }: Pass): Rows {
     if (!(x instanceof OneHot)) throw new Error("embedding: the input must be tokens");
-    clearRows(this.output.tensor, T * B);
+    this.#kernels.clear(this.output.tensor);
     this.#kernels.gather(this.output.tensor, 0, this.#table.value, x.index, 0, T * B);
     return this.output;
   }

@@ -17,7 +17,6 @@ import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, nonzerosBefore, planStatistics } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
 import {
-  clearRows,
   type DropSite,
   fillUniform,
   type Parameter,
@@ -59,7 +58,7 @@ export class Head {
   readonly #logits: Tensor; // (chunk, V)
   readonly #count: Record<"xW" | "dx" | "dW", ProductMacs>;
 
-  constructor({ arena, kernels, T, B }: Planner, hiddenSize: number, spec: OutputSpec) {
+  constructor({ arena, kernels, T, B, nt }: Planner, hiddenSize: number, spec: OutputSpec) {
     this.#spec = spec;
     this.#kernels = kernels;
     this.#weight = planRowParameter(arena, "head.weight", [spec.size, hiddenSize]);
@@ -78,7 +77,7 @@ export class Head {
       watched: false,
       planPaths() {}, // a chunk's products may run in any order: nothing is needed
     };
-    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt: true, nn: true });
+    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt, nn: true });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);
     this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace"));
@@ -113,7 +112,7 @@ export class Head {
     const biasFirst = !prunedW || rule.bias === "dense";
     const { key } = rule;
     clearStatistics(statistics);
-    clearRows(this.dx.tensor, pass.T * pass.B);
+    kernels.clear(this.dx.tensor);
     let sum = 0;
     let kept = 0;
     let dWExecuted = 0;

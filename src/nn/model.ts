@@ -17,7 +17,16 @@ import { cells } from "./cells.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
 import { Head } from "./head.ts";
-import { type DropSite, type Input, type Module, OneHot, type Parameter, type Pass, Rows } from "./module.ts";
+import {
+  type DropSite,
+  type Input,
+  type Module,
+  OneHot,
+  type Parameter,
+  type Pass,
+  type Planner,
+  Rows,
+} from "./module.ts";
 import { RecurrentLayer } from "./recurrent.ts";
 
 export interface ModelSpec {
@@ -31,8 +40,16 @@ export interface ModelSpec {
   readonly forgetBias?: number;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
+  /**
+   * Operands of the forward products x W^T, h U^T and of the head, in training and after: float32, or rounded to bf16
+   * with sums in float32, on engines that can. Everything else is float32 either way.
+   */
+  readonly forward?: Forward | undefined;
   readonly output: OutputSpec;
 }
+
+export const FORWARDS = ["f32", "bf16"] as const;
+export type Forward = (typeof FORWARDS)[number];
 
 export interface ModelShape {
   /** Largest number of time steps of a pass. */
@@ -82,10 +99,15 @@ export class Model {
       Number.isInteger(recompute) && recompute >= 0,
       `recompute is ${recompute}; give a whole number of time steps, or 0 to keep all.`,
     );
+    check(
+      spec.forward === undefined || FORWARDS.includes(spec.forward),
+      `forward is ${spec.forward}; use one of: ${FORWARDS.join(", ")}.`,
+    );
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
-    const planner = { arena: this.arena, kernels: this.kernels, T, B };
+    const nt = spec.forward === "bf16" ? "bf16" : (true as const);
+    const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
     const cell = cells[spec.cell];
     const dropout = spec.dropout ?? 0;
 

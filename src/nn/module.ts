@@ -18,6 +18,8 @@ export interface Planner {
   readonly kernels: Kernels;
   readonly T: number;
   readonly B: number;
+  /** WeightUses.nt of forward products. */
+  readonly nt: true | "bf16";
 }
 
 /** One pass over T positions of B lanes; T and B are at most the planned ones. */

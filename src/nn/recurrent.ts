@@ -104,7 +104,7 @@ export class RecurrentLayer implements Module {
   readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
   readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
 
-  constructor({ arena, kernels, T, B }: Planner, cell: Cell, options: RecurrentOptions) {
+  constructor({ arena, kernels, T, B, nt }: Planner, cell: Cell, options: RecurrentOptions) {
     const { index, input, hiddenSize: H } = options;
     const name = `${options.name}.l${index}`;
     const segment = options.segment ? Math.min(T, options.segment) : T;
@@ -132,9 +132,9 @@ export class RecurrentLayer implements Module {
     this.parameters = [this.#weightIH, this.#weightHH, this.#biasIH, this.#biasHH];
     this.#W = kernels.planWeight(
       this.#weightIH.value,
-      input instanceof OneHot ? { rows, lookup: true } : { rows, nt: true, nn: options.needsInputGradient },
+      input instanceof OneHot ? { rows, lookup: true } : { rows, nt, nn: options.needsInputGradient },
     );
-    this.#U = kernels.planWeight(this.#weightHH.value, { rows: B, nt: true, nn: true });
+    this.#U = kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true });
     this.weights = [this.#W, this.#U];
     if (!(input instanceof OneHot)) kernels.planTN(this.#listRows, gateColumns, inputSize);
     kernels.planTN(this.#listRows, gateColumns, H);
@@ -272,7 +272,7 @@ export class RecurrentLayer implements Module {
     for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
     clearRows(dh, B);
     this.#dBias.data.fill(0);
-    if (dx) clearRows(dx.tensor, T * B);
+    if (dx) this.#kernels.clear(dx.tensor);
     for (const macs of this.macs) if (macs.direction === "backward") setMacs(macs, 0, 0, 0);
 
     const last = Math.floor((T - 1) / S) * S;

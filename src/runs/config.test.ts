@@ -31,7 +31,16 @@ describe("defaults", () => {
   test("are the documented ones", () => {
     expect(loadConfig()).toEqual({
       task: { name: "character", text: "melville-moby_dick" },
-      model: { cell: "lstm", numLayers: 2, hiddenSize: 128, embedding: 128, dropout: 0, forgetBias: 1, recompute: 0 },
+      model: {
+        cell: "lstm",
+        numLayers: 2,
+        hiddenSize: 128,
+        embedding: 128,
+        dropout: 0,
+        forgetBias: 1,
+        recompute: 0,
+        forward: "f32",
+      },
       train: {
         batchSize: 50,
         sequenceLength: 50,

@@ -9,6 +9,7 @@ import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
 import { cells } from "../nn/cells.ts";
+import { FORWARDS } from "../nn/model.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
 import { DEFAULT_DELAY } from "../tasks/delay.ts";
 import { TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
@@ -65,6 +66,8 @@ const model = z.strictObject({
   forgetBias: real("a finite number", () => true).default(1),
   /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
+  /** Operands of forward products: float32, or rounded to bf16 where the engine can. */
+  forward: oneOf(FORWARDS).default("f32"),
   /** Every parameter uniform in +-this; without it, each as PyTorch draws it. */
   initScale: real("a number above 0", (value) => value > 0).optional(),
 });

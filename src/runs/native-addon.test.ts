@@ -108,6 +108,10 @@ describe.each(isas)("native engine, %s", (isa) => {
     "gates in whole panels": { ...layer, hiddenSize: 64, numLayers: 2, output },
     "gates across panels": { ...layer, hiddenSize: 77, numLayers: 2, output },
     "a few units": { ...layer, hiddenSize: 5, numLayers: 1, output },
+    ...(loadNativeAddon().bf16().includes(isa) && {
+      "whole panels, bf16": { ...layer, hiddenSize: 64, numLayers: 2, forward: "bf16", output },
+      "across panels, bf16": { ...layer, hiddenSize: 77, numLayers: 2, forward: "bf16", output },
+    }),
   };
   test.each(
     Object.keys(loops).flatMap((name) =>

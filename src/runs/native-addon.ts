@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { choose, GatesieveError } from "../core/check.ts";
 import { registerEngine } from "../kernels/engines.ts";
 import type { Engine } from "../kernels/kernels.ts";
-import { type NativeAddon, nativeEngine } from "../kernels/native.ts";
+import { nativeEngine } from "../kernels/native.ts";
+import type { NativeAddon } from "../kernels/native-calls.ts";
 
 /** Where the build puts the addon for this platform; the same from src/ and from dist/. */
 export function nativeAddonPath(): string {

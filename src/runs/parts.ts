@@ -33,8 +33,9 @@ export function makeTask(
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, recompute } = config.model;
-  const spec = { input: task.input, cell, hiddenSize, numLayers, dropout, forgetBias, initScale, output: task.output };
+  const { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, forward, recompute } = config.model;
+  const shape = { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, forward };
+  const spec = { input: task.input, ...shape, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }
 
