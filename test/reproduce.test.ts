@@ -30,16 +30,16 @@ const read = (out: string, name: string) => readFileSync(join(folder, out, name)
 
 test("all figures, in two slices: runs are shared and used again, every figure gets data, chart and verdicts", () => {
   const args = ["all", "--steps", "10", "--runs", "runs", "--out", "out"];
-  const first = reproduce(...args, "--slice", "5");
+  const first = reproduce(...args, "--slice", "6");
   expect(first.status).toBe(0);
-  expect(runs("runs")).toHaveLength(5);
+  expect(runs("runs")).toHaveLength(6);
   expect(first.stderr).toMatch(/sensitivity waits for 16 of its 16 runs.*\n.*Go on with: gatesieve reproduce all /);
   expect(readdirSync(join(folder, "out")).sort()).toEqual(
     ["README.md", ...["fig2", "fig3", "fig4", "fig5"].flatMap((name) => [`${name}.json`, `${name}.svg`])].sort(),
   );
   const second = reproduce(...args, "--json");
   expect(second.status).toBe(0);
-  expect(runs("runs")).toHaveLength(5 + 16);
+  expect(runs("runs")).toHaveLength(6 + 16);
   const figures = second.stdout
     .trimEnd()
     .split("\n")
@@ -73,6 +73,7 @@ test("all figures, in two slices: runs are shared and used again, every figure g
     "threshold:1e-6",
     "threshold:1e-5",
     "warmup(1)+threshold:1e-6",
+    "threshold:1e-8",
   ]);
   expect(figures[4].rows.map(({ variant }: { variant: string }) => variant)).toEqual([
     ...["main model", "2 layers", "6 layers", "9 layers", "4 cells", "16 cells"],

@@ -329,12 +329,13 @@ function fig5(base: Base, finished: readonly FinishedRun[]): Fig5Data {
       ),
     };
   });
+  const ofThePaper = ["threshold:1e-7", "threshold:1e-6", "threshold:1e-5"];
   return {
     ...base,
     figure: "fig5",
     curves,
     verdicts: curves
-      .filter(({ policy }) => policy.startsWith("threshold:"))
+      .filter(({ policy }) => ofThePaper.includes(policy))
       .map(({ policy, best, relative }) => {
         const worse = policy === "threshold:1e-5";
         return {

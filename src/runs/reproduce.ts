@@ -66,15 +66,18 @@ export function plannedRuns(figure: FigureName, options: ReproductionOptions): P
     case "fig4":
       return ["dense", "threshold:1e-7", "threshold:1e-6"].map(arm);
     case "fig5":
-      return ["dense", "threshold:1e-7", "threshold:1e-6", "threshold:1e-5", warmUp(options.steps)].map(arm);
+      return [...["dense", "threshold:1e-7", "threshold:1e-6", "threshold:1e-5"], ...controls(options.steps)].map(arm);
     case "sensitivity":
       return sensitivityRuns(options);
   }
 }
 
-/** Dense at first, and then 1e-6: tells what the threshold does at the start from what it does later. */
-function warmUp(steps: number): string {
-  return `warmup(${Math.max(1, Math.round(WARMUP_SHARE * steps))})+threshold:1e-6`;
+/**
+ * Arms that are not the paper's. Dense at first and then 1e-6: tells what the threshold does at the start
+ * from what it does later. 1e-8: what the paper's 1e-6 would be if its loss were summed over time.
+ */
+function controls(steps: number): string[] {
+  return [`warmup(${Math.max(1, Math.round(WARMUP_SHARE * steps))})+threshold:1e-6`, "threshold:1e-8"];
 }
 
 /** One thing at a time is changed around the main model, on two texts, dense and at 1e-6. */
