@@ -33,13 +33,13 @@ test("all figures, in two slices: runs are shared and used again, every figure g
   const first = reproduce(...args, "--slice", "6");
   expect(first.status).toBe(0);
   expect(runs("runs")).toHaveLength(6);
-  expect(first.stderr).toMatch(/sensitivity waits for 16 of its 16 runs.*\n.*Go on with: gatesieve reproduce all /);
+  expect(first.stderr).toMatch(/sensitivity waits for 24 of its 24 runs.*\n.*Go on with: gatesieve reproduce all /);
   expect(readdirSync(join(folder, "out")).sort()).toEqual(
     ["README.md", ...["fig2", "fig3", "fig4", "fig5"].flatMap((name) => [`${name}.json`, `${name}.svg`])].sort(),
   );
   const second = reproduce(...args, "--json");
   expect(second.status).toBe(0);
-  expect(runs("runs")).toHaveLength(6 + 16);
+  expect(runs("runs")).toHaveLength(6 + 24);
   const figures = second.stdout
     .trimEnd()
     .split("\n")

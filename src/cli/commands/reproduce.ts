@@ -53,7 +53,7 @@ export function reproduceCommand(): Command {
     .argument("<figure...>", "figures; and settings of the main model as key=value")
     .option("--runs <dir>", "folder of the runs", "runs/reproduction")
     .option("--out <dir>", "folder of the results", "reproduction")
-    .option("--steps <n>", "steps of a run; those of sensitivity take 0.3 of it", wholeNumber(1), DEFAULT_STEPS)
+    .option("--steps <n>", "steps of a run; those of sensitivity take 0.4 of it", wholeNumber(1), DEFAULT_STEPS)
     .option("--slice <n>", "train at most so many runs now", wholeNumber(1))
     .option("--seed <n>", "of weights, data and policy", "1")
     .option("--engine <engine>", "js, wasm, native or auto", "auto")
