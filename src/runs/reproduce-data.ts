@@ -268,16 +268,17 @@ function fig5(base: Base, finished: readonly FinishedRun[]): Fig5Data {
         };
       }),
     notes: [
-      `Cosine of dW to a dense backward's, layers from the input up: ${curves
+      `Cosine of dW to a dense backward's, layers from the input up, at the first probe and the last: ${curves
         .slice(1)
-        .map(
-          ({ policy, probes }) =>
-            `${policy} ${probes.map(({ step, layers }) => `${layers.map((cosine) => cosine.toFixed(2)).join(" / ")} at step ${step}`).join(", ")}`,
-        )
+        .map(({ policy, probes }) => `${policy} ${[probes[0], probes.at(-1)].map(cosines).join(", ")}`)
         .join("; ")}.`,
       "One seed: dense runs alone differ by one or two per cent from seed to seed, so a difference of this size is no finding by itself.",
     ],
   };
+}
+
+function cosines(probe: Fig5Data["curves"][number]["probes"][number] | undefined): string {
+  return probe ? `${probe.layers.map((cosine) => cosine.toFixed(2)).join(" / ")} at step ${probe.step}` : "none";
 }
 
 function sensitivity(base: Base, finished: readonly FinishedRun[]): SensitivityData {

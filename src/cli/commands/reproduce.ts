@@ -1,5 +1,5 @@
 /** gatesieve reproduce: the paper's experiments, as normal runs that can be made in slices. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -15,6 +15,7 @@ import {
 } from "../../runs/reproduce.ts";
 import { type FinishedRun, figureData } from "../../runs/reproduce-data.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { readJson } from "../../runs/store.ts";
 import { version } from "../../runs/version.ts";
 import { follow } from "../follow.ts";
 import { Interrupt } from "../interrupt.ts";
@@ -189,7 +190,7 @@ async function writeFigure(
 function resultsIn(out: string): Result[] {
   return FIGURES.map((figure) => join(out, `${figure}.json`))
     .filter((file) => existsSync(file))
-    .map((file) => JSON.parse(readFileSync(file, "utf8")) as Result);
+    .map((file) => readJson(file) as Result);
 }
 
 /** As typed, with what differs from the defaults. */
