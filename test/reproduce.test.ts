@@ -37,6 +37,11 @@ test("all figures, in two slices: runs are shared and used again, every figure g
   expect(readdirSync(join(folder, "out")).sort()).toEqual(
     ["README.md", ...["fig2", "fig3", "fig4", "fig5"].flatMap((name) => [`${name}.json`, `${name}.svg`])].sort(),
   );
+  // A net whose three runs are there is told of already; the fourth run is another's.
+  const one = reproduce("sensitivity", ...args.slice(1), "--slice", "4", "--json");
+  const part = JSON.parse(one.stdout);
+  expect(part.rows).toHaveLength(1);
+  expect(part.notes[0]).toBe("1 of 8 nets and texts have been run so far.");
   const second = reproduce(...args, "--json");
   expect(second.status).toBe(0);
   expect(runs("runs")).toHaveLength(6 + 24);

@@ -31,9 +31,20 @@ export interface FinishedRun {
   readonly dir: string;
 }
 
+/** What can be told already: of a figure all its runs or none, of sensitivity the nets whose runs are all there. */
+export function usableRuns(planned: readonly PlannedRun[], finished: readonly FinishedRun[]): FinishedRun[] {
+  const netOf = ({ variant, text }: PlannedRun) => `${variant}, ${text}`;
+  const isWhole = (net: string) =>
+    planned.filter((plan) => netOf(plan) === net).length ===
+    finished.filter((run) => netOf(run.planned) === net).length;
+  return finished.filter((run) => isWhole(netOf(run.planned)));
+}
+
+/** `planned` is how many runs the figure has when all are made. */
 export async function figureData(
   figure: FigureName,
   finished: readonly FinishedRun[],
+  planned: number,
   runsDir: string,
 ): Promise<AnyFigure> {
   const runs = finished.map(({ planned, dir }) => {
@@ -51,7 +62,7 @@ export async function figureData(
     case "fig5":
       return fig5(base, finished);
     case "sensitivity":
-      return sensitivity(base, finished);
+      return sensitivity(base, finished, planned);
   }
 }
 
@@ -281,7 +292,7 @@ function cosines(probe: Fig5Data["curves"][number]["probes"][number] | undefined
   return probe ? `${probe.layers.map((cosine) => cosine.toFixed(2)).join(" / ")} at step ${probe.step}` : "none";
 }
 
-function sensitivity(base: Base, finished: readonly FinishedRun[]): SensitivityData {
+function sensitivity(base: Base, finished: readonly FinishedRun[], planned: number): SensitivityData {
   const rows = finished.flatMap(({ planned: { text, variant, config }, dir }) => {
     if (config.policy !== "threshold:1e-6") return [];
     const twin = (isOf: (policy: string) => boolean) => {
@@ -331,6 +342,9 @@ function sensitivity(base: Base, finished: readonly FinishedRun[]): SensitivityD
       },
     ],
     notes: [
+      ...(finished.length < planned
+        ? [`${rows.length} of ${(rows.length * planned) / finished.length} nets and texts have been run so far.`]
+        : []),
       `After a dense first quarter (not in the paper) validation losses differ from the dense run's by ${signed(Math.min(...rows.map(({ warm }) => warm.relative)))} to ${signed(Math.max(...rows.map(({ warm }) => warm.relative)))}, less than 1 % worse in ${count(({ warm }) => warm.relative < LOSS_BAR)} of ${rows.length}; zeros are ${range(rows.map(({ warm }) => warm.sparsity))}, averaged over the run, its dense quarter included.`,
     ],
   };

@@ -13,7 +13,7 @@ import {
   type PlannedRun,
   plannedRuns,
 } from "../../runs/reproduce.ts";
-import { type FinishedRun, figureData } from "../../runs/reproduce-data.ts";
+import { type FinishedRun, figureData, usableRuns } from "../../runs/reproduce-data.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
 import { readJson } from "../../runs/store.ts";
 import { version } from "../../runs/version.ts";
@@ -85,7 +85,8 @@ async function reproduce(inputs: readonly string[], options: ReproduceOptions): 
     });
     if (finished.length < runs.length)
       remark(`gatesieve: ${figure} waits for ${runs.length - finished.length} of its ${runs.length} runs.`);
-    else await writeFigure(figure, finished, inputs, options);
+    const usable = usableRuns(runs, finished);
+    if (usable.length > 0) await writeFigure(figure, usable, runs.length, inputs, options);
   }
   if (!complete && process.exitCode === undefined)
     remark(`gatesieve: not all runs are made yet. Go on with: ${commandLine(inputs, options)}`);
@@ -148,11 +149,12 @@ async function trainToEnd(run: Run): Promise<boolean> {
 async function writeFigure(
   figure: FigureName,
   finished: readonly FinishedRun[],
+  planned: number,
   inputs: readonly string[],
   options: ReproduceOptions,
 ): Promise<void> {
   const { out, runs, json } = options;
-  const data = await figureData(figure, finished, runs);
+  const data = await figureData(figure, finished, planned, runs);
   const result: Result = {
     ...data,
     command: commandLine(inputs, options),
