@@ -16,16 +16,21 @@ const read = (out: string, name: string) => readFileSync(join(folder, out, name)
 
 test("all figures, in two slices: runs are shared and used again, every figure gets data, chart and verdicts", () => {
   const args = ["all", "--steps", "10", "--runs", "runs", "--out", "out"];
-  const first = reproduce(...args, "--slice", "5");
+  const first = reproduce(...args, "--slice", "6");
   expect(first.status).toBe(0);
-  expect(runs("runs")).toHaveLength(5);
-  expect(first.stderr).toMatch(/sensitivity waits for 16 of its 16 runs.*\n.*Go on with: gatesieve reproduce all /);
+  expect(runs("runs")).toHaveLength(6);
+  expect(first.stderr).toMatch(/sensitivity waits for 24 of its 24 runs.*\n.*Go on with: gatesieve reproduce all /);
   expect(readdirSync(join(folder, "out")).sort()).toEqual(
     ["README.md", ...["fig2", "fig3", "fig4", "fig5"].flatMap((name) => [`${name}.json`, `${name}.svg`])].sort(),
   );
+  // A net whose three runs are there is told of already; the fourth run is another's.
+  const one = reproduce("sensitivity", ...args.slice(1), "--slice", "4", "--json");
+  const part = JSON.parse(one.stdout);
+  expect(part.rows).toHaveLength(1);
+  expect(part.notes[0]).toBe("1 of 8 nets and texts have been run so far.");
   const second = reproduce(...args, "--json");
   expect(second.status).toBe(0);
-  expect(runs("runs")).toHaveLength(5 + 16);
+  expect(runs("runs")).toHaveLength(6 + 24);
   const figures = second.stdout
     .trimEnd()
     .split("\n")
@@ -59,6 +64,7 @@ test("all figures, in two slices: runs are shared and used again, every figure g
     "threshold:1e-6",
     "threshold:1e-5",
     "warmup(1)+threshold:1e-6",
+    "threshold:1e-8",
   ]);
   expect(figures[4].rows.map(({ variant }: { variant: string }) => variant)).toEqual([
     ...["main model", "2 layers", "6 layers", "9 layers", "4 cells", "16 cells"],

@@ -13,7 +13,7 @@ import type {
   Fig5Data,
   SensitivityData,
   Verdict,
-} from "../runs/reproduce-data.ts";
+} from "../runs/reproduce-figures.ts";
 import { fixed, percent } from "./format.ts";
 import { activationCharts } from "./telemetry-charts.ts";
 
@@ -221,7 +221,10 @@ function numbersTable(result: Result): string[] {
       );
     case "sensitivity":
       return markdown(
-        ["text", "net", "zeros at 1e-6", "of these natural", "natural, dense run", "dense loss", "1e-6", "cosine"],
+        [
+          ...["text", "net", "zeros at 1e-6", "of these natural", "natural, dense run"],
+          ...["validation loss: dense", "1e-6", "1e-6 after a dense quarter", "cosine at 1e-6, at the end"],
+        ],
         result.rows.map((row) => [
           row.text,
           row.variant,
@@ -229,7 +232,9 @@ function numbersTable(result: Result): string[] {
           percent(row.naturalZeros),
           percent(row.denseZeros),
           fixed(row.denseLoss, 4),
-          `${fixed(row.sparseLoss, 4)} (${row.relative < 0 ? "" : "+"}${percent(row.relative, 2)})`,
+          ...[row, { ...row.warm, sparseLoss: row.warm.loss }].map(
+            ({ sparseLoss, relative }) => `${fixed(sparseLoss, 4)} (${relative < 0 ? "" : "+"}${percent(relative, 2)})`,
+          ),
           fixed(row.fidelity, 4),
         ]),
       );

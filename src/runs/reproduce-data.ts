@@ -6,8 +6,18 @@ import { endShare } from "../train/activations.ts";
 import type { EndEvent, TelemetryEvent, ValidationEvent } from "../train/events.ts";
 import { MILESTONES } from "../train/telemetry.ts";
 import { type FigureName, PAPER_THRESHOLDS, type PlannedRun } from "./reproduce.ts";
+import type {
+  AnyFigure,
+  Fig2Data,
+  Fig3Data,
+  Fig4Data,
+  Fig5Data,
+  FigureData,
+  SensitivityData,
+  Verdict,
+} from "./reproduce-figures.ts";
 import { type ThresholdSweep, thresholdSweep } from "./reproduce-sweep.ts";
-import { type RunSummary, readConfig, readEvents, readRun, readTelemetry } from "./store.ts";
+import { readConfig, readEvents, readRun, readTelemetry } from "./store.ts";
 
 /** Zeros agree within ten percentage points of the paper's "about", within five where it says 20 % or less. */
 const zerosAgree = (ours: number, paper: number) => Math.abs(ours - paper) <= (paper <= 0.2 ? 0.05 : 0.1);
@@ -16,102 +26,25 @@ const LOSS_BAR = 0.01;
 const COSINE_BAR = 0.15;
 const CLOSE_TO_1 = 0.99;
 
-export interface Verdict {
-  readonly claim: string;
-  readonly paper: string;
-  readonly ours: string;
-  readonly agrees: boolean;
-}
-
 export interface FinishedRun {
   readonly planned: PlannedRun;
   readonly dir: string;
 }
 
-export interface FigureData {
-  readonly figure: FigureName;
-  readonly runs: readonly {
-    readonly name: string;
-    readonly id: string;
-    readonly summary: RunSummary;
-    readonly config: unknown;
-  }[];
-  readonly verdicts: readonly Verdict[];
-  /** Sentences about what was found. */
-  readonly notes: readonly string[];
+/** What can be told already: of a figure all its runs or none, of sensitivity the nets whose runs are all there. */
+export function usableRuns(planned: readonly PlannedRun[], finished: readonly FinishedRun[]): FinishedRun[] {
+  const netOf = ({ variant, text }: PlannedRun) => `${variant}, ${text}`;
+  const isWhole = (net: string) =>
+    planned.filter((plan) => netOf(plan) === net).length ===
+    finished.filter((run) => netOf(run.planned) === net).length;
+  return finished.filter((run) => isWhole(netOf(run.planned)));
 }
 
-export interface Fig2Data extends FigureData {
-  readonly figure: "fig2";
-  readonly samples: readonly (Pick<TelemetryEvent, "step" | "layers"> & {
-    readonly share: number;
-    /** Mean over layers of the share of activations near an end, per gate. */
-    readonly ends: readonly { readonly gate: string; readonly share: number }[];
-    /** Largest mass that differs from the last sample's histograms, mean over layers and gates. */
-    readonly distance: number;
-  })[];
-}
-
-export interface Fig3Data extends FigureData {
-  readonly figure: "fig3";
-  readonly sweep: ThresholdSweep;
-  readonly saturatedPositions: readonly (number | null)[];
-  /** The paper's thresholds read in other units: how the loss would have been added up. */
-  readonly reductions: readonly {
-    readonly name: string;
-    readonly factor: number;
-    readonly zeros: readonly number[];
-    readonly cosines: readonly number[];
-  }[];
-}
-
-export interface Fig4Data extends FigureData {
-  readonly figure: "fig4";
-  readonly curves: readonly {
-    readonly policy: string;
-    /** Averages over all steps, per layer. */
-    readonly layers: readonly { readonly site: string; readonly sparsity: number; readonly naturalZeros: number }[];
-    readonly steps: readonly number[];
-    /** Zeros at these steps, per layer. */
-    readonly zeros: readonly (readonly number[])[];
-  }[];
-}
-
-export interface Fig5Data extends FigureData {
-  readonly figure: "fig5";
-  readonly curves: readonly {
-    readonly policy: string;
-    readonly validation: readonly (readonly [step: number, loss: number])[];
-    readonly best: number;
-    /** best / the dense run's best - 1. */
-    readonly relative: number;
-    readonly testLoss: number | null;
-    readonly fidelity: number | null;
-    /** Cosines of dW to a dense backward's, per layer, along the run. */
-    readonly probes: readonly { readonly step: number; readonly layers: readonly number[] }[];
-  }[];
-}
-
-export interface SensitivityData extends FigureData {
-  readonly figure: "sensitivity";
-  readonly rows: readonly {
-    readonly text: string;
-    readonly variant: string;
-    readonly sparsity: number;
-    readonly naturalZeros: number;
-    readonly denseZeros: number;
-    readonly denseLoss: number;
-    readonly sparseLoss: number;
-    readonly relative: number;
-    readonly fidelity: number | null;
-  }[];
-}
-
-export type AnyFigure = Fig2Data | Fig3Data | Fig4Data | Fig5Data | SensitivityData;
-
+/** `planned` is how many runs the figure has when all are made. */
 export async function figureData(
   figure: FigureName,
   finished: readonly FinishedRun[],
+  planned: number,
   runsDir: string,
 ): Promise<AnyFigure> {
   const runs = finished.map(({ planned, dir }) => {
@@ -129,7 +62,7 @@ export async function figureData(
     case "fig5":
       return fig5(base, finished);
     case "sensitivity":
-      return sensitivity(base, finished);
+      return sensitivity(base, finished, planned);
   }
 }
 
@@ -329,12 +262,13 @@ function fig5(base: Base, finished: readonly FinishedRun[]): Fig5Data {
       ),
     };
   });
+  const ofThePaper = ["threshold:1e-7", "threshold:1e-6", "threshold:1e-5"];
   return {
     ...base,
     figure: "fig5",
     curves,
     verdicts: curves
-      .filter(({ policy }) => policy.startsWith("threshold:"))
+      .filter(({ policy }) => ofThePaper.includes(policy))
       .map(({ policy, best, relative }) => {
         const worse = policy === "threshold:1e-5";
         return {
@@ -345,37 +279,45 @@ function fig5(base: Base, finished: readonly FinishedRun[]): Fig5Data {
         };
       }),
     notes: [
-      `Cosine of dW to a dense backward's, layers from the input up: ${curves
+      `Cosine of dW to a dense backward's, layers from the input up, at the first probe and the last: ${curves
         .slice(1)
-        .map(
-          ({ policy, probes }) =>
-            `${policy} ${probes.map(({ step, layers }) => `${layers.map((cosine) => cosine.toFixed(2)).join(" / ")} at step ${step}`).join(", ")}`,
-        )
+        .map(({ policy, probes }) => `${policy} ${[probes[0], probes.at(-1)].map(cosines).join(", ")}`)
         .join("; ")}.`,
       "One seed: dense runs alone differ by one or two per cent from seed to seed, so a difference of this size is no finding by itself.",
     ],
   };
 }
 
-function sensitivity(base: Base, finished: readonly FinishedRun[]): SensitivityData {
-  const rows = finished.flatMap(({ planned, dir }) => {
-    if (planned.config.policy === "dense") return [];
-    const twin = finished.find(
-      ({ planned: other }) =>
-        other.config.policy === "dense" && other.variant === planned.variant && other.text === planned.text,
-    ) as FinishedRun;
-    const [sparse, dense] = [endOf(dir), endOf(twin.dir)];
-    const [sparseLoss, denseLoss] = [sparse.validLoss as number, dense.validLoss as number];
+function cosines(probe: Fig5Data["curves"][number]["probes"][number] | undefined): string {
+  return probe ? `${probe.layers.map((cosine) => cosine.toFixed(2)).join(" / ")} at step ${probe.step}` : "none";
+}
+
+function sensitivity(base: Base, finished: readonly FinishedRun[], planned: number): SensitivityData {
+  const rows = finished.flatMap(({ planned: { text, variant, config }, dir }) => {
+    if (config.policy !== "threshold:1e-6") return [];
+    const twin = (isOf: (policy: string) => boolean) => {
+      const fits = ({ planned }: FinishedRun) =>
+        isOf(planned.config.policy) && planned.variant === variant && planned.text === text;
+      return endOf((finished.find(fits) as FinishedRun).dir);
+    };
+    const [sparse, dense, warm] = [endOf(dir), twin((name) => name === "dense"), twin((name) => /^warmup/.test(name))];
+    const denseLoss = dense.validLoss as number;
+    const of = ({ sparsity, validLoss }: EndEvent) => ({
+      sparsity: sparsity.sparsity,
+      naturalZeros: sparsity.naturalZeros,
+      loss: validLoss as number,
+      relative: (validLoss as number) / denseLoss - 1,
+    });
+    const { loss: sparseLoss, ...shares } = of(sparse);
     return {
-      text: planned.text as string,
-      variant: planned.variant as string,
-      sparsity: sparse.sparsity.sparsity,
-      naturalZeros: sparse.sparsity.naturalZeros,
+      text: text as string,
+      variant: variant as string,
+      ...shares,
       denseZeros: dense.sparsity.sparsity,
       denseLoss,
       sparseLoss,
-      relative: sparseLoss / denseLoss - 1,
       fidelity: sparse.fidelity,
+      warm: of(warm),
     };
   });
   const count = (of: (row: (typeof rows)[number]) => boolean) => rows.filter(of).length;
@@ -399,7 +341,12 @@ function sensitivity(base: Base, finished: readonly FinishedRun[]): SensitivityD
         agrees: good === rows.length,
       },
     ],
-    notes: [],
+    notes: [
+      ...(finished.length < planned
+        ? [`${rows.length} of ${(rows.length * planned) / finished.length} nets and texts have been run so far.`]
+        : []),
+      `After a dense first quarter (not in the paper) validation losses differ from the dense run's by ${signed(Math.min(...rows.map(({ warm }) => warm.relative)))} to ${signed(Math.max(...rows.map(({ warm }) => warm.relative)))}, less than 1 % worse in ${count(({ warm }) => warm.relative < LOSS_BAR)} of ${rows.length}; zeros are ${range(rows.map(({ warm }) => warm.sparsity))}, averaged over the run, its dense quarter included.`,
+    ],
   };
 }
 

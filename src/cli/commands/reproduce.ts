@@ -1,5 +1,5 @@
 /** gatesieve reproduce: the paper's experiments, as normal runs that can be made in slices. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -13,8 +13,9 @@ import {
   type PlannedRun,
   plannedRuns,
 } from "../../runs/reproduce.ts";
-import { type FinishedRun, figureData } from "../../runs/reproduce-data.ts";
+import { type FinishedRun, figureData, usableRuns } from "../../runs/reproduce-data.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { readJson } from "../../runs/store.ts";
 import { version } from "../../runs/version.ts";
 import { followShown } from "../follow.ts";
 import { cpuModel } from "../machine.ts";
@@ -51,7 +52,7 @@ export function reproduceCommand(): Command {
     .argument("<figure...>", "figures; and settings of the main model as key=value")
     .option("--runs <dir>", "folder of the runs", "runs/reproduction")
     .option("--out <dir>", "folder of the results", "reproduction")
-    .option("--steps <n>", "steps of a run; those of sensitivity take 0.3 of it", wholeNumber(1), DEFAULT_STEPS)
+    .option("--steps <n>", "steps of a run; those of sensitivity take 0.4 of it", wholeNumber(1), DEFAULT_STEPS)
     .option("--slice <n>", "train at most so many runs now", wholeNumber(1))
     .option("--seed <n>", "of weights, data and policy", "1")
     .option("--engine <engine>", "js, wasm, native or auto", "auto")
@@ -82,7 +83,8 @@ async function reproduce(inputs: readonly string[], options: ReproduceOptions): 
     });
     if (finished.length < runs.length)
       remark(`gatesieve: ${figure} waits for ${runs.length - finished.length} of its ${runs.length} runs.`);
-    else await writeFigure(figure, finished, inputs, options);
+    const usable = usableRuns(runs, finished);
+    if (usable.length > 0) await writeFigure(figure, usable, runs.length, inputs, options);
   }
   if (!complete && process.exitCode === undefined)
     remark(`gatesieve: not all runs are made yet. Go on with: ${commandLine(inputs, options)}`);
@@ -131,11 +133,12 @@ async function trainToEnd(run: Run): Promise<boolean> {
 async function writeFigure(
   figure: FigureName,
   finished: readonly FinishedRun[],
+  planned: number,
   inputs: readonly string[],
   options: ReproduceOptions,
 ): Promise<void> {
   const { out, runs, json } = options;
-  const data = await figureData(figure, finished, runs);
+  const data = await figureData(figure, finished, planned, runs);
   const result: Result = {
     ...data,
     command: commandLine(inputs, options),
@@ -173,7 +176,7 @@ async function writeFigure(
 function resultsIn(out: string): Result[] {
   return FIGURES.map((figure) => join(out, `${figure}.json`))
     .filter((file) => existsSync(file))
-    .map((file) => JSON.parse(readFileSync(file, "utf8")) as Result);
+    .map((file) => readJson(file) as Result);
 }
 
 /** As typed, with what differs from the defaults. */
