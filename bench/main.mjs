@@ -18,12 +18,14 @@ const HELP = `npm run bench -- COMMAND [options]
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
   memory    the page of memory by purpose, of all workloads on engine native: what recompute saves and costs
   late      the page of steps on the patterns of real training (trains the nets first)
+  race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
   tables    makes all pages of docs/results/ that hold times anew; --only NAME[,NAME...]
   list      the workloads
 
   --workload W1[,W2...]|all   default W1
   --engine js|wasm|native    default wasm
+  --epochs N                  race: default 5
   --policy NAME[;NAME...]     step: default dense;density:0.2;density:0.1;density:0.05;energy:0.99;none
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
@@ -45,6 +47,9 @@ const HELP = `npm run bench -- COMMAND [options]
 `;
 
 const PEERS = ["none", "js", "pytorch", "all"];
+
+/** Each policy at the learning rate that was its best of three. */
+const RACE = "dense@0.004;threshold:1e-6@0.004;energy:0.99@0.004;density:0.2@0.004;auto@0.004";
 
 const COMMANDS = {
   list() {
@@ -151,6 +156,30 @@ const COMMANDS = {
     }
     const page = latePage({ command: commandLine(), sections, policy, notes });
     await writePage("bench-late", { policy, sections, notes }, page);
+  },
+  async race() {
+    const { raceChart, racePage, raceRows } = await import("./race.mjs");
+    const { preparePeers } = await import("./step.mjs");
+    const { parsePolicy } = await import("./ours.mjs");
+    const { loadConfig } = await import("../dist/runs/config.js");
+    const notes = notesOfRun();
+    const [seed, epochs] = [loadConfig().seed, whole("epochs", 5)];
+    const entries = (options.policy ?? RACE).split(";").map((entry) => {
+      const [policy, learningRate = "0.004"] = entry.split("@");
+      return { policy, learningRate: Number(learningRate) };
+    });
+    for (const { policy } of entries) parsePolicy(policy);
+    const pytorch = preparePeers("pytorch", keepNote(notes)).length > 0;
+    const rows = raceRows({
+      runs: options.runs,
+      entries,
+      seed,
+      settings: { "train.maxEpochs": epochs },
+      pytorch,
+      note,
+    });
+    const page = racePage({ command: commandLine(), rows, seed, epochs, notes });
+    await writePage("race", { seed, epochs, rows, notes }, page, raceChart(rows));
   },
   async engines() {
     const { engineRows, enginesPage } = await import("./engines.mjs");
@@ -296,6 +325,7 @@ function parse() {
         forward: { type: "string", default: "f32" },
         threads: { type: "string", default: "1" },
         steps: { type: "string" },
+        epochs: { type: "string" },
         apart: { type: "boolean", default: false },
         spoil: { type: "string", default: "none" },
         run: { type: "string" },

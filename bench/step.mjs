@@ -17,13 +17,18 @@ const MIN_STEPS = 3;
 const WARM = { warmSteps: 10, warmMs: 1500 };
 const WARM_SLOW = { warmSteps: 3, warmMs: 2000 };
 
-const PYTHON = "/usr/bin/python3";
+export const PYTHON = "/usr/bin/python3";
 /** Without these PyTorch is 2 to 7 times slower: it gives its memory back and faults it in at every step. */
 const PYTORCH_ENVIRONMENT = {
   MALLOC_MMAP_MAX_: "0",
   MALLOC_TRIM_THRESHOLD_: "17179869184",
   MALLOC_TOP_PAD_: "268435456",
 };
+
+export function pytorchEnvironment(threads) {
+  const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...environment } = process.env;
+  return { ...environment, ...PYTORCH_ENVIRONMENT, OMP_NUM_THREADS: String(threads) };
+}
 
 /**
  * More than any machine can do, per thread: multiply-adds a cycle x 2 x a clock nobody has. wasm has
@@ -110,11 +115,10 @@ class Runner {
     const args = [JSON.stringify(workload), JSON.stringify(options)];
     const file = (name) => fileURLToPath(new URL(name, import.meta.url));
     const python = options.tool === "pytorch";
-    const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...environment } = process.env;
     this.process = python
       ? spawn(PYTHON, [file("peers/step.py"), ...args], {
           stdio: ["pipe", "pipe", "inherit"],
-          env: { ...environment, ...PYTORCH_ENVIRONMENT, OMP_NUM_THREADS: String(options.threads) },
+          env: pytorchEnvironment(options.threads),
         })
       : spawn(process.execPath, [file("worker.mjs"), options.tool, ...args], {
           stdio: ["pipe", "pipe", "pipe"],
