@@ -3,12 +3,18 @@ import { expNegative, log } from "./math";
 
 /**
  * Summed cross-entropy in nats of softmax(logits (rows, cols)); unless scale is 0, logits become
- * (p - onehot) * scale. A NaN or +Infinity among the logits gives NaN.
+ * (p - onehot) * scale. A NaN or +Infinity among the logits gives NaN. A row with target -1 has no loss and no gradient.
  */
 export function softmaxCrossEntropy(logits: usize, targets: usize, rows: i32, cols: i32, scale: f32): f64 {
   let loss = 0.0;
   const bytes = <usize>cols * 4;
   for (let r = 0; r < rows; r++) {
+    if (load<i32>(targets) < 0) {
+      if (scale != 0) memory.fill(logits, 0, bytes);
+      logits += bytes;
+      targets += 4;
+      continue;
+    }
     const max = largest(logits, cols);
     const targetAt = logits + <usize>load<u32>(targets) * 4;
     const logit = <f64>load<f32>(targetAt);

@@ -439,7 +439,7 @@ static void rowKernels(Team& team, Size rows, Size cols) {
   K.gatherRows(team, out, table, index, rows, cols, limit), expectRefused("gatherRows");
   K.scatterRows(team, table, index, a, rows, cols, limit), expectRefused("scatterRows");
   K.lookupGradient(team, w, index, a, rows, cols, limit, sums, touched), expectRefused("lookupGradient");
-  for (Size r = 0; r < rows; r++) index[r] = r + 1 < rows ? 0 : -1;
+  for (Size r = 0; r < rows; r++) index[r] = r + 1 < rows ? 0 : -2;
   K.softmaxCrossEntropy(team, out, index, rows, cols, 1), expectRefused("softmaxCrossEntropy");
 }
 

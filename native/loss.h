@@ -36,8 +36,12 @@ static double sumExp(const float* x, Size length, float max, float* to) {
   return total(a + b);
 }
 
-/// One row: its loss; unless scale is 0, logits become (p - onehot) * scale.
+/// One row: its loss; unless scale is 0, logits become (p - onehot) * scale. Target -1: neither.
 static double crossEntropyRow(float* logits, int32_t target, Size cols, float scale) {
+  if (target < 0) {
+    if (scale != 0) memset(logits, 0, static_cast<size_t>(cols) * sizeof(float));
+    return 0;
+  }
   const float max = largestOf(logits, cols);
   const double logit = logits[target];
   const double sum = sumExp(logits, cols, max, scale == 0 ? nullptr : logits);
@@ -54,7 +58,7 @@ static double crossEntropyRow(float* logits, int32_t target, Size cols, float sc
 /// Summed cross-entropy in nats of softmax(logits (rows, cols)). A NaN or +Infinity among the logits gives NaN.
 static double softmaxCrossEntropy(Team& team, float* logits, const int32_t* targets, Size rows, Size cols,
                                   float scale) {
-  if (!validIndex(team, targets, rows, cols)) return 0;
+  if (!validIndex(team, targets, rows, cols, -1)) return 0;
   const Size each = most(4, ceilDiv(rows, 1024));
   const Size parts = ceilDiv(rows, each);
   parallel(team, parts, 0.6 * rows * cols, [=, &team](Size task, int) {

@@ -25,9 +25,9 @@ INLINE void eachColumnRange(Team& team, Size cols, double nanoseconds, const F& 
   });
 }
 
-static bool validIndex(Team& team, const int32_t* index, Size rows, Size limit) {
+static bool validIndex(Team& team, const int32_t* index, Size rows, Size limit, int32_t first = 0) {
   for (Size r = 0; r < rows; r++)
-    if (index[r] < 0 || index[r] >= limit) {
+    if (index[r] < first || index[r] >= limit) {
       team.badRow = r;
       team.badIndex = index[r];
       return false;

@@ -719,6 +719,26 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       }
     });
 
+    test.each([5, 1000])("a row with target -1 has no loss and no gradient, %i classes", (V) => {
+      for (const scale of [0, 1 / 50]) {
+        const { tested, exact } = pair(engine, planLoss(9, V));
+        for (const p of [tested, exact]) {
+          fill(p.logits.data, 10);
+          p.targets.data.fill(3);
+          for (const row of [0, 4, 8]) p.targets.data[row] = -1;
+        }
+        const before = tested.logits.data.slice();
+        const [loss, wanted] = [tested, exact].map((p) =>
+          p.kernels.softmaxCrossEntropy(p.logits, p.targets, 0, 9, scale),
+        ) as [number, number];
+        expect(Math.abs(loss - wanted)).toBeLessThanOrEqual(4e-6 * wanted);
+        if (scale === 0) expect(tested.logits.data).toEqual(before);
+        else expectClose(tested.logits.data, exact.logits.data, around(exact.logits.data, 40));
+        for (const row of scale === 0 ? [] : [0, 4, 8])
+          expect(tested.logits.data.subarray(row * V, (row + 1) * V).every((g: number) => g === 0)).toBe(true);
+      }
+    });
+
     test("where the net is right, p - 1 at the target keeps its digits", () => {
       const { tested, exact } = pair(engine, planLoss(1, 5));
       for (const p of [tested, exact]) {

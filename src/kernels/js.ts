@@ -191,6 +191,10 @@ class JsKernels implements Kernels {
     let loss = 0;
     for (let r = 0; r < rows; r++) {
       const target = targets.data[targetRow + r]!;
+      if (target === -1) {
+        if (scale !== 0) x.fill(0, r * V, (r + 1) * V);
+        continue;
+      }
       let max = Number.NEGATIVE_INFINITY;
       for (let v = 0; v < V; v++) max = Math.max(max, x[r * V + v]!);
       let sum = 0;

@@ -198,7 +198,7 @@ export interface Kernels {
   dropout(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number, p: number, key: number): void;
   /**
    * Softmax cross-entropy of logits (rows, V) against targets: returns the summed loss in nats.
-   * If scale is not 0, overwrites the logits with (p - onehot) * scale.
+   * If scale is not 0, overwrites the logits with (p - onehot) * scale. A row with target -1 has no loss, and no gradient.
    */
   softmaxCrossEntropy(logits: Tensor, targets: IntTensor, targetRow: number, rows: number, scale: number): number;
   /** Sum of (y - target)^2; if scale is not 0, overwrites y with 2 (y - target) * scale. */

@@ -9,16 +9,14 @@
  */
 import type { Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
-import type { CellKernel, Kernels, TimeLoop, Weight } from "../kernels/kernels.ts";
+import type { TimeLoop, Weight } from "../kernels/kernels.ts";
 import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { nonzerosBefore } from "../sparse/statistics.ts";
-import { clearRows, copyBlock, type DropSite, type PassWatcher, type Rows } from "./module.ts";
+import { clearRows, copyBlock, type PassWatcher, type Rows } from "./module.ts";
+import type { LoopParts } from "./time-loop.ts";
 
 /** Of a recurrent layer. */
-export interface ApartParts {
-  readonly kernels: Kernels;
-  readonly pointwise: CellKernel;
-  readonly drop: DropSite;
+export interface ApartParts extends LoopParts {
   /** The copy of one time step, for rules on dh alone. (B, G*H) */
   scratch: Pattern | undefined;
   readonly W: Weight;
@@ -42,7 +40,7 @@ export function backwardApart(
   counts: ApartCounts,
   watcher: PassWatcher | undefined,
 ): void {
-  const { kernels, drop, scratch, W, dBias, dx } = parts;
+  const { kernels, drop, padding, scratch, W, dBias, dx } = parts;
   const { step, steps, U, pattern, rule, statistics, dy, dyRow, dhBefore } = loop;
   const { row: row0, hRow, rows: B, gates } = step;
   const rows = steps * B;
@@ -64,8 +62,11 @@ export function backwardApart(
     const first = t === 0 && !dhBefore;
     step.row = row0 + t * B;
     step.hRow = hRow + t * B;
+    const time = step.hRow / B;
     kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
+    padding.hold(step, time);
     parts.pointwise.backward(step);
+    padding.silence(step, time, rule);
     const row = copy ? 0 : step.row;
     if (prunedH) {
       if (biasFirst) kernels.sumRows(dBias, gates, step.row, B);
@@ -73,7 +74,8 @@ export function backwardApart(
       if (copy) copy.firstRow = step.hRow;
       if (first) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
-      watcher?.afterSweep(drop, step.hRow / B);
+      padding.uncount(view, statistics, step, time);
+      watcher?.afterSweep(drop, time);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
@@ -82,6 +84,7 @@ export function backwardApart(
     clearRows(step.dh, B);
     if (prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, view, row, U, B);
     else kernels.gemmNN(step.dh, 0, gates, step.row, U, B);
+    padding.release(step, time);
   }
 
   if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row0, W, rows);
@@ -91,6 +94,7 @@ export function backwardApart(
     for (let t = steps - 1; t >= 0; t--) {
       if (t === 0 && !dhBefore) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(pattern, row0 + t * B, B, rule, statistics);
+      padding.uncount(pattern, statistics, step, hRow / B + t);
       watcher?.afterSweep(drop, hRow / B + t);
     }
     kept = countRows(pattern, row0, rows);

@@ -49,9 +49,13 @@ export class Embedding implements Module {
     return this.output;
   }
 
-  backward(dy: Rows, { T, B }: Pass): undefined {
+  backward(dy: Rows, { T, B, lengths }: Pass): undefined {
     const { gradient, rows } = this.#table;
     this.#kernels.scatterAdd(gradient, this.#tokens.index, 0, dy.tensor, dy.row, T * B);
-    rows.addEach(this.#tokens.index, T * B);
+    const { index } = this.#tokens;
+    if (!lengths) rows.addEach(index, T * B);
+    else
+      for (let b = 0; b < B; b++)
+        for (let t = Math.min(T, lengths[b]!) - 1; t >= 0; t--) rows.add(index.data[t * B + b]!);
   }
 }

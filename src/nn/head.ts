@@ -3,7 +3,8 @@
  * Loss, dW, db and dx of a chunk are made while its logits are in cache.
  *
  * classes: softmax cross-entropy in nats. values: mean squared error. The loss is averaged over
- * counted positions: T*B, or B where only the last position counts (values: and over outputs).
+ * counted positions: T*B, or B where only the last position counts (values: and over outputs). Padding is not counted:
+ * a class -1 as target, values past their lane's end.
  *
  * The gradient of the logits, (p - onehot) / positions, is a site of its own: its rule is apart from
  * the gates' and keeps everything unless a policy is given for it.
@@ -14,9 +15,10 @@ import type { Kernels, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
-import { clearStatistics, nonzerosBefore, planStatistics } from "../sparse/statistics.ts";
+import { clearStatistics, nonzerosBefore, planStatistics, uncountRow } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
 import {
+  copyBlock,
   type DropSite,
   fillUniform,
   type Parameter,
@@ -104,7 +106,8 @@ export class Head {
     const first = pass.T * pass.B - positions;
     const kernels = this.#kernels;
     const logits = this.#logits;
-    const scale = 1 / this.#averaged(positions);
+    const counted = this.#counted(pass);
+    const scale = 1 / this.#averaged(counted);
     const { pattern, rule, statistics, watched } = this.site;
     const sparse = rule.kind !== "keep";
     const prunedX = sparse && rule.paths !== "dW";
@@ -122,7 +125,7 @@ export class Head {
       const rows = Math.min(this.#chunk, positions - start);
       const row = first + start;
       this.#chunkLogits(x, row, rows);
-      sum += this.#loss(start, rows, scale);
+      sum += this.#loss(start, rows, scale, pass);
       const began = performance.now();
       // Chunks reuse the same rows of the pattern, so a stochastic rule needs a key of its own for each.
       rule.key = key + start;
@@ -130,7 +133,11 @@ export class Head {
       if (biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
       if (!prunedW) kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
       if (!prunedX) kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
-      if (sparse || watched) kernels.compress(pattern, 0, rows, rule, statistics);
+      if (sparse || watched) {
+        kernels.compress(pattern, 0, rows, rule, statistics);
+        for (let r = 0; counted < positions && r < rows; r++)
+          if (!this.#isCounted(start + r, pass)) uncountRow(statistics, pattern.site, r);
+      }
       if (!biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
       if (prunedW) {
         this.#weight.rows.addColumns(pattern.bitmap, rows);
@@ -141,12 +148,14 @@ export class Head {
       this.backwardMs += performance.now() - began;
     }
     rule.key = key;
-    const dense = positions * this.#weight.value.length;
+    const all = positions * this.#weight.value.length;
+    const dense = counted * this.#weight.value.length;
     const H = this.#weight.value.rowLength;
+    if (!sparse && !watched) kept = counted * this.#spec.size;
     const seen = sparse ? nonzerosBefore(statistics) : kept; // by a path that is not pruned
-    setMacs(this.#count.xW, dense, 0, dense);
-    setMacs(this.#count.dW, dense, dense - (prunedW ? kept : seen) * H, prunedW ? dWExecuted : dense);
-    setMacs(this.#count.dx, dense, dense - (prunedX ? kept : seen) * H, prunedX ? dxExecuted : dense);
+    setMacs(this.#count.xW, dense, 0, all);
+    setMacs(this.#count.dW, dense, dense - (prunedW ? kept : seen) * H, prunedW ? dWExecuted : all);
+    setMacs(this.#count.dx, dense, dense - (prunedX ? kept : seen) * H, prunedX ? dxExecuted : all);
     return sum * scale;
   }
 
@@ -163,9 +172,9 @@ export class Head {
         for (let r = 0; r < rows; r++)
           if (largest(this.#logits.data, r * this.#spec.size, this.#spec.size) === this.targets.data[start + r])
             correct++;
-      lossSum += this.#loss(start, rows, 0);
+      lossSum += this.#loss(start, rows, 0, pass);
     }
-    return { lossSum, correct, positions: this.#averaged(positions) };
+    return { lossSum, correct, positions: this.#averaged(this.#counted(pass)) };
   }
 
   /** Copies the outputs (logits or values) of all counted positions into `out` (positions, size). */
@@ -179,14 +188,28 @@ export class Head {
     }
   }
 
-  /** Counted positions: the last ones of the T*B. */
+  /** Positions the head looks at: the last ones of the T*B. */
   #positions({ T, B }: Pass): number {
     return this.#spec.positions === "all" ? T * B : B;
   }
 
-  /** What the loss is averaged over. */
-  #averaged(positions: number): number {
-    return this.#spec.kind === "classes" ? positions : positions * this.#spec.size;
+  /** Those of them that count. */
+  #counted(pass: Pass): number {
+    const positions = this.#positions(pass);
+    let count = 0;
+    for (let at = 0; at < positions; at++) if (this.#isCounted(at, pass)) count++;
+    return count;
+  }
+
+  #isCounted(position: number, { B, lengths }: Pass): boolean {
+    if (this.#spec.kind === "classes") return this.targets.data[position] !== -1;
+    if (this.#spec.positions === "last" || !lengths) return true;
+    return Math.floor(position / B) < (lengths[position % B] as number);
+  }
+
+  /** What the loss is averaged over; of no position at all the loss is 0. */
+  #averaged(counted: number): number {
+    return Math.max(1, this.#spec.kind === "classes" ? counted : counted * this.#spec.size);
   }
 
   #chunkLogits(x: Rows, row: number, rows: number): void {
@@ -195,10 +218,14 @@ export class Head {
   }
 
   /** Summed loss of the chunk in `#logits`; with a scale, turns them into their gradient. */
-  #loss(start: number, rows: number, scale: number): number {
-    return this.#spec.kind === "classes"
-      ? this.#kernels.softmaxCrossEntropy(this.#logits, this.targets as IntTensor, start, rows, scale)
-      : this.#kernels.squaredError(this.#logits, this.targets as Tensor, start, rows, scale);
+  #loss(start: number, rows: number, scale: number, pass: Pass): number {
+    const { targets } = this;
+    if (this.#spec.kind === "classes")
+      return this.#kernels.softmaxCrossEntropy(this.#logits, targets as IntTensor, start, rows, scale);
+    // Padding answers what is asked: no error, no gradient.
+    for (let r = 0; r < rows; r++)
+      if (!this.#isCounted(start + r, pass)) copyBlock(this.#logits, r, targets as Tensor, start + r, 1);
+    return this.#kernels.squaredError(this.#logits, targets as Tensor, start, rows, scale);
   }
 }
 

@@ -27,6 +27,7 @@ import {
   type Planner,
   Rows,
 } from "./module.ts";
+import { checkLengths } from "./padding.ts";
 import { RecurrentLayer } from "./recurrent.ts";
 
 export interface ModelSpec {
@@ -74,6 +75,8 @@ export class Model {
   readonly head: Head;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
   readonly input: Input;
+  /** (B): positions of each lane that are there. A new model's are T. */
+  readonly lengths: IntTensor;
   readonly parameters: readonly Parameter[];
   readonly sites: readonly DropSite[];
   /** Carried states of all layers. */
@@ -115,6 +118,7 @@ export class Model {
       spec.input.kind === "tokens"
         ? new OneHot(this.arena.ints("tokens", [T * B], "batch"), spec.input.vocabulary)
         : new Rows(this.arena.tensor("features", [T * B, spec.input.size], "batch"));
+    this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
     if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
@@ -164,6 +168,8 @@ export class Model {
     for (const layer of this.layers) layer.initialize(random, initScale);
     this.head.initialize(random, initScale);
     this.pass.seed = seed;
+    this.lengths.data.fill(this.pass.T);
+    this.pass.lengths = this.lengths.data;
     this.pack();
   }
 
@@ -173,6 +179,7 @@ export class Model {
       tokens: this.input instanceof OneHot ? this.tokens.data : undefined,
       features: this.input instanceof OneHot ? undefined : this.features.data,
       targets: this.head.targets.data,
+      lengths: this.lengths.data,
     };
     return this.#buffers;
   }
@@ -214,6 +221,7 @@ export class Model {
   }
 
   forward(pass: Pass): Rows {
+    checkLengths(pass);
     let x: Input = this.input;
     for (const layer of this.layers) x = layer.forward(x, pass);
     return x as Rows;

@@ -26,6 +26,8 @@ export interface Planner {
 export interface Pass {
   T: number;
   B: number;
+  /** (B), at least 1: positions of each lane that are there, right padded (padding.ts). Without it all T. */
+  lengths?: Int32Array | undefined;
   /** Dropout draws and MACs are counted only in training. */
   training: boolean;
   /** With `seed`, keys the dropout masks of this pass. */

@@ -20,7 +20,7 @@
  */
 import type { Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
-import type { CellKernel, CellStep, Kernels, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
+import type { CellStep, Kernels, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule, isWhole } from "../sparse/rule.ts";
@@ -42,6 +42,8 @@ import {
   planParameter,
   Rows,
 } from "./module.ts";
+import { Padding } from "./padding.ts";
+import { backwardLoop, forwardLoop } from "./time-loop.ts";
 
 /**
  * Rows that backward goes over at once, and that have room for an engine's lists. A weight gradient is read and
@@ -81,8 +83,7 @@ export class RecurrentLayer implements Module {
 
   readonly #options: RecurrentOptions;
   readonly #kernels: Kernels;
-  readonly #pointwise: CellKernel;
-  /** Time loops that the engine has whole; the loops below are their definition. */
+  /** Time loops that the engine has whole; those of time-loop.ts are their definition. */
   readonly #whole: RecurrentKernel | undefined;
   readonly #weightIH: Parameter;
   readonly #weightHH: Parameter;
@@ -100,7 +101,7 @@ export class RecurrentLayer implements Module {
   readonly #starts: readonly Tensor[];
   readonly #dBias: Tensor; // (G*H)
   readonly #dx: Rows | undefined; // (T*B, I)
-  readonly #apart: ApartParts;
+  readonly #parts: ApartParts;
   readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
   readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
 
@@ -116,7 +117,6 @@ export class RecurrentLayer implements Module {
     this.cell = cell;
     this.#options = options;
     this.#kernels = kernels;
-    this.#pointwise = kernels.cells[cell.name] ?? cell;
     this.#whole = kernels.recurrent?.[cell.name];
     this.#segment = segment;
     const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : inputSize);
@@ -173,17 +173,18 @@ export class RecurrentLayer implements Module {
       planPaths: (paths) => {
         if (paths !== "dh") return;
         const copy = arena.tensor(`${name}.dhGates`, [B, gateColumns], "gateGradients");
-        this.#apart.scratch = kernels.planPattern({ ...site, name: `${name}.dh` }, copy);
+        this.#parts.scratch = kernels.planPattern({ ...site, name: `${name}.dh` }, copy);
       },
     };
     this.sites = [this.#drop];
     const { pattern, rule, statistics } = this.#drop;
     const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
     this.#loop = { step: this.#step, U: this.#U, pattern, rule, statistics, ...passing };
-    this.#apart = {
+    this.#parts = {
       kernels,
-      pointwise: this.#pointwise,
+      pointwise: kernels.cells[cell.name] ?? cell,
       drop: this.#drop,
+      padding: new Padding(arena, name, cell.states, B, H),
       scratch: undefined,
       W: this.#W,
       dBias: this.#dBias,
@@ -209,8 +210,11 @@ export class RecurrentLayer implements Module {
     this.#biasIH.value.data.fill(this.#options.forgetBias, start, start + H);
   }
 
-  forward(x: Input, { T, B, training }: Pass): Rows {
+  forward(x: Input, pass: Pass): Rows {
+    const { T, B, training } = pass;
     const S = this.#segment;
+    const { padding } = this.#parts;
+    padding.begin(pass);
     const { h, states } = this.#step;
     copyBlock(h, 0, this.carried[0]!, 0, B);
     for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.carried[s + 1]!, 0, B);
@@ -227,8 +231,9 @@ export class RecurrentLayer implements Module {
     copyBlock(this.carried[0]!, 0, h, T * B, B);
     for (let s = 0; s < states.length; s++) copyBlock(this.carried[s + 1]!, 0, states[s]!, end, B);
     if (training) {
-      setMacs(this.#count.xW, this.#inputMacs(x, T * B), 0, this.#inputMacs(x, T * B));
-      setMacs(this.#count.hU, this.#recurrentMacs(T * B), 0, this.#recurrentMacs(T * B));
+      const there = T * B - padding.rows(0, T);
+      setMacs(this.#count.xW, this.#inputMacs(x, there), 0, this.#inputMacs(x, T * B));
+      setMacs(this.#count.hU, this.#recurrentMacs(there), 0, this.#recurrentMacs(T * B));
     }
     this.output.row = B;
     return this.output;
@@ -237,22 +242,21 @@ export class RecurrentLayer implements Module {
   /** Time steps [from, from + steps), from the states in block 0. */
   #forwardSegment(x: Input, from: number, steps: number, B: number): void {
     const kernels = this.#kernels;
-    const step = this.#step;
     const gates = this.#gates;
     const rows = steps * B;
     kernels.setBias(gates, 0, rows, this.#biasIH.value, this.#biasHH.value);
     if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, from * B, this.#W, rows);
     else kernels.gemmNT(gates, 0, x.tensor, x.row + from * B, this.#W, rows);
 
-    this.#moveLoop(from, 0, steps, B);
-    if (this.#whole) this.#whole.forward(this.#loop);
-    else
-      for (let t = 0; t < steps; t++) {
-        step.row = t * B;
-        step.hRow = (from + t) * B;
-        kernels.gemmNT(gates, step.row, step.h, step.hRow, this.#U, B);
-        this.#pointwise.forward(step);
-      }
+    // An engine's whole loop takes the time steps where all lanes are there.
+    const whole = this.#whole ? Math.max(0, Math.min(steps, this.#parts.padding.full - from)) : 0;
+    if (whole > 0) {
+      this.#moveLoop(from, 0, whole, B);
+      this.#whole?.forward(this.#loop);
+    }
+    if (whole === steps) return;
+    this.#moveLoop(from, whole, steps - whole, B);
+    forwardLoop(this.#parts, this.#loop);
   }
 
   /** To `steps` time steps, the first of them step `first` of the segment that begins at `from`. */
@@ -264,10 +268,12 @@ export class RecurrentLayer implements Module {
     this.#loop.steps = steps;
   }
 
-  backward(dy: Rows, { T, B, watcher }: Pass): Rows | undefined {
+  backward(dy: Rows, pass: Pass): Rows | undefined {
+    const { T, B, watcher } = pass;
     const S = this.#segment;
     const { dh, dStates } = this.#step;
     const dx = this.#dx;
+    this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
     for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
     clearRows(dh, B);
@@ -323,20 +329,22 @@ export class RecurrentLayer implements Module {
     const { row, hRow, rows: B, hidden } = loop.step;
     const { pattern, rule, watched } = this.#drop;
     const sparse = rule.kind !== "keep";
-    // An engine's whole loop does not stop at each t to be looked at; it gives the same bits.
-    const whole = watcher ? undefined : this.#whole;
-    const executed = whole?.backward(loop) ?? this.#backwardLoop(watcher);
+    const { rowLength } = this.#gates;
+    const padded = this.#parts.padding.rows(hRow / B, loop.steps) * rowLength;
+    // An engine's whole loop does not stop at each t, to be looked at or for padding; it gives the same bits.
+    const whole = watcher || padded > 0 ? undefined : this.#whole;
+    const executed = whole?.backward(loop) ?? backwardLoop(this.#parts, loop, watcher);
 
     const kernels = this.#kernels;
     const gates = this.#gates;
     const rows = loop.steps * B;
-    const all = rows * gates.rowLength;
+    const all = rows * rowLength;
     const start = loop.dhBefore ? 0 : B; // rows that no dh is made from
-    const kept = sparse || watched ? countRows(pattern, row, rows) : all;
-    const startKept = sparse || watched ? countRows(pattern, row, start) : start * gates.rowLength;
+    const kept = sparse || watched ? countRows(pattern, row, rows) : all - padded;
+    const startKept = sparse || watched ? countRows(pattern, row, start) : start * rowLength;
     const { dh, dx: dxMacs } = this.#count;
-    countProduct(dh, all - start * gates.rowLength, kept - startKept, hidden, sparse ? executed : undefined);
-    this.#weightGradients(row, hRow, rows, kept, sparse);
+    countProduct(dh, all - start * rowLength, padded, kept - startKept, hidden, sparse ? executed : undefined);
+    this.#weightGradients(row, hRow, rows, padded, kept, sparse);
     kernels.sumRows(this.#dBias, gates, row, rows);
 
     const dx = this.#dx;
@@ -344,29 +352,7 @@ export class RecurrentLayer implements Module {
     let dxExecuted: number | undefined;
     if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row, this.#W, rows);
     else kernels.gemmNN(dx.tensor, hRow, gates, row, this.#W, rows);
-    countProduct(dxMacs, all, kept, dx.tensor.rowLength, dxExecuted);
-  }
-
-  /** The definition of RecurrentKernel's `backward`. */
-  #backwardLoop(watcher: PassWatcher | undefined): number {
-    const kernels = this.#kernels;
-    const { step, steps, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = this.#loop;
-    const { row, hRow, rows: B } = step;
-    const sparse = rule.kind !== "keep";
-    let executed = 0;
-    for (let t = steps - 1; t >= 0; t--) {
-      step.row = row + t * B;
-      step.hRow = hRow + t * B;
-      kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
-      this.#pointwise.backward(step);
-      if (sparse || watched) kernels.compress(pattern, step.row, B, rule, statistics);
-      watcher?.afterSweep(this.#drop, step.hRow / B);
-      if (t === 0 && !dhBefore) break;
-      clearRows(step.dh, B);
-      if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, this.#U, B);
-      else kernels.gemmNN(step.dh, 0, this.#gates, step.row, this.#U, B);
-    }
-    return executed;
+    countProduct(dxMacs, all, padded, kept, dx.tensor.rowLength, dxExecuted);
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
@@ -375,30 +361,35 @@ export class RecurrentLayer implements Module {
     const { row, hRow, rows: B, hidden } = step;
     const { paths } = this.#drop.rule;
     const counts = this.#apartCounts;
-    backwardApart(this.#apart, this.#loop, counts, watcher);
+    backwardApart(this.#parts, this.#loop, counts, watcher);
     const { rowLength } = this.#gates;
     const all = steps * B * rowLength;
+    const padded = this.#parts.padding.rows(hRow / B, steps) * rowLength;
     const { dh, dx } = this.#count;
     const prunedH = paths !== "dW";
     const executed = prunedH ? counts.dhExecuted : undefined;
-    countProduct(dh, dhBefore ? all : all - B * rowLength, counts.dhKept, hidden, executed); // no dh is made from time 0
-    this.#weightGradients(row, hRow, steps * B, counts.dWKept, paths !== "dh");
+    const seen = dhBefore ? all : all - B * rowLength; // no dh is made from time 0
+    countProduct(dh, seen, padded, counts.dhKept, hidden, executed);
+    this.#weightGradients(row, hRow, steps * B, padded, counts.dWKept, paths !== "dh");
     if (!this.#dx) return;
-    countProduct(dx, all, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
+    countProduct(dx, all, padded, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
   }
 
-  /** dW and dU over rows of a piece, `kept` of whose gate gradients are not zero. `row` is in gates and pattern. */
-  #weightGradients(row: number, siteRow: number, rows: number, kept: number, sparse: boolean): void {
+  /**
+   * dW and dU over rows of a piece, `padded` of whose gate gradients are padding and `kept` are not zero. `row` is in
+   * gates and pattern.
+   */
+  #weightGradients(row: number, siteRow: number, rows: number, padded: number, kept: number, sparse: boolean): void {
     const gates = this.#gates;
     const x = this.#options.input;
     const all = rows * gates.rowLength;
     const dU = this.#weightProduct(this.#weightHH, row, this.#step.h, siteRow, rows, sparse);
-    countProduct(this.#count.dU, all, kept, this.#step.hidden, dU);
+    countProduct(this.#count.dU, all, padded, kept, this.#step.hidden, dU);
     if (x instanceof OneHot) {
       this.#kernels.lookupGradient(this.#weightIH.gradient, x.index, siteRow, gates, row, this.#W, rows);
     } else {
       const executed = this.#weightProduct(this.#weightIH, row, x.tensor, x.row + siteRow, rows, sparse);
-      countProduct(this.#count.dW, all, kept, x.tensor.rowLength, executed);
+      countProduct(this.#count.dW, all, padded, kept, x.tensor.rowLength, executed);
     }
   }
 
@@ -425,9 +416,19 @@ export class RecurrentLayer implements Module {
   }
 }
 
-/** Adds a product of `elements` gate gradients, `kept` of them nonzero, with rows of `width`; a dense one executes all. */
-function countProduct(macs: ProductMacs, elements: number, kept: number, width: number, executed?: number): void {
-  macs.dense += elements * width;
-  macs.skipped += (elements - kept) * width;
+/**
+ * Adds a product of `elements` gate gradients, `padded` of them padding and `kept` nonzero, with rows of `width`; a
+ * dense one executes all.
+ */
+function countProduct(
+  macs: ProductMacs,
+  elements: number,
+  padded: number,
+  kept: number,
+  width: number,
+  executed?: number,
+): void {
+  macs.dense += (elements - padded) * width;
+  macs.skipped += (elements - padded - kept) * width;
   macs.executed += executed ?? elements * width;
 }

@@ -30,6 +30,15 @@ export function fillBatch(model: Model, random: RandomStream): void {
   for (const state of model.carried) for (let i = 0; i < state.length; i++) state.data[i] = 0.3 * random.normal();
 }
 
+/** Makes lanes as long as these; what follows is padding, and its classes do not count. */
+export function setLengths(model: Model, lengths: readonly number[]): void {
+  const { T, B } = model.pass;
+  const { kind, positions } = model.spec.output;
+  model.lengths.data.set(lengths);
+  if (kind !== "classes" || positions !== "all") return;
+  for (let t = 0; t < T; t++) for (let b = 0; b < B; b++) if (t >= lengths[b]!) model.head.targets.data[t * B + b] = -1;
+}
+
 /** Every parameter's gradient of the batch in the model's buffers; carried states stay. */
 export function gradients(model: Model): number[][] {
   const carried = model.carried.map((state) => state.data.slice());

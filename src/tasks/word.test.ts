@@ -57,7 +57,7 @@ describe("batches", () => {
   const firstTokens = (task: ReturnType<typeof wordTask>, split: Split) => {
     const cursor = task.batches(split, { T: 3, B: 1, seed: 1 });
     const [tokens, targets] = [new Int32Array(3), new Int32Array(3)];
-    cursor.next({ tokens, features: undefined, targets });
+    cursor.next({ tokens, features: undefined, targets, lengths: new Int32Array(1) });
     const words = (values: Int32Array) => [...values].map((token) => task.vocabulary?.[token]).join(" ");
     return [words(tokens), words(targets)];
   };

@@ -57,16 +57,18 @@ export class ActivationTally {
     this.#rows = 0;
   }
 
-  /** Times [from, from + steps), now in the layer's buffers. */
+  /** Times [from, from + steps), now in the layer's buffers. `lengths`: Pass.lengths. */
   add(
     { rows: B, gates: { data: gates }, h: { data: h }, keeps }: Readonly<CellStep>,
     from: number,
     steps: number,
+    lengths?: Int32Array,
   ): void {
     const [H, G] = [this.#hidden, this.#gates.length];
     const tanhC = keeps[this.#tanhC]?.data;
     const skipped = (from * B) % this.#stride;
     for (let r = skipped === 0 ? 0 : this.#stride - skipped; r < steps * B; r += this.#stride) {
+      if (lengths && from + Math.floor(r / B) >= (lengths[r % B] as number)) continue; // padding
       this.#rows++;
       for (let g = 0; g < G; g++) this.#countGate(gates, (r * G + g) * H, g);
       const hAt = (from * B + B + r) * H;

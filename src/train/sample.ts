@@ -37,7 +37,7 @@ export function sampleText(model: Model, task: Task, options: SampleOptions = {}
   const carried = model.carried.map((state) => state.data.slice());
   model.resetCarried();
   const random = new RandomStream(seed, "sample");
-  const pass: Pass = { ...model.pass, T: 1, B: 1, training: false };
+  const pass: Pass = { ...model.pass, T: 1, B: 1, lengths: undefined, training: false };
   const logits = new Float64Array(vocabulary.length);
   const read = (token: number) => {
     model.tokens.data[0] = token;

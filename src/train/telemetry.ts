@@ -104,7 +104,8 @@ export class Telemetry implements PassWatcher {
 
   beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void {
     const began = performance.now();
-    for (const tally of this.#layers) if (tally.layer === layer) tally.add(step, from, steps);
+    const { lengths } = this.#trainer.model.pass;
+    for (const tally of this.#layers) if (tally.layer === layer) tally.add(step, from, steps, lengths);
     this.watchedMs += performance.now() - began;
   }
 
