@@ -115,32 +115,12 @@ const Entry entries[] = {
 };
 #undef KERNEL
 
-/// The tables this processor runs, best first; ends with null.
-const Kernels* const* available() {
-  static const Kernels* tables[4] = {};
-  if (tables[0]) return tables;
-  int n = 0;
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    tables[n++] = &kernelsAvx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-    tables[n++] = &kernelsAvx2;
-  tables[n++] = &kernelsPlain;
-#elif defined(__aarch64__)
-  tables[n++] = &kernelsNeon;
-#else
-  tables[n++] = &kernelsPlain;
-#endif
-  return tables;
-}
-
 napi_value isas(napi_env env, napi_callback_info) {
   napi_value list;
   napi_create_array(env, &list);
-  for (uint32_t i = 0; available()[i]; i++) {
+  for (uint32_t i = 0; availableKernels()[i]; i++) {
     napi_value name;
-    napi_create_string_utf8(env, available()[i]->isa, NAPI_AUTO_LENGTH, &name);
+    napi_create_string_utf8(env, availableKernels()[i]->isa, NAPI_AUTO_LENGTH, &name);
     napi_set_element(env, list, i, name);
   }
   return list;
@@ -151,10 +131,10 @@ napi_value bf16(napi_env env, napi_callback_info) {
   napi_value list;
   napi_create_array(env, &list);
   uint32_t count = 0;
-  for (uint32_t i = 0; available()[i]; i++) {
-    if (!hasPairs(*available()[i])) continue;
+  for (uint32_t i = 0; availableKernels()[i]; i++) {
+    if (!hasPairs(*availableKernels()[i])) continue;
     napi_value name;
-    napi_create_string_utf8(env, available()[i]->isa, NAPI_AUTO_LENGTH, &name);
+    napi_create_string_utf8(env, availableKernels()[i]->isa, NAPI_AUTO_LENGTH, &name);
     napi_set_element(env, list, count++, name);
   }
   return list;
@@ -188,8 +168,8 @@ napi_value bind(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   const Kernels* kernels = nullptr;
-  for (size_t i = 0; available()[i]; i++)
-    if (strcmp(available()[i]->isa, name) == 0) kernels = available()[i];
+  for (size_t i = 0; availableKernels()[i]; i++)
+    if (strcmp(availableKernels()[i]->isa, name) == 0) kernels = availableKernels()[i];
   if (!kernels) {
     napi_throw_range_error(env, nullptr, "this processor does not run that instruction set");
     return nullptr;

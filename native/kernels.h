@@ -109,6 +109,9 @@ struct Kernels {
                float rest1, float beta2, float rest2, float stepSize, float correction, float epsilon);
 };
 
+/// The tables this processor runs, best first; ends with null.
+const Kernels* const* availableKernels();
+
 /// Whether this processor has the products of pairs of bf16 that the table `isa` brings.
 bool hasPairs(const Kernels& isa);
 

@@ -1,6 +1,7 @@
 /**
- * Compiles native/ into build/native/<platform>-<arch>.node with the C++ compiler of the system,
- * called directly; the headers of Node-API come from npm.
+ * Compiles native/ into build/native/<platform>-<arch>.node, the addon of engine native, and the same kernels behind
+ * the C interface of native/capi.h into build/native/<libraryName()>, with the C++ compiler of the system, called
+ * directly; the headers of Node-API come from npm.
  *
  *   node scripts/build-native.mjs
  *
@@ -50,8 +51,17 @@ export function compilations(arch, folder, flags = FLAGS) {
     const defines = [`-DISA_NAME=${name}`, `-DISA_TABLE=${table}`];
     return { object, args: [...flags, ...march, ...defines, "-c", join(native, "kernels.cpp"), "-o", object] };
   });
-  const team = join(folder, "team.o");
-  return [...kernels, { object: team, args: [...flags, "-c", join(native, "team.cpp"), "-o", team] }];
+  return [...kernels, compilation("team", folder, flags)];
+}
+
+function compilation(name, folder, flags) {
+  const object = join(folder, `${name}.o`);
+  return { object, args: [...flags, "-c", join(native, `${name}.cpp`), "-o", object] };
+}
+
+/** The kernels as a library for other languages: see native/capi.h. */
+export function libraryName(platform = process.platform, arch = process.arch) {
+  return `libgatesieve-${platform}-${arch}.${platform === "darwin" ? "dylib" : "so"}`;
 }
 
 /** Builds the addon, two compilers at a time. False, with one line that says why, where that cannot be. */
@@ -61,35 +71,37 @@ export async function buildNative() {
   if (process.platform === "win32") return refuse("Windows is not supported yet");
   const headers = nodeHeaders();
   if (!headers) return refuse("the package node-api-headers is not installed");
-  const target = join(root, "build", "native", `${process.platform}-${process.arch}.node`);
   const folder = mkdtempSync(join(tmpdir(), "gatesieve-native-"));
   const began = performance.now();
   try {
-    const objects = compilations(process.arch, folder, [...FLAGS, "-fPIC"]);
-    const addon = join(folder, "addon.o");
-    objects.push({
-      object: addon,
-      args: [...FLAGS, "-fPIC", "-DNAPI_VERSION=8", "-I", headers, "-c", join(native, "addon.cpp"), "-o", addon],
-    });
-    const result = join(folder, "addon.node");
-    const link =
-      process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : ["-static-libstdc++", "-static-libgcc"];
-    const linking = ["-shared", ...objects.map(({ object }) => object), "-o", result, ...link, "-pthread", "-s"];
-    const done =
-      (await runAll(
-        compiler,
-        objects.map(({ args }) => args),
-        availableParallelism(),
-      )) && (await runAll(compiler, [linking], 1));
-    if (!done) {
-      rmSync(target, { force: true }); // one of older sources would be called with the arguments of the new ones
-      return refuse(`${compiler} failed; its messages are above`);
+    const flags = [...FLAGS, "-fPIC"];
+    const addon = compilation("addon", folder, [...flags, "-DNAPI_VERSION=8", "-I", headers]);
+    const capi = compilation("capi", folder, flags);
+    const shared = [...compilations(process.arch, folder, flags), compilation("isas", folder, flags)];
+    const mac = process.platform === "darwin";
+    const undefinedSymbols = mac ? ["-undefined", "dynamic_lookup"] : []; // Node brings those of the addon
+    const results = [
+      { door: addon, name: `${process.platform}-${process.arch}.node`, link: undefinedSymbols },
+      { door: capi, name: libraryName(), link: mac ? [] : ["-Wl,--no-undefined"] },
+    ];
+    const linkings = results.map(({ door, name, link }) => [
+      "-shared",
+      ...[...shared, door].map(({ object }) => object),
+      ...["-o", join(folder, name), ...link, ...(mac ? [] : ["-static-libstdc++", "-static-libgcc"]), "-pthread", "-s"],
+    ]);
+    const compiled = await runAll(
+      compiler,
+      [...shared, addon, capi].map(({ args }) => args),
+      availableParallelism(),
+    );
+    const done = compiled && (await runAll(compiler, linkings, 1));
+    for (const { name } of results) {
+      const target = join(root, "build", "native", name);
+      if (!done)
+        rmSync(target, { force: true }); // one of older sources would be called with the arguments of the new ones
+      else putInPlace(join(folder, name), target);
     }
-    mkdirSync(dirname(target), { recursive: true });
-    // A running process may have the old file mapped: put the new one beside it, then in its place.
-    const beside = `${target}.${process.pid}`;
-    copyFileSync(result, beside);
-    renameSync(beside, target);
+    if (!done) return refuse(`${compiler} failed; its messages are above`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -97,6 +109,14 @@ export async function buildNative() {
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`native kernels: ${names}, by ${compiler} in ${seconds} s`);
   return true;
+}
+
+/** A running process may have the old file mapped: the new one is put beside it, then in its place. */
+function putInPlace(file, target) {
+  mkdirSync(dirname(target), { recursive: true });
+  const beside = `${target}.${process.pid}`;
+  copyFileSync(file, beside);
+  renameSync(beside, target);
 }
 
 /** Runs the compiler with each list of arguments, `atOnce` at a time; true if all succeed. */

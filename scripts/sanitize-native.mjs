@@ -1,7 +1,8 @@
 /**
  * Checks the native kernels outside of Node: native/harness.cpp compares each of them with plain loops on odd
- * shapes, in buffers of exact size. Twice for every instruction set: under AddressSanitizer and
- * UndefinedBehaviorSanitizer, and as shipped, with buffers between pages that may not be touched.
+ * shapes, in buffers of exact size, and native/capi-harness.cpp what the C interface makes of them. Twice for every
+ * instruction set: under AddressSanitizer and UndefinedBehaviorSanitizer, and as shipped, with buffers of the kernels
+ * between pages that may not be touched.
  *
  *   node scripts/sanitize-native.mjs [avx512|avx2|plain|neon ...]
  */
@@ -16,20 +17,23 @@ import { findCompiler } from "./compiler.mjs";
 const SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"];
 
 /**
- * Compiles the harness for one instruction set, an entry of INSTRUCTION_SETS, and runs it, through `runner` (a
+ * Compiles the harnesses for one instruction set, an entry of INSTRUCTION_SETS, and runs them, through `runner` (a
  * command and its arguments) where this processor cannot. Whether all is well; if not, what is wrong was printed.
  */
 export function harness(compiler, [isa, table, march], { flags = [], runner = [], places = [] } = {}) {
   const native = fileURLToPath(new URL("../native", import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), "gatesieve-harness-"));
   try {
-    const program = join(folder, isa);
-    const sources = ["kernels.cpp", "team.cpp", "harness.cpp"].map((name) => join(native, name));
     const defines = [`-DISA_NAME=${isa}`, `-DISA_TABLE=${table}`];
-    return (
-      run([compiler, ...FLAGS, ...flags, ...march, ...defines, ...sources, "-o", program, "-pthread"]) &&
-      run([...runner, program, ...places])
-    );
+    const check = (name, sources, args) => {
+      const program = join(folder, name);
+      const files = ["kernels.cpp", "team.cpp", ...sources].map((source) => join(native, source));
+      return (
+        run([compiler, ...FLAGS, ...flags, ...march, ...defines, ...files, "-o", program, "-pthread"]) &&
+        run([...runner, program, ...args])
+      );
+    };
+    return check("kernels", ["harness.cpp"], places) && check("capi", ["capi.cpp", "capi-harness.cpp"], []);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -55,7 +55,7 @@ const ACTIONS = [
     wanted: () => fs.existsSync(at("native")) && hasCompiler(),
     optional: "the WebAssembly engine does the work",
     inputs: () => hashFiles([...walk("native"), "scripts/build-native.mjs", "package-lock.json"]),
-    done: () => fs.existsSync(at("build", "native", `${process.platform}-${process.arch}.node`)),
+    done: () => nativeOutputs().every((name) => fs.existsSync(at("build", "native", name))),
     run: () =>
       command([
         process.execPath,
@@ -122,6 +122,12 @@ function perform(action) {
 }
 
 // ---- the actions
+
+/** The addon, and the library for other languages: what scripts/build-native.mjs makes. */
+function nativeOutputs() {
+  const system = `${process.platform}-${process.arch}`;
+  return [`${system}.node`, `libgatesieve-${system}.${process.platform === "darwin" ? "dylib" : "so"}`];
+}
 
 /** Without a C++ compiler the native engine is left out, in one line. */
 function hasCompiler() {
