@@ -1003,6 +1003,7 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
         rows,
         hidden,
         gates: arena.tensor("gates", [3 * rows, 4 * hidden], "gateGradients"),
+        hiddenGates: undefined,
         h: arena.tensor("h", [6 * rows, hidden], "activations"),
         states: [arena.tensor("c", [4 * rows, hidden], "activations")],
         keeps: [arena.tensor("tanhC", [3 * rows, hidden], "activations")],

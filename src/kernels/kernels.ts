@@ -58,13 +58,18 @@ export interface CellStep {
   readonly hidden: number;
   /** (S*B, G*H): pre-activations in, activations out; backward: activations in, gate gradients out. */
   readonly gates: Tensor;
+  /**
+   * (S*B, G*H), of cells that take the hidden product apart from the input's: h[t-1] U^T + b_hh in; backward: as it was
+   * in, then, by `dHidden`, the gate gradients that U sees.
+   */
+  readonly hiddenGates: Tensor | undefined;
   /** ((T+1)*B, H): h of t-1 at `hRow`, h of t at `hRow + rows`. */
   readonly h: Tensor;
   /** Further states, each ((S+1)*B, H): that of t-1 at `row`, that of t at `row + rows`. LSTM: c. */
   readonly states: readonly Tensor[];
   /** What forward keeps for backward, each (S*B, H). LSTM: tanh(c). */
   readonly keeps: readonly Tensor[];
-  /** (B, H), backward: dLoss/dh of t, complete. */
+  /** (B, H), backward: dLoss/dh of t, complete; a cell that carries h overwrites it with what flows into t-1 beside U. */
   readonly dh: Tensor;
   /** (B, H) each, backward: dLoss/dstate flowing from t+1 into t; overwritten with what flows into t-1. */
   readonly dStates: readonly Tensor[];
@@ -74,6 +79,11 @@ export interface CellStep {
 export interface CellKernel {
   forward(step: CellStep): void;
   backward(step: CellStep): void;
+  /**
+   * Of cells with `hiddenGates`: rows of `out` (from outRow) = the gate gradients that U sees of time t, from those
+   * that the rule left for W in rows of `left` (from leftRow).
+   */
+  dHidden?(step: CellStep, left: Tensor, leftRow: number, out: Tensor, outRow: number): void;
 }
 
 /** A stretch of time of a recurrent layer, mutated in place by the layer. */
@@ -82,9 +92,11 @@ export interface TimeLoop {
   readonly step: CellStep;
   /** Time steps. */
   steps: number;
-  /** (G*H, H). */
-  readonly U: Weight;
+  /** (G*H, H); none where the cell has no hidden product. */
+  readonly U: Weight | undefined;
   readonly pattern: Pattern;
+  /** Of the gate gradients that U sees, where they are not those of `pattern`: its dense is `hiddenGates`. */
+  readonly hiddenPattern: Pattern | undefined;
   readonly rule: DropRule;
   readonly statistics: SiteStatistics;
   /** Off: a `keep` rule counts nothing. */
@@ -101,10 +113,10 @@ export interface TimeLoop {
  * the engine's other kernels, to the same bits. Threads meet less often, and nothing is called once a time step.
  */
 export interface RecurrentKernel {
-  /** For t up: gates += h[t-1] U^T; the cell. */
+  /** For t up: gates (or hiddenGates) += h[t-1] U^T; the cell. */
   forward(loop: TimeLoop): void;
   /**
-   * For t down: dh += dy[t]; the cell; compress; dh = dGates[t] U. Returns the multiply-accumulates of dh that were
+   * For t down: dh += dy[t]; the cell; compress; dHidden; dh = dGates[t] U. Returns the multiply-accumulates of dh that were
    * executed, 0 under `keep`; or undefined, with nothing done, where it does not know the rule.
    */
   backward(loop: TimeLoop): number | undefined;

@@ -346,8 +346,8 @@ class NativeKernels extends AddressKernels implements Kernels {
       rows,
       H,
       at(gates, row, 4 * H),
-      planned((U as NativeWeight).nt, U, "nt").ptr,
-      U.uses.nt === "bf16" ? 1 : 0,
+      hiddenWeight(U, "nt"),
+      U?.uses.nt === "bf16" ? 1 : 0,
       at(states[0] as Tensor, row, H),
       at(h, hRow, H),
       at(keeps[0] as Tensor, row, H),
@@ -390,10 +390,15 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
-      planned((U as NativeWeight).nn, U, "nn").ptr,
+      hiddenWeight(U, "nn"),
       this.#fullOf("nn", H),
     );
   }
+}
+
+/** Address of the panels of a time loop's U. */
+function hiddenWeight(U: Weight | undefined, use: "nt" | "nn"): number {
+  return planned((U as NativeWeight)[use], U as NativeWeight, use).ptr;
 }
 
 /** The rule's tau for the sweep; nothing is dropped below -1, which no magnitude is. */

@@ -6,13 +6,14 @@ import { describe, expect, test } from "vitest";
 import { Arena } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
 import { jsEngine } from "../kernels/js.ts";
-import type { Engine } from "../kernels/kernels.ts";
+import type { CellStep, Engine } from "../kernels/kernels.ts";
 import { loadWasmEngine } from "../kernels/wasm.ts";
 import { hasNativeAddon, loadNativeEngine } from "../runs/native-addon.ts";
 import { applyRule } from "../sparse/apply.ts";
 import { planPattern } from "../sparse/pattern.ts";
 import type { Bias, DropRule, Paths } from "../sparse/rule.ts";
-import { lstm } from "./cells/lstm.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import { Model, type ModelSpec } from "./model.ts";
 import { fillBatch, filledModel, gradients, LANGUAGE_MODEL } from "./testing.ts";
 
@@ -23,12 +24,20 @@ const SPEC: ModelSpec = {
   hiddenSize: H,
   input: { kind: "tokens", vocabulary: 7, embedding: 4 },
 };
+type CellName = keyof typeof cells;
+const CELLS = Object.keys(cells) as CellName[];
 const PATHS: readonly Paths[] = ["both", "dh", "dW"];
 const BIASES: readonly Bias[] = ["pruned", "dense"];
 
 /** A model with rules at its gates, planned for one path. */
-function modelWith(paths: Paths, set: (rule: DropRule) => void, engine: Engine = jsEngine, recompute = 0): Model {
-  const model = new Model(engine, SPEC, { T, B, recompute, real: engine === jsEngine ? "f64" : "f32" });
+function modelWith(
+  paths: Paths,
+  set: (rule: DropRule) => void,
+  engine: Engine = jsEngine,
+  recompute = 0,
+  cell: CellName = "lstm",
+): Model {
+  const model = new Model(engine, { ...SPEC, cell }, { T, B, recompute, real: engine === jsEngine ? "f64" : "f32" });
   for (const site of model.sites) site.planPaths(paths);
   model.initialize(3);
   fillBatch(model, new RandomStream(3, "batch"));
@@ -80,17 +89,21 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
   const value = (name: string) => model.parameters.find((parameter) => parameter.name === name)!.value.data;
   const result: Record<string, Float64Array> = {};
   const seen: Record<string, number> = {};
+  const cell: Cell = cells[model.spec.cell];
   let dy = [...model.head.dx.tensor.data];
   for (const layer of [1, 0]) {
-    const step = layer === 1 ? activations(model, 1) : activations(model, 0);
+    const step = activations(model, layer);
     const inputs = layer === 1 ? activations(model, 0).h.subarray(B * H) : embedded(model);
     const I = layer === 1 ? H : 4;
-    const [W, U] = [value(`lstm.weight_ih_l${layer}`), value(`lstm.weight_hh_l${layer}`)];
-    const [dW, dU] = [new Float64Array(4 * H * I), new Float64Array(4 * H * H)];
-    const db = new Float64Array(4 * H);
+    const G = cell.gates.length * H;
+    const hasU = cell.hiddenProduct !== "none";
+    const W = value(`${cell.name}.weight_ih_l${layer}`);
+    const U = hasU ? value(`${cell.name}.weight_hh_l${layer}`) : [];
+    const [dW, dU] = [new Float64Array(G * I), new Float64Array(G * H)];
+    const [db, dbHidden] = [new Float64Array(G), new Float64Array(G)];
     const dx = new Float64Array(T * B * I);
     const dh = new Float64Array(B * H);
-    const dc = new Float64Array(B * H);
+    const dStates = cell.states.map(() => new Float64Array(B * H));
     const rule = model.sites[layer]!.rule;
     const count = (key: string, row: ArrayLike<number>) => {
       seen[`l${layer} ${key}`] = (seen[`l${layer} ${key}`] ?? 0) + Array.from(row).filter((g) => g !== 0).length;
@@ -100,32 +113,41 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
       const data = (array: Float64Array) => ({ data: array }) as never;
       const gates = step.gates.slice();
       const part = { row: t * B, hRow: t * B, rows: B, hidden: H, gates: data(gates), h: data(step.h) };
-      const states = { states: [data(step.c)], keeps: [data(step.tanhC)], dh: data(dh), dStates: [data(dc)] };
-      lstm.backward({ ...part, ...states });
-      const every = gates.slice(t * B * 4 * H, (t + 1) * B * 4 * H);
+      const of = (arrays: Float64Array[]) => arrays.map(data);
+      const states = { states: of(step.states), keeps: of(step.keeps), dh: data(dh), dStates: of(dStates) };
+      const cellStep: CellStep = { ...part, ...states, hiddenGates: step.hidden && data(step.hidden) };
+      cell.backward(cellStep);
+      const every = gates.slice(t * B * G, (t + 1) * B * G);
       const left = pruned(rule, every, t * B);
+      const hiddenOf = (g: Float64Array) => {
+        if (!cell.dHidden) return g;
+        const out = new Float64Array(B * G);
+        cell.dHidden(cellStep, data(g), 0, data(out), 0);
+        return out;
+      };
       const [forH, forW] = [paths === "dW" ? every : left, paths === "dh" ? every : left];
       const forB = bias === "dense" ? every : forW;
-      dh.fill(0);
+      if (!cell.carriesH) dh.fill(0);
       for (let b = 0; b < B; b++) {
-        const row = (g: Float64Array) => g.subarray(b * 4 * H, (b + 1) * 4 * H);
+        const row = (g: Float64Array) => g.subarray(b * G, (b + 1) * G);
         const r = t * B + b;
         const next = dh.subarray(b * H, (b + 1) * H);
-        times(next, row(forH), U);
+        if (hasU) times(next, row(hiddenOf(forH)), U);
         times(dx.subarray(r * I, (r + 1) * I), row(forH), W);
-        outer(dU, row(forW), step.h.subarray(r * H, (r + 1) * H));
+        outer(dU, row(hiddenOf(forW)), step.h.subarray(r * H, (r + 1) * H));
         outer(dW, row(forW), inputs.subarray(r * I, (r + 1) * I));
-        for (let n = 0; n < 4 * H; n++) db[n]! += row(forB)[n]!;
+        for (let n = 0; n < G; n++) db[n]! += row(forB)[n]!;
+        for (let n = 0; n < G; n++) dbHidden[n]! += row(hiddenOf(forB))[n]!;
         count("dx", row(forH));
         if (t > 0) count("dh", row(forH));
         count("dW", row(forW));
         count("dU", row(forW));
       }
     }
-    result[`lstm.weight_ih_l${layer}`] = dW;
-    result[`lstm.weight_hh_l${layer}`] = dU;
-    result[`lstm.bias_ih_l${layer}`] = db;
-    result[`lstm.bias_hh_l${layer}`] = db;
+    result[`${cell.name}.weight_ih_l${layer}`] = dW;
+    result[`${cell.name}.weight_hh_l${layer}`] = dU;
+    result[`${cell.name}.bias_ih_l${layer}`] = db;
+    result[`${cell.name}.bias_hh_l${layer}`] = dbHidden;
     if (layer === 0) result["embedding.weight"] = spread(model, dx);
     dy = [...dx];
   }
@@ -133,7 +155,7 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
 
   function pruned(rule: DropRule, every: Float64Array, row: number): Float64Array {
     const arena = new Arena("f64");
-    const dense = arena.tensor("g", [B, 4 * H], "gateGradients");
+    const dense = arena.tensor("g", [B, cell.gates.length * H], "gateGradients");
     const pattern = planPattern(arena, model.sites[0]!.site, dense);
     arena.allocate();
     dense.data.set(every);
@@ -144,11 +166,14 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
 }
 
 function activations(model: Model, layer: number) {
+  const cell: Cell = cells[model.spec.cell];
   const of = (name: string) => {
-    const tensor = model.arena.tensors.find((tensor) => (tensor as { name: string }).name === `lstm.l${layer}.${name}`);
+    const full = `${cell.name}.l${layer}.${name}`;
+    const tensor = model.arena.tensors.find((tensor) => (tensor as { name: string }).name === full);
     return Float64Array.from((tensor as unknown as { data: Float64Array }).data);
   };
-  return { gates: of("gates"), h: of("h"), c: of("c"), tanhC: of("tanhC") };
+  const hidden = cell.hiddenProduct === "apart" ? of("hiddenGates") : undefined;
+  return { gates: of("gates"), hidden, h: of("h"), states: cell.states.map(of), keeps: cell.keeps.map(of) };
 }
 
 function embedded(model: Model): Float64Array {
@@ -168,9 +193,10 @@ function spread(model: Model, dx: Float64Array): Float64Array {
 const CASES = PATHS.flatMap((paths) => BIASES.map((bias) => [paths, bias] as const));
 
 describe.each(CASES)("paths %s, bias %s", (paths, bias) => {
-  test.each(Object.keys(RULES))("rule %s: gradients and multiply-accumulates as by hand", (name) => {
+  const each = CELLS.flatMap((cell) => Object.keys(RULES).map((name) => [cell, name] as const));
+  test.each(each)("%s, rule %s: gradients and multiply-accumulates as by hand", (cell, name) => {
     const set = RULES[name] as (rule: DropRule) => void;
-    const model = modelWith(paths, set);
+    const model = modelWith(paths, set, jsEngine, 0, cell);
     for (const { rule } of model.sites) rule.bias = bias;
     const { result, seen } = byHand(model, paths, bias);
     const got = gradients(model);
@@ -183,17 +209,17 @@ describe.each(CASES)("paths %s, bias %s", (paths, bias) => {
         expect(Math.abs(got[index]![i]! - x)).toBeLessThan(1e-13 + 1e-12 * largest);
     }
     for (const { layer, product, direction, dense, skipped, executed } of model.macs) {
-      if (direction === "forward" || !layer.startsWith("lstm")) continue;
-      const width = (product === "dx" || product === "dW") && layer === "lstm.l0" ? 4 : H;
-      expect(dense - skipped, `${layer} ${product}`).toBe(seen[`${layer.slice(5)} ${product}`]! * width);
+      if (direction === "forward" || !layer.startsWith(cell)) continue;
+      const width = (product === "dx" || product === "dW") && layer === `${cell}.l0` ? 4 : H;
+      expect(dense - skipped, `${layer} ${product}`).toBe(seen[`${layer.split(".")[1]} ${product}`]! * width);
       const sparse = product === "dh" || product === "dx" ? paths !== "dW" : paths !== "dh";
       expect(executed, `${layer} ${product}`).toBe(sparse ? dense - skipped : dense);
     }
   });
 
-  test("by segments: as all at once", () => {
+  test.each(CELLS)("%s, by segments: as all at once", (cell) => {
     for (const set of [RULES.threshold!, RULES["rows, unbiased"]!]) {
-      const models = [0, 2].map((recompute) => modelWith(paths, set, jsEngine, recompute));
+      const models = [0, 2].map((recompute) => modelWith(paths, set, jsEngine, recompute, cell));
       for (const model of models) for (const { rule } of model.sites) rule.bias = bias;
       const [whole, parts] = models.map(gradients);
       for (const [index, gradient] of whole!.entries())
@@ -209,9 +235,10 @@ describe.each(CASES)("paths %s, bias %s", (paths, bias) => {
 const engines: Engine[] = [await loadWasmEngine(), ...(hasNativeAddon() ? [await loadNativeEngine(1)] : [])];
 
 describe.each(engines.map((engine) => [engine.name, engine] as const))("engine %s", (_, engine) => {
-  test.each(CASES)("paths %s, bias %s: as js", (paths, bias) => {
+  const each = CASES.flatMap((both) => CELLS.map((cell) => [...both, cell] as const));
+  test.each(each)("paths %s, bias %s, %s: as js", (paths, bias, cell) => {
     for (const set of [RULES.topk!, RULES["rows, unbiased"]!]) {
-      const [tested, exact] = [modelWith(paths, set, engine), modelWith(paths, set)];
+      const [tested, exact] = [engine, jsEngine].map((one) => modelWith(paths, set, one, 0, cell)) as [Model, Model];
       for (const [index, { value }] of tested.parameters.entries()) exact.parameters[index]!.value.data.set(value.data);
       for (const [index, state] of tested.carried.entries()) exact.carried[index]!.data.set(state.data);
       for (const model of [tested, exact]) for (const { rule } of model.sites) rule.bias = bias;

@@ -3,25 +3,23 @@
  *
  *   dW    dh and dx from everything, as without a rule; then compress, t by t;  dW, dU from what is left
  *   dh    for each t a copy is compressed;  dh and dx from what is left of it;  dW, dU from everything
- *   both  as in recurrent.ts
+ *   both  as in time-loop.ts
  *
  * db is summed from what dW sees, or, with bias "dense", before the rule.
  */
-import type { Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
-import type { TimeLoop, Weight } from "../kernels/kernels.ts";
+import type { TimeLoop } from "../kernels/kernels.ts";
 import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { nonzerosBefore } from "../sparse/statistics.ts";
-import { clearRows, copyBlock, type PassWatcher, type Rows } from "./module.ts";
+import { clearRows, copyBlock, type PassWatcher } from "./module.ts";
+import type { LayerProducts } from "./products.ts";
 import type { LoopParts } from "./time-loop.ts";
 
 /** Of a recurrent layer. */
 export interface ApartParts extends LoopParts {
+  readonly products: LayerProducts;
   /** The copy of one time step, for rules on dh alone. (B, G*H) */
   scratch: Pattern | undefined;
-  readonly W: Weight;
-  readonly dBias: Tensor; // (G*H)
-  readonly dx: Rows | undefined;
 }
 
 /** What came of a segment: nonzeros that each path saw, and multiply-accumulates (0 where a path ran dense). */
@@ -40,9 +38,10 @@ export function backwardApart(
   counts: ApartCounts,
   watcher: PassWatcher | undefined,
 ): void {
-  const { kernels, drop, padding, scratch, W, dBias, dx } = parts;
+  const { kernels, cell, drop, padding, hidden, products, scratch } = parts;
   const { step, steps, U, pattern, rule, statistics, dy, dyRow, dhBefore } = loop;
   const { row: row0, hRow, rows: B, gates } = step;
+  const { W, dx } = products;
   const rows = steps * B;
   const prunedH = rule.paths !== "dW";
   const prunedW = rule.paths !== "dh";
@@ -52,6 +51,9 @@ export function backwardApart(
     `site ${drop.site.name}: a rule on path dh was not planned for. Give its policy the property paths: "dh".`,
   );
   const view = copy ?? pattern; // what the rule works on
+  const hiddenView = copy ? hidden?.copy : hidden?.pattern;
+  const seen = hiddenView ?? view; // by U
+  const hiddenPattern = hidden?.pattern ?? pattern;
   const biasFirst = rule.bias === "dense" && prunedW;
   const before = nonzerosBefore(statistics);
   let beforeFirst = before; // without time 0, whose dh nobody wants
@@ -68,8 +70,10 @@ export function backwardApart(
     parts.pointwise.backward(step);
     padding.silence(step, time, rule);
     const row = copy ? 0 : step.row;
+    // What U sees of everything: for dU, for the biases or for dh, whichever is not pruned.
+    if (!prunedH || copy || biasFirst) hidden?.make(step, gates, step.row, hiddenPattern, step.row, false);
     if (prunedH) {
-      if (biasFirst) kernels.sumRows(dBias, gates, step.row, B);
+      if (biasFirst) products.sumBiases(gates, hiddenPattern.dense, step.row, B);
       if (copy) copyBlock(copy.dense, 0, gates, step.row, B);
       if (copy) copy.firstRow = step.hRow;
       if (first) beforeFirst = nonzerosBefore(statistics);
@@ -78,28 +82,31 @@ export function backwardApart(
       watcher?.afterSweep(drop, time);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
+      if (hiddenView) hidden?.make(step, view.dense, row, hiddenView, row, true);
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
     }
     if (first) break;
-    clearRows(step.dh, B);
-    if (prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, view, row, U, B);
-    else kernels.gemmNN(step.dh, 0, gates, step.row, U, B);
+    if (!cell.carriesH) clearRows(step.dh, B);
+    if (U && prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, seen, row, U, B);
+    else if (U) kernels.gemmNN(step.dh, 0, seen.dense, step.row, U, B);
     padding.release(step, time);
   }
 
   if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row0, W, rows);
   if (!prunedH) {
     if (dx) kernels.gemmNN(dx.tensor, hRow, gates, row0, W, rows);
-    if (biasFirst) kernels.sumRows(dBias, gates, row0, rows);
+    if (biasFirst) products.sumBiases(gates, hiddenPattern.dense, row0, rows);
     for (let t = steps - 1; t >= 0; t--) {
       if (t === 0 && !dhBefore) beforeFirst = nonzerosBefore(statistics);
-      kernels.compress(pattern, row0 + t * B, B, rule, statistics);
+      step.row = row0 + t * B;
+      kernels.compress(pattern, step.row, B, rule, statistics);
       padding.uncount(pattern, statistics, step, hRow / B + t);
       watcher?.afterSweep(drop, hRow / B + t);
+      hidden?.make(step, gates, step.row, hiddenPattern, step.row, true);
     }
     kept = countRows(pattern, row0, rows);
   }
-  if (!biasFirst) kernels.sumRows(dBias, gates, row0, rows);
+  if (!biasFirst) products.sumBiases(gates, hiddenPattern.dense, row0, rows);
 
   const all = nonzerosBefore(statistics) - before;
   const allFirst = dhBefore ? 0 : nonzerosBefore(statistics) - beforeFirst;

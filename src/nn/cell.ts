@@ -12,6 +12,16 @@ export interface Cell extends CellKernel {
   readonly states: readonly string[];
   /** What forward keeps for backward. */
   readonly keeps: readonly string[];
+  /**
+   * Where h[t-1] U^T goes. shared: onto x W^T, in `gates`; apart: into `hiddenGates`, for the cell to join them, and
+   * `dHidden` says what U sees; none: there is no U.
+   */
+  readonly hiddenProduct: "shared" | "apart" | "none";
+  /**
+   * Whether h[t] holds a part of h[t-1] that went through no product: `backward` then overwrites dh with what flows
+   * along it into t-1. Else it leaves dh alone, and nothing does.
+   */
+  readonly carriesH: boolean;
   /** The gate whose input bias starts at `forgetBias`, if there is one. */
   readonly forgetGate?: number;
 }

@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { jsEngine } from "../kernels/js.ts";
 import type { CellKernel, Engine } from "../kernels/kernels.ts";
-import { lstm } from "./cells/lstm.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import { gradcheck } from "./gradcheck.ts";
 import type { ModelSpec } from "./model.ts";
 import { filledModel, LANGUAGE_MODEL } from "./testing.ts";
 
 const SHAPE = { T: 6, B: 3, real: "f64" } as const;
+
+const CELLS = Object.keys(cells) as (keyof typeof cells)[];
 
 const SPECS: Record<string, ModelSpec> = {
   "one layer, one-hot": LANGUAGE_MODEL,
@@ -24,16 +27,16 @@ const SPECS: Record<string, ModelSpec> = {
   },
 };
 
-describe("gradients against slopes, float64", () => {
+describe.each(CELLS)("gradients against slopes, float64: %s", (cell) => {
   for (const [name, spec] of Object.entries(SPECS))
     test(name, () => {
-      for (const result of gradcheck(filledModel(jsEngine, spec, SHAPE)))
+      for (const result of gradcheck(filledModel(jsEngine, { ...spec, cell }, SHAPE)))
         expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);
     });
 });
 
-test("gradients against slopes over more rows than backward goes over at once", () => {
-  const spec: ModelSpec = { ...LANGUAGE_MODEL, numLayers: 2, hiddenSize: 3 };
+test.each(CELLS)("gradients against slopes over more rows than backward goes over at once: %s", (cell) => {
+  const spec: ModelSpec = { ...LANGUAGE_MODEL, cell, numLayers: 2, hiddenSize: 3 };
   for (const recompute of [0, 8])
     for (const result of gradcheck(filledModel(jsEngine, spec, { T: 15, B: 40, real: "f64", recompute }), {
       elements: 6,
@@ -45,27 +48,37 @@ test("gradients against slopes over more rows than backward goes over at once", 
  * The sparse gradient is the exact gradient of a surrogate: the net in which the pre-activations
  * of dropped elements stay at their recorded values. `freezing` builds that net around js.
  */
-function freezing(): { engine: Engine; record: () => void; freeze: (dropped: Map<object, Uint8Array>) => void } {
+function freezing(reference: Cell): {
+  engine: Engine;
+  record: () => void;
+  freeze: (dropped: Map<object, Uint8Array>) => void;
+} {
   const recorded = new Map<object, Float64Array>();
   let frozen: Map<object, Uint8Array> | undefined;
   let recording = false;
   const cell: CellKernel = {
+    ...reference,
     forward(step) {
-      const net = step.gates.data;
       const width = step.gates.rowLength;
-      const values = recorded.get(step.gates) ?? new Float64Array(net.length);
-      recorded.set(step.gates, values);
       const mask = frozen?.get(step.gates);
-      for (let i = step.row * width; i < (step.row + step.rows) * width; i++) {
-        if (recording) values[i] = net[i] as number;
-        else if (mask?.[i]) net[i] = values[i] as number;
+      // Where the hidden product stands apart, an element's two products are frozen together.
+      for (const products of step.hiddenGates ? [step.gates, step.hiddenGates] : [step.gates]) {
+        const net = products.data;
+        const values = recorded.get(products) ?? new Float64Array(net.length);
+        recorded.set(products, values);
+        for (let i = step.row * width; i < (step.row + step.rows) * width; i++) {
+          if (recording) values[i] = net[i] as number;
+          else if (mask?.[i]) net[i] = values[i] as number;
+        }
       }
-      lstm.forward(step);
+      reference.forward(step);
     },
-    backward: lstm.backward,
   };
   return {
-    engine: { ...jsEngine, attach: (arena) => Object.assign(jsEngine.attach(arena), { cells: { lstm: cell } }) },
+    engine: {
+      ...jsEngine,
+      attach: (arena) => Object.assign(jsEngine.attach(arena), { cells: { [reference.name]: cell } }),
+    },
     record: () => {
       recording = true;
     },
@@ -76,17 +89,23 @@ function freezing(): { engine: Engine; record: () => void; freeze: (dropped: Map
   };
 }
 
-describe("the sparse backward is the exact gradient of the frozen surrogate", () => {
+describe.each(CELLS)("the sparse backward is the exact gradient of the frozen surrogate: %s", (cell) => {
   for (const [name, spec] of Object.entries(SPECS))
     test(name, () => {
-      const { engine, record, freeze } = freezing();
-      const model = filledModel(engine, spec, SHAPE);
+      const { engine, record, freeze } = freezing(cells[cell]);
+      const model = filledModel(engine, { ...spec, cell }, SHAPE);
       const start = model.carried.map((state) => state.data.slice());
 
+      const restore = () => {
+        for (const [index, state] of model.carried.entries()) state.data.set(start[index] as Float64Array);
+      };
       record();
-      for (const { rule } of model.sites) {
+      model.lossAndGradient(model.pass);
+      restore();
+      for (const { rule, pattern } of model.sites) {
+        const sizes = [...pattern.dense.data].map(Math.abs).sort((a, b) => a - b);
         rule.kind = "threshold";
-        rule.tau.fill(3e-4);
+        rule.tau.fill(sizes[Math.floor(sizes.length / 3)] as number);
       }
       model.lossAndGradient(model.pass);
       const dropped = new Map<object, Uint8Array>();
@@ -106,7 +125,7 @@ describe("the sparse backward is the exact gradient of the frozen surrogate", ()
           for (let i = row * cols; i < (row + rows) * cols; i++) if (mask[i]) g[i] = 0;
         };
       }
-      for (const [index, state] of model.carried.entries()) state.data.set(start[index] as Float64Array);
+      restore();
       for (const result of gradcheck(model)) expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);
     });
 });

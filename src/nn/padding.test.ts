@@ -8,6 +8,7 @@ import type { Engine } from "../kernels/kernels.ts";
 import { hasNativeAddon } from "../runs/native-addon.ts";
 import type { Paths, RuleKind } from "../sparse/rule.ts";
 import { HISTOGRAM_ROW_STRIDE, KEPT, NATURAL_ZEROS, SUM_COLUMNS, TOTAL } from "../sparse/statistics.ts";
+import { cells } from "./cells.ts";
 import { gradcheck } from "./gradcheck.ts";
 import { Model, type ModelSpec } from "./model.ts";
 import type { DropSite } from "./module.ts";
@@ -21,6 +22,7 @@ const SPECS: Record<string, ModelSpec> = {
   "values everywhere": { ...FEATURES, output: { kind: "values", size: 2, positions: "all" } },
   "values at the end": { ...FEATURES, output: { kind: "values", size: 2, positions: "last" } },
 };
+const CELLS = Object.keys(cells) as (keyof typeof cells)[];
 const LENGTHS = [9, 4, 1, 11, 7];
 const [T, B] = [11, LENGTHS.length];
 
@@ -86,8 +88,11 @@ function expectClose(got: readonly number[], wanted: readonly number[], bound: n
   expect(difference / largest).toBeLessThanOrEqual(bound);
 }
 
-describe.each(engines)("%s", (_, engine, real, bound) => {
-  for (const [name, spec] of Object.entries(SPECS))
+const cases = engines.flatMap(([name, ...rest]) => CELLS.map((cell) => [name, cell, ...rest] as const));
+
+describe.each(cases)("%s, %s", (_, cell, engine, real, bound) => {
+  for (const [name, given] of Object.entries(SPECS)) {
+    const spec = { ...given, cell };
     test.each([
       ["keep", 0, "both"],
       ["threshold", 0, "both"],
@@ -134,9 +139,10 @@ describe.each(engines)("%s", (_, engine, real, bound) => {
             expectClose([...data.subarray(b * H, (b + 1) * H)], [...lane.carried[s]!.data], bound);
       },
     );
+  }
 
   test("what lies in the padding moves no bit", () => {
-    const spec = SPECS["values everywhere"]!;
+    const spec = { ...SPECS["values everywhere"]!, cell };
     const passes = [5, -70].map((value) => {
       const model = filledModel(engine, spec, { T, B, real });
       setLengths(model, LENGTHS);
@@ -154,7 +160,7 @@ describe.each(engines)("%s", (_, engine, real, bound) => {
   });
 
   test("padding is in no histogram, and a residue brings nothing back there", () => {
-    const model = new Model(engine, LANGUAGE_MODEL, { T, B, real });
+    const model = new Model(engine, { ...LANGUAGE_MODEL, cell }, { T, B, real });
     const [{ rule, pattern, statistics }] = model.sites as [DropSite];
     rule.residue = model.arena.tensor("residue", [T * B, pattern.site.cols], "workspace");
     model.initialize(3);
@@ -194,10 +200,10 @@ test("the head's site counts no padding", () => {
       ]);
 });
 
-test("gradients against slopes, lanes of different length", () => {
+test.each(CELLS)("gradients against slopes, lanes of different length: %s", (cell) => {
   for (const recompute of [0, 4])
     for (const spec of Object.values(SPECS)) {
-      const model = filledModel(jsEngine, spec, { T, B, real: "f64", recompute });
+      const model = filledModel(jsEngine, { ...spec, cell }, { T, B, real: "f64", recompute });
       setLengths(model, LENGTHS);
       for (const result of gradcheck(model, { elements: 12 }))
         expect(result.error, JSON.stringify(result)).toBeLessThan(1e-7);

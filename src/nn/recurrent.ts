@@ -18,20 +18,21 @@
  * gates, states and lists: h stays for all t (the next layer reads it), the other states stay where a
  * piece begins. Backward takes the pieces from the last to the first and makes each forward once more.
  */
-import type { Tensor } from "../core/arena.ts";
+import type { Arena, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
-import type { CellStep, Kernels, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
-import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
+import type { CellStep, RecurrentKernel, TimeLoop, Weight } from "../kernels/kernels.ts";
+import type { ProductMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule, isWhole } from "../sparse/rule.ts";
+import type { Site } from "../sparse/site.ts";
 import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
 import { type ApartCounts, type ApartParts, backwardApart } from "./apart.ts";
 import type { Cell } from "./cell.ts";
+import { HiddenGates } from "./hidden.ts";
 import {
   clearRows,
   copyBlock,
   type DropSite,
-  fillUniform,
   type Input,
   type Module,
   OneHot,
@@ -39,10 +40,10 @@ import {
   type Pass,
   type PassWatcher,
   type Planner,
-  planParameter,
   Rows,
 } from "./module.ts";
 import { Padding } from "./padding.ts";
+import { LayerProducts, type Piece } from "./products.ts";
 import { backwardLoop, forwardLoop } from "./time-loop.ts";
 
 /**
@@ -82,15 +83,9 @@ export class RecurrentLayer implements Module {
   readonly output: Rows;
 
   readonly #options: RecurrentOptions;
-  readonly #kernels: Kernels;
   /** Time loops that the engine has whole; those of time-loop.ts are their definition. */
   readonly #whole: RecurrentKernel | undefined;
-  readonly #weightIH: Parameter;
-  readonly #weightHH: Parameter;
-  readonly #biasIH: Parameter;
-  readonly #biasHH: Parameter;
-  readonly #W: Weight; // (G*H, I)
-  readonly #U: Weight; // (G*H, H)
+  readonly #products: LayerProducts;
   readonly #segment: number; // S time steps, T if nothing is computed again
   readonly #listRows: number; // of whole time steps: what the backward time loop goes over at once
   readonly #gates: Tensor; // (S*B, G*H), block t = time t of the segment
@@ -99,115 +94,76 @@ export class RecurrentLayer implements Module {
   readonly #loop: TimeLoop;
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
-  readonly #dBias: Tensor; // (G*H)
-  readonly #dx: Rows | undefined; // (T*B, I)
   readonly #parts: ApartParts;
   readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
-  readonly #count: Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>;
 
-  constructor({ arena, kernels, T, B, nt }: Planner, cell: Cell, options: RecurrentOptions) {
-    const { index, input, hiddenSize: H } = options;
-    const name = `${options.name}.l${index}`;
+  constructor(planner: Planner, cell: Cell, options: RecurrentOptions) {
+    const { arena, kernels, T, B } = planner;
+    const { input, hiddenSize: H, needsInputGradient } = options;
+    const name = `${options.name}.l${options.index}`;
     const segment = options.segment ? Math.min(T, options.segment) : T;
     const segments = Math.ceil(T / segment);
     const rows = segment * B; // of the largest product
     const gateColumns = cell.gates.length * H;
-    const inputSize = input instanceof OneHot ? input.size : input.tensor.rowLength;
+    const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : input.tensor.rowLength);
+    const pieceRows = widest <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
+    const listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
     this.name = name;
     this.cell = cell;
     this.#options = options;
-    this.#kernels = kernels;
     this.#whole = kernels.recurrent?.[cell.name];
     this.#segment = segment;
-    const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : inputSize);
-    const pieceRows = widest <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
-    this.#listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
+    this.#listRows = listRows;
 
-    const parameter = (kind: string, shape: readonly number[]) =>
-      planParameter(arena, `${options.name}.${kind}_l${index}`, shape);
-    this.#weightIH = parameter("weight_ih", [gateColumns, inputSize]);
-    this.#weightHH = parameter("weight_hh", [gateColumns, H]);
-    this.#biasIH = parameter("bias_ih", [gateColumns]);
-    this.#biasHH = parameter("bias_hh", [gateColumns]);
-    this.parameters = [this.#weightIH, this.#weightHH, this.#biasIH, this.#biasHH];
-    this.#W = kernels.planWeight(
-      this.#weightIH.value,
-      input instanceof OneHot ? { rows, lookup: true } : { rows, nt, nn: options.needsInputGradient },
-    );
-    this.#U = kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true });
-    this.weights = [this.#W, this.#U];
-    if (!(input instanceof OneHot)) kernels.planTN(this.#listRows, gateColumns, inputSize);
-    kernels.planTN(this.#listRows, gateColumns, H);
+    const parameter = (kind: string) => `${options.name}.${kind}_l${options.index}`;
+    const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows };
+    const products = new LayerProducts(planner, cell, shape);
+    this.#products = products;
+    this.parameters = products.parameters;
+    this.weights = products.weights;
+    this.macs = products.macs;
 
-    this.carried = ["h", ...cell.states].map((state) => arena.tensor(`${name}.${state}0`, [B, H], "states"));
-    const alongTime = (label: string, blocks: number) =>
-      arena.tensor(`${name}.${label}`, [blocks * B, H], "activations");
+    const site = { name, groups: cell.gates, rows: T * B, cols: gateColumns, weights: products.siteWeights.length };
+    const pointwise = kernels.cells[cell.name] ?? cell;
     this.#gates = arena.tensor(`${name}.gates`, [rows, gateColumns], "gateGradients");
-    this.#step = {
-      row: 0,
-      hRow: 0,
-      rows: B,
-      hidden: H,
-      gates: this.#gates,
-      h: alongTime("h", T + 1),
-      states: cell.states.map((state) => alongTime(state, segment + 1)),
-      keeps: cell.keeps.map((kept) => alongTime(kept, segment)),
-      dh: arena.tensor(`${name}.dh`, [B, H], "workspace"),
-      dStates: cell.states.map((state) => arena.tensor(`${name}.d${state}`, [B, H], "workspace")),
-    };
-    this.#starts = segments > 1 ? cell.states.map((state) => alongTime(`${state}Starts`, segments)) : [];
-    this.#dBias = arena.tensor(`${name}.dBias`, [gateColumns], "workspace");
+    const hidden =
+      cell.hiddenProduct === "apart" ? new HiddenGates(arena, kernels, pointwise, site, rows, listRows) : undefined;
+    this.carried = ["h", ...cell.states].map((state) => arena.tensor(`${name}.${state}0`, [B, H], "states"));
+    this.#step = planStep(arena, name, cell, { T, B, H, segment, gates: this.#gates, hidden });
+    this.#starts =
+      segments > 1
+        ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
+        : [];
     this.output = new Rows(this.#step.h);
-    this.#dx = options.needsInputGradient
-      ? new Rows(arena.tensor(`${name}.dx`, [T * B, inputSize], "workspace"))
-      : undefined;
+    this.#drop = this.#planDrop(planner, site, hidden);
+    this.sites = [this.#drop];
+    const { pattern, rule, statistics } = this.#drop;
+    const { U } = products;
+    const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
+    this.#loop = { step: this.#step, U, pattern, hiddenPattern: hidden?.pattern, rule, statistics, ...passing };
+    const padding = new Padding(arena, name, cell.states, B, H);
+    this.#parts = { kernels, cell, pointwise, drop: this.#drop, padding, hidden, products, scratch: undefined };
+  }
 
-    const site = { name, groups: cell.gates, rows: T * B, cols: gateColumns, weights: 2 };
-    this.#drop = {
+  #planDrop({ arena, kernels, B }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
+    return {
       site,
-      weights: [this.#weightIH, this.#weightHH],
+      weights: this.#products.siteWeights,
       pattern: kernels.planPattern(site, this.#gates, this.#listRows),
       statistics: planStatistics(arena, site),
-      rule: dropRule(cell.gates.length),
+      rule: dropRule(site.groups.length),
       watched: true,
       planPaths: (paths) => {
         if (paths !== "dh") return;
-        const copy = arena.tensor(`${name}.dhGates`, [B, gateColumns], "gateGradients");
-        this.#parts.scratch = kernels.planPattern({ ...site, name: `${name}.dh` }, copy);
+        const copy = arena.tensor(`${site.name}.dhGates`, [B, site.cols], "gateGradients");
+        this.#parts.scratch = kernels.planPattern({ ...site, name: `${site.name}.dh` }, copy);
+        hidden?.planCopy(B);
       },
     };
-    this.sites = [this.#drop];
-    const { pattern, rule, statistics } = this.#drop;
-    const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
-    this.#loop = { step: this.#step, U: this.#U, pattern, rule, statistics, ...passing };
-    this.#parts = {
-      kernels,
-      pointwise: kernels.cells[cell.name] ?? cell,
-      drop: this.#drop,
-      padding: new Padding(arena, name, cell.states, B, H),
-      scratch: undefined,
-      W: this.#W,
-      dBias: this.#dBias,
-      dx: this.#dx,
-    };
-    this.#count = {
-      xW: productMacs(name, "xW", "forward", true),
-      hU: productMacs(name, "hU", "forward", true),
-      dh: productMacs(name, "dh", "backward", true),
-      dx: productMacs(name, "dx", "backward", true),
-      dW: productMacs(name, "dW", "backward", true),
-      dU: productMacs(name, "dU", "backward", true),
-    };
-    this.macs = Object.values(this.#count);
   }
 
-  /** PyTorch's: uniform in +-1/sqrt(H); then the forget gate's input bias starts at `forgetBias`. */
   initialize(random: RandomStream, scale?: number): void {
-    const H = this.#options.hiddenSize;
-    for (const { value } of this.parameters) fillUniform(value, scale ?? 1 / Math.sqrt(H), random);
-    if (this.cell.forgetGate === undefined) return;
-    const start = this.cell.forgetGate * H;
-    this.#biasIH.value.data.fill(this.#options.forgetBias, start, start + H);
+    this.#products.initialize(random, scale, this.cell.forgetGate, this.#options.forgetBias);
   }
 
   forward(x: Input, pass: Pass): Rows {
@@ -230,24 +186,14 @@ export class RecurrentLayer implements Module {
     const end = (((T - 1) % S) + 1) * B; // of the last segment
     copyBlock(this.carried[0]!, 0, h, T * B, B);
     for (let s = 0; s < states.length; s++) copyBlock(this.carried[s + 1]!, 0, states[s]!, end, B);
-    if (training) {
-      const there = T * B - padding.rows(0, T);
-      setMacs(this.#count.xW, this.#inputMacs(x, there), 0, this.#inputMacs(x, T * B));
-      setMacs(this.#count.hU, this.#recurrentMacs(there), 0, this.#recurrentMacs(T * B));
-    }
+    if (training) this.#products.countForward(T * B - padding.rows(0, T), T * B);
     this.output.row = B;
     return this.output;
   }
 
   /** Time steps [from, from + steps), from the states in block 0. */
   #forwardSegment(x: Input, from: number, steps: number, B: number): void {
-    const kernels = this.#kernels;
-    const gates = this.#gates;
-    const rows = steps * B;
-    kernels.setBias(gates, 0, rows, this.#biasIH.value, this.#biasHH.value);
-    if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, from * B, this.#W, rows);
-    else kernels.gemmNT(gates, 0, x.tensor, x.row + from * B, this.#W, rows);
-
+    this.#products.forward(this.#step, x, from * B, steps * B);
     // An engine's whole loop takes the time steps where all lanes are there.
     const whole = this.#whole ? Math.max(0, Math.min(steps, this.#parts.padding.full - from)) : 0;
     if (whole > 0) {
@@ -272,14 +218,11 @@ export class RecurrentLayer implements Module {
     const { T, B, watcher } = pass;
     const S = this.#segment;
     const { dh, dStates } = this.#step;
-    const dx = this.#dx;
     this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
     for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
     clearRows(dh, B);
-    this.#dBias.data.fill(0);
-    if (dx) this.#kernels.clear(dx.tensor);
-    for (const macs of this.macs) if (macs.direction === "backward") setMacs(macs, 0, 0, 0);
+    this.#products.clear();
 
     const last = Math.floor((T - 1) / S) * S;
     for (let from = last; from >= 0; from -= S) {
@@ -289,32 +232,30 @@ export class RecurrentLayer implements Module {
       this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
-    const columns = this.#gates.rowLength;
-    this.#kernels.addRows(this.#biasIH.gradient, 0, this.#dBias, 0, columns);
-    this.#kernels.addRows(this.#biasHH.gradient, 0, this.#dBias, 0, columns);
-    return dx;
+    this.#products.addBiasGradients();
+    return this.#products.dx;
   }
 
   /** Activations of a segment once more, from the states it started with. */
   #recompute(from: number, steps: number, B: number): void {
     const { states } = this.#step;
-    const x = this.#options.input;
     for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.#starts[s]!, (from / this.#segment) * B, B);
-    this.#forwardSegment(x, from, steps, B);
-    this.#count.xW.executed += this.#inputMacs(x, steps * B);
-    this.#count.hU.executed += this.#recurrentMacs(steps * B);
+    this.#forwardSegment(this.#options.input, from, steps, B);
+    this.#products.countAgain(steps * B);
   }
 
   /** Backward through a segment, in pieces whose rows have room for lists. */
   #backwardSegment(dy: Rows, from: number, steps: number, B: number, watcher: PassWatcher | undefined): void {
     const loop = this.#loop;
-    const { pattern, rule, watched } = this.#drop;
+    const { rule, watched } = this.#drop;
+    const { pattern, hiddenPattern } = loop;
     const piece = Math.floor(this.#listRows / B);
     pattern.firstRow = from * B;
     loop.watched = watched;
     loop.dy = dy.tensor;
     for (let first = Math.floor((steps - 1) / piece) * piece; first >= 0; first -= piece) {
       pattern.listFirst = first * B;
+      if (hiddenPattern) hiddenPattern.listFirst = first * B;
       this.#moveLoop(from, first, Math.min(piece, steps - first), B);
       loop.dyRow = dy.row + loop.step.hRow;
       loop.dhBefore = from + first > 0; // nothing before the first step wants dh
@@ -326,109 +267,81 @@ export class RecurrentLayer implements Module {
   /** The loop's time steps; all products see the same gate gradients. */
   #backwardWhole(watcher: PassWatcher | undefined): void {
     const loop = this.#loop;
-    const { row, hRow, rows: B, hidden } = loop.step;
+    const products = this.#products;
+    const gates = this.#gates;
+    const { row, hRow, rows: B } = loop.step;
     const { pattern, rule, watched } = this.#drop;
+    const hidden = loop.hiddenPattern ?? pattern;
+    const rows = loop.steps * B;
+    const padded = this.#parts.padding.rows(hRow / B, loop.steps) * gates.rowLength;
     const sparse = rule.kind !== "keep";
-    const { rowLength } = this.#gates;
-    const padded = this.#parts.padding.rows(hRow / B, loop.steps) * rowLength;
     // An engine's whole loop does not stop at each t, to be looked at or for padding; it gives the same bits.
     const whole = watcher || padded > 0 ? undefined : this.#whole;
     const executed = whole?.backward(loop) ?? backwardLoop(this.#parts, loop, watcher);
 
-    const kernels = this.#kernels;
-    const gates = this.#gates;
-    const rows = loop.steps * B;
-    const all = rows * rowLength;
-    const start = loop.dhBefore ? 0 : B; // rows that no dh is made from
-    const kept = sparse || watched ? countRows(pattern, row, rows) : all - padded;
-    const startKept = sparse || watched ? countRows(pattern, row, start) : start * rowLength;
-    const { dh, dx: dxMacs } = this.#count;
-    countProduct(dh, all - start * rowLength, padded, kept - startKept, hidden, sparse ? executed : undefined);
-    this.#weightGradients(row, hRow, rows, padded, kept, sparse);
-    kernels.sumRows(this.#dBias, gates, row, rows);
+    const kept = sparse || watched ? countRows(pattern, row, rows) : rows * gates.rowLength - padded;
+    const piece: Piece = { row, siteRow: hRow, rows, padded, kept };
+    this.#countDh(piece, sparse || watched, sparse ? executed : undefined);
+    products.addWeightGradients(piece, pattern, hidden, this.#step.h, sparse);
+    products.sumBiases(gates, hidden.dense, row, rows);
+    products.addInputGradient(piece, pattern, sparse);
+  }
 
-    const dx = this.#dx;
-    if (!dx) return;
-    let dxExecuted: number | undefined;
-    if (sparse) dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row, this.#W, rows);
-    else kernels.gemmNN(dx.tensor, hRow, gates, row, this.#W, rows);
-    countProduct(dxMacs, all, padded, kept, dx.tensor.rowLength, dxExecuted);
+  /** No dh is made from the rows of time 0. */
+  #countDh({ row, rows, padded, kept }: Piece, counted: boolean, executed: number | undefined): void {
+    const { step, dhBefore, pattern, U } = this.#loop;
+    if (!U) return;
+    const start = dhBefore ? 0 : step.rows;
+    const startKept = counted ? countRows(pattern, row, start) : start * this.#gates.rowLength;
+    const piece = { rows: rows - start, padded, kept: kept - startKept };
+    this.#products.countProduct("dh", piece, step.hidden, executed);
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
   #backwardApart(watcher: PassWatcher | undefined): void {
-    const { steps, step, dhBefore } = this.#loop;
-    const { row, hRow, rows: B, hidden } = step;
+    const loop = this.#loop;
+    const products = this.#products;
+    const { steps, step, dhBefore, pattern, U } = loop;
+    const { row, hRow, rows: B } = step;
     const { paths } = this.#drop.rule;
     const counts = this.#apartCounts;
-    backwardApart(this.#parts, this.#loop, counts, watcher);
-    const { rowLength } = this.#gates;
-    const all = steps * B * rowLength;
-    const padded = this.#parts.padding.rows(hRow / B, steps) * rowLength;
-    const { dh, dx } = this.#count;
+    backwardApart(this.#parts, loop, counts, watcher);
+    const padded = this.#parts.padding.rows(hRow / B, steps) * this.#gates.rowLength;
     const prunedH = paths !== "dW";
-    const executed = prunedH ? counts.dhExecuted : undefined;
-    const seen = dhBefore ? all : all - B * rowLength; // no dh is made from time 0
-    countProduct(dh, seen, padded, counts.dhKept, hidden, executed);
-    this.#weightGradients(row, hRow, steps * B, padded, counts.dWKept, paths !== "dh");
-    if (!this.#dx) return;
-    countProduct(dx, all, padded, counts.dxKept, this.#dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
-  }
-
-  /**
-   * dW and dU over rows of a piece, `padded` of whose gate gradients are padding and `kept` are not zero. `row` is in
-   * gates and pattern.
-   */
-  #weightGradients(row: number, siteRow: number, rows: number, padded: number, kept: number, sparse: boolean): void {
-    const gates = this.#gates;
-    const x = this.#options.input;
-    const all = rows * gates.rowLength;
-    const dU = this.#weightProduct(this.#weightHH, row, this.#step.h, siteRow, rows, sparse);
-    countProduct(this.#count.dU, all, padded, kept, this.#step.hidden, dU);
-    if (x instanceof OneHot) {
-      this.#kernels.lookupGradient(this.#weightIH.gradient, x.index, siteRow, gates, row, this.#W, rows);
-    } else {
-      const executed = this.#weightProduct(this.#weightIH, row, x.tensor, x.row + siteRow, rows, sparse);
-      countProduct(this.#count.dW, all, padded, kept, x.tensor.rowLength, executed);
-    }
-  }
-
-  /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
-  #weightProduct(
-    { gradient }: Parameter,
-    row: number,
-    x: Tensor,
-    xRow: number,
-    rows: number,
-    sparse: boolean,
-  ): number | undefined {
-    if (sparse) return this.#kernels.spmmTN(gradient, this.#drop.pattern, row, x, xRow, rows);
-    this.#kernels.gemmTN(gradient, this.#gates, row, x, xRow, rows);
-    return undefined;
-  }
-
-  #inputMacs(x: Input, rows: number): number {
-    return x instanceof OneHot ? 0 : rows * this.#gates.rowLength * x.tensor.rowLength;
-  }
-
-  #recurrentMacs(rows: number): number {
-    return rows * this.#gates.rowLength * this.#step.hidden;
+    const rows = steps * B;
+    const dh = { rows: dhBefore ? rows : rows - B, padded, kept: counts.dhKept }; // none is made from time 0
+    if (U) products.countProduct("dh", dh, step.hidden, prunedH ? counts.dhExecuted : undefined);
+    const piece: Piece = { row, siteRow: hRow, rows, padded, kept: counts.dWKept };
+    products.addWeightGradients(piece, pattern, loop.hiddenPattern ?? pattern, step.h, paths !== "dh");
+    if (!products.dx) return;
+    const dx = { rows, padded, kept: counts.dxKept };
+    products.countProduct("dx", dx, products.dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
   }
 }
 
-/**
- * Adds a product of `elements` gate gradients, `padded` of them padding and `kept` nonzero, with rows of `width`; a
- * dense one executes all.
- */
-function countProduct(
-  macs: ProductMacs,
-  elements: number,
-  padded: number,
-  kept: number,
-  width: number,
-  executed?: number,
-): void {
-  macs.dense += (elements - padded) * width;
-  macs.skipped += (elements - padded - kept) * width;
-  macs.executed += executed ?? elements * width;
+interface StepRoom {
+  readonly T: number;
+  readonly B: number;
+  readonly H: number;
+  readonly segment: number;
+  readonly gates: Tensor;
+  readonly hidden: HiddenGates | undefined;
+}
+
+/** Room for the cell's step: h along all of time, the rest along a segment. */
+function planStep(arena: Arena, name: string, cell: Cell, { T, B, H, segment, gates, hidden }: StepRoom): CellStep {
+  const alongTime = (label: string, blocks: number) => arena.tensor(`${name}.${label}`, [blocks * B, H], "activations");
+  return {
+    row: 0,
+    hRow: 0,
+    rows: B,
+    hidden: H,
+    gates,
+    hiddenGates: hidden?.gates,
+    h: alongTime("h", T + 1),
+    states: cell.states.map((state) => alongTime(state, segment + 1)),
+    keeps: cell.keeps.map((kept) => alongTime(kept, segment)),
+    dh: arena.tensor(`${name}.dh`, [B, H], "workspace"),
+    dStates: cell.states.map((state) => arena.tensor(`${name}.d${state}`, [B, H], "workspace")),
+  };
 }

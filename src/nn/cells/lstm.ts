@@ -13,12 +13,15 @@
  */
 import type { CellStep } from "../../kernels/kernels.ts";
 import type { Cell } from "../cell.ts";
+import { sigmoid } from "./sigmoid.ts";
 
 export const lstm: Cell = {
   name: "lstm",
   gates: ["i", "f", "g", "o"],
   states: ["c"],
   keeps: ["tanhC"],
+  hiddenProduct: "shared",
+  carriesH: false,
   forgetGate: 1,
 
   forward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
@@ -60,7 +63,3 @@ export const lstm: Cell = {
       }
   },
 };
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
-}

@@ -1,0 +1,232 @@
+/**
+ * The products of a recurrent layer outside its time loop, with their parameters and the count of all its
+ * multiply-accumulates:
+ *
+ *   forward    gates = x W^T + b_ih + b_hh          all T at once, one product (a look-up for one-hot x)
+ *   backward   dW += dGates^T x, dU += dGates^T h', db += sum, dx = dGates W
+ *
+ * dGates of dU and of b_hh are those that U sees (hidden.ts). PyTorch's names; a cell without a hidden product has
+ * neither weight_hh nor bias_hh.
+ */
+import type { Tensor } from "../core/arena.ts";
+import type { RandomStream } from "../core/random.ts";
+import type { CellStep, Kernels, Weight } from "../kernels/kernels.ts";
+import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
+import type { Pattern } from "../sparse/pattern.ts";
+import type { Cell } from "./cell.ts";
+import { fillUniform, type Input, OneHot, type Parameter, type Planner, planParameter, Rows } from "./module.ts";
+
+export interface LayerShape {
+  /** Of the layer: "lstm.l0". */
+  readonly layer: string;
+  /** PyTorch's name of a parameter: "weight_ih" gives "lstm.weight_ih_l0". */
+  readonly parameter: (kind: string) => string;
+  readonly input: Input;
+  readonly hiddenSize: number;
+  readonly needsInputGradient: boolean;
+  /** Rows of the largest product (S*B), and those of the largest piece. */
+  readonly rows: number;
+  readonly listRows: number;
+}
+
+/** Rows of a piece of backward: where they are, and what was kept of their gate gradients. */
+export interface Piece {
+  /** In gates and pattern. */
+  readonly row: number;
+  /** In h, x and the site. */
+  readonly siteRow: number;
+  readonly rows: number;
+  /** Gate gradients of padding. */
+  readonly padded: number;
+  /** Those that are not zero. */
+  readonly kept: number;
+}
+
+export class LayerProducts {
+  readonly parameters: readonly Parameter[];
+  readonly weights: readonly Weight[];
+  readonly W: Weight; // (G*H, I)
+  readonly U: Weight | undefined; // (G*H, H)
+  readonly dx: Rows | undefined; // (T*B, I)
+  readonly macs: readonly ProductMacs[];
+  readonly count: Readonly<Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>>;
+  readonly #kernels: Kernels;
+  readonly #input: Input;
+  readonly #columns: number; // G*H
+  readonly #hiddenSize: number;
+  readonly #weightIH: Parameter;
+  readonly #weightHH: Parameter | undefined;
+  readonly #biasIH: Parameter;
+  readonly #biasHH: Parameter | undefined;
+  readonly #dBiasIH: Tensor; // (G*H)
+  readonly #dBiasHH: Tensor; // (G*H), the same unless U sees other gradients
+
+  constructor({ arena, kernels, T, B, nt }: Planner, cell: Cell, shape: LayerShape) {
+    const { layer, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows } = shape;
+    const columns = cell.gates.length * H;
+    const inputSize = input instanceof OneHot ? input.size : input.tensor.rowLength;
+    const plan = (kind: string, dimensions: readonly number[]) => planParameter(arena, parameter(kind), dimensions);
+    const hidden = cell.hiddenProduct !== "none";
+    this.#kernels = kernels;
+    this.#input = input;
+    this.#columns = columns;
+    this.#hiddenSize = H;
+    this.#weightIH = plan("weight_ih", [columns, inputSize]);
+    this.#weightHH = hidden ? plan("weight_hh", [columns, H]) : undefined;
+    this.#biasIH = plan("bias_ih", [columns]);
+    this.#biasHH = hidden ? plan("bias_hh", [columns]) : undefined;
+    const all = [this.#weightIH, this.#weightHH, this.#biasIH, this.#biasHH];
+    this.parameters = all.filter((one) => one !== undefined);
+    this.W = kernels.planWeight(
+      this.#weightIH.value,
+      input instanceof OneHot ? { rows, lookup: true } : { rows, nt, nn: needsInputGradient },
+    );
+    this.U = this.#weightHH && kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true });
+    this.weights = this.U ? [this.W, this.U] : [this.W];
+    if (!(input instanceof OneHot)) kernels.planTN(listRows, columns, inputSize);
+    if (hidden) kernels.planTN(listRows, columns, H);
+    this.#dBiasIH = arena.tensor(`${layer}.dBias`, [columns], "workspace");
+    const apart = cell.hiddenProduct === "apart";
+    this.#dBiasHH = apart ? arena.tensor(`${layer}.dBiasHidden`, [columns], "workspace") : this.#dBiasIH;
+    this.dx = needsInputGradient ? new Rows(arena.tensor(`${layer}.dx`, [T * B, inputSize], "workspace")) : undefined;
+    this.count = {
+      xW: productMacs(layer, "xW", "forward", true),
+      hU: productMacs(layer, "hU", "forward", true),
+      dh: productMacs(layer, "dh", "backward", true),
+      dx: productMacs(layer, "dx", "backward", true),
+      dW: productMacs(layer, "dW", "backward", true),
+      dU: productMacs(layer, "dU", "backward", true),
+    };
+    const { xW, hU, dh, dx, dW, dU } = this.count;
+    this.macs = hidden ? [xW, hU, dh, dx, dW, dU] : [xW, dx, dW];
+  }
+
+  /** The weights whose gradient is made from the site's gradients. */
+  get siteWeights(): readonly Parameter[] {
+    return this.#weightHH ? [this.#weightIH, this.#weightHH] : [this.#weightIH];
+  }
+
+  /** PyTorch's: uniform in +-1/sqrt(H); then the forget gate's input bias starts at `forgetBias`. */
+  initialize(
+    random: RandomStream,
+    scale: number | undefined,
+    forgetGate: number | undefined,
+    forgetBias: number,
+  ): void {
+    const H = this.#hiddenSize;
+    for (const { value } of this.parameters) fillUniform(value, scale ?? 1 / Math.sqrt(H), random);
+    if (forgetGate !== undefined) this.#biasIH.value.data.fill(forgetBias, forgetGate * H, (forgetGate + 1) * H);
+  }
+
+  /** Rows [0, rows) of the gates, for rows of x from `siteRow` on. */
+  forward({ gates, hiddenGates }: CellStep, x: Input, siteRow: number, rows: number): void {
+    const kernels = this.#kernels;
+    const bias = this.#biasIH.value;
+    const biasHH = this.#biasHH?.value;
+    kernels.setBias(gates, 0, rows, bias, hiddenGates ? undefined : biasHH);
+    if (hiddenGates && biasHH) kernels.setBias(hiddenGates, 0, rows, biasHH);
+    if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, siteRow, this.W, rows);
+    else kernels.gemmNT(gates, 0, x.tensor, x.row + siteRow, this.W, rows);
+  }
+
+  /** A forward pass over `all` rows, `there` of them no padding. */
+  countForward(there: number, all: number): void {
+    setMacs(this.count.xW, this.#inputMacs(there), 0, this.#inputMacs(all));
+    setMacs(this.count.hU, this.#recurrentMacs(there), 0, this.#recurrentMacs(all));
+  }
+
+  /** Rows that were computed again. */
+  countAgain(rows: number): void {
+    this.count.xW.executed += this.#inputMacs(rows);
+    this.count.hU.executed += this.#recurrentMacs(rows);
+  }
+
+  /** Before a backward pass. */
+  clear(): void {
+    this.#dBiasIH.data.fill(0);
+    this.#dBiasHH.data.fill(0);
+    if (this.dx) this.#kernels.clear(this.dx.tensor);
+    const { dh, dx, dW, dU } = this.count;
+    setMacs(dh, 0, 0, 0);
+    setMacs(dx, 0, 0, 0);
+    setMacs(dW, 0, 0, 0);
+    setMacs(dU, 0, 0, 0);
+  }
+
+  /** dW and dU of a piece; `hidden`: of the gradients U sees. */
+  addWeightGradients(piece: Piece, pattern: Pattern, hidden: Pattern, h: Tensor, sparse: boolean): void {
+    const { row, siteRow, rows } = piece;
+    const x = this.#input;
+    if (this.#weightHH) {
+      const executed = this.#weightProduct(this.#weightHH, hidden, row, h, siteRow, rows, sparse);
+      this.countProduct("dU", piece, h.rowLength, executed);
+    }
+    if (x instanceof OneHot) {
+      const { gradient } = this.#weightIH;
+      this.#kernels.lookupGradient(gradient, x.index, siteRow, pattern.dense, row, this.W, rows);
+      return;
+    }
+    const executed = this.#weightProduct(this.#weightIH, pattern, row, x.tensor, x.row + siteRow, rows, sparse);
+    this.countProduct("dW", piece, x.tensor.rowLength, executed);
+  }
+
+  /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
+  #weightProduct(
+    { gradient }: Parameter,
+    pattern: Pattern,
+    row: number,
+    x: Tensor,
+    xRow: number,
+    rows: number,
+    sparse: boolean,
+  ): number | undefined {
+    if (sparse) return this.#kernels.spmmTN(gradient, pattern, row, x, xRow, rows);
+    this.#kernels.gemmTN(gradient, pattern.dense, row, x, xRow, rows);
+    return undefined;
+  }
+
+  /** dx of a piece. */
+  addInputGradient(piece: Piece, pattern: Pattern, sparse: boolean): void {
+    if (!this.dx) return;
+    const { row, siteRow, rows } = piece;
+    const out = this.dx.tensor;
+    let executed: number | undefined;
+    if (sparse) executed = this.#kernels.spmmNN(out, siteRow, pattern, row, this.W, rows);
+    else this.#kernels.gemmNN(out, siteRow, pattern.dense, row, this.W, rows);
+    this.countProduct("dx", piece, out.rowLength, executed);
+  }
+
+  /** Adds rows of gate gradients to the biases'; `hidden`: of the gradients U sees. */
+  sumBiases(gates: Tensor, hidden: Tensor, row: number, rows: number): void {
+    this.#kernels.sumRows(this.#dBiasIH, gates, row, rows);
+    if (this.#dBiasHH !== this.#dBiasIH) this.#kernels.sumRows(this.#dBiasHH, hidden, row, rows);
+  }
+
+  /** What the pass summed, to the gradients. */
+  addBiasGradients(): void {
+    this.#kernels.addRows(this.#biasIH.gradient, 0, this.#dBiasIH, 0, this.#columns);
+    if (this.#biasHH) this.#kernels.addRows(this.#biasHH.gradient, 0, this.#dBiasHH, 0, this.#columns);
+  }
+
+  /** Adds a backward product of a piece's gate gradients with rows of `width`; a dense one executes all. */
+  countProduct(
+    product: "dh" | "dx" | "dW" | "dU",
+    { rows, padded, kept }: Pick<Piece, "rows" | "padded" | "kept">,
+    width: number,
+    executed?: number,
+  ): void {
+    const macs = this.count[product];
+    const elements = rows * this.#columns;
+    macs.dense += (elements - padded) * width;
+    macs.skipped += (elements - padded - kept) * width;
+    macs.executed += executed ?? elements * width;
+  }
+
+  #inputMacs(rows: number): number {
+    return this.#input instanceof OneHot ? 0 : rows * this.#columns * this.#input.tensor.rowLength;
+  }
+
+  #recurrentMacs(rows: number): number {
+    return this.U ? rows * this.#columns * this.#hiddenSize : 0;
+  }
+}
