@@ -1,7 +1,16 @@
 /** Golden numbers from PyTorch; README.md beside this file says how they were made. */
 import { readFileSync } from "node:fs";
 
-export const GOLDEN_NAMES = ["lm1", "lm3", "adding"] as const;
+export const GOLDEN_NAMES = [
+  "lm1",
+  "lm3",
+  "adding",
+  "gru",
+  "rnn",
+  "lstm-lengths",
+  "gru-lengths",
+  "rnn-lengths",
+] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
 /** Row-major. */
@@ -15,6 +24,10 @@ export type GoldenArrays = Readonly<Record<string, GoldenArray>>;
 
 export interface GoldenCase {
   readonly name: GoldenName;
+  /** lstm if left out. */
+  readonly cell?: "lstm" | "gru" | "rnn";
+  /** Of each lane, where they differ: PyTorch's packed sequences. */
+  readonly lengths?: readonly number[];
   readonly input: "onehot" | "embedding" | "features";
   readonly vocabulary?: number;
   readonly embedding?: number;
@@ -27,14 +40,14 @@ export interface GoldenCase {
 export interface GoldenBatch {
   /** (T, B) tokens or (T, B, I) features. */
   readonly inputs: GoldenArray;
-  /** (T, B) tokens, or (B, 1) values for the last position. */
+  /** (T, B) tokens, -1 past a lane's end, or (B, 1) values for its last position. */
   readonly targets: GoldenArray;
 }
 
 /** Forward and backward of one batch with the initial parameters. */
 export interface GoldenPass {
   readonly initialStates: GoldenArrays;
-  /** (T, B, V) logits, or (B, 1) values. */
+  /** (T, B, V) logits, or (B, 1) values; of positions past a lane's end nothing is said. */
   readonly outputs: GoldenArray;
   readonly finalStates: GoldenArrays;
   /** Mean cross-entropy in nats over T*B positions, or mean squared error over B. */

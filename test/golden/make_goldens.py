@@ -25,7 +25,16 @@ CASES = [
     dict(name="lm3", seed=2, input="embedding", vocabulary=13, embedding=6, hidden=7, layers=3, batch=4),
     # Numbers in, one number out at the last position; states start at zero in every batch.
     dict(name="adding", seed=3, input="features", features=2, hidden=6, layers=1, batch=5),
+    # Other cells, stacked; of lanes of different length, packed.
+    dict(name="gru", seed=4, cell="gru", input="embedding", vocabulary=11, embedding=6, hidden=7, layers=2, batch=4),
+    dict(name="rnn", seed=5, cell="rnn", input="embedding", vocabulary=11, embedding=6, hidden=7, layers=2, batch=4),
+    dict(name="lstm-lengths", seed=6, input="onehot", vocabulary=9, hidden=6, layers=2, batch=5, lengths=[9, 2, 5, 1, 7]),
+    dict(name="gru-lengths", seed=7, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=5,
+         lengths=[9, 2, 5, 1, 7]),
+    dict(name="rnn-lengths", seed=8, cell="rnn", input="features", features=2, hidden=6, layers=2, batch=5,
+         lengths=[9, 2, 5, 1, 7]),
 ]
+LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
 RUNS = [
     dict(name="sgd", optimizer="sgd", learningRate=0.5, momentum=0.0, clip=5.0),
@@ -59,7 +68,8 @@ class Net(nn.Module):
         if case["input"] == "embedding":
             self.embedding = nn.Embedding(case["vocabulary"], case["embedding"])
         inputs = {"onehot": "vocabulary", "embedding": "embedding", "features": "features"}[case["input"]]
-        self.lstm = nn.LSTM(case[inputs], case["hidden"], case["layers"])
+        self.cell = case.get("cell", "lstm")
+        setattr(self, self.cell, LAYERS[self.cell](case[inputs], case["hidden"], case["layers"]))
         self.head = nn.Linear(case["hidden"], case.get("vocabulary", 1))
 
     def forward(self, x, states):
@@ -67,15 +77,23 @@ class Net(nn.Module):
             x = nn.functional.one_hot(x, self.case["vocabulary"]).double()
         elif self.case["input"] == "embedding":
             x = self.embedding(x)
-        h, states = self.lstm(x, states)
+        recurrent = getattr(self, self.cell)
+        lengths = self.case.get("lengths")
+        states = states if self.cell == "lstm" else states[0]
+        if lengths:
+            packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
+            h, states = recurrent(packed, states)
+            h, _ = nn.utils.rnn.pad_packed_sequence(h, total_length=T)
+        else:
+            h, states = recurrent(x, states)
         if self.case["input"] == "features":
-            h = h[-1]
-        return self.head(h), states
+            h = h[torch.tensor(lengths or [T] * self.case["batch"]) - 1, torch.arange(self.case["batch"])]
+        return self.head(h), states if isinstance(states, tuple) else (states,)
 
     def loss(self, outputs, targets):
         if self.case["input"] == "features":
             return nn.functional.mse_loss(outputs, targets)
-        return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+        return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=-1)
 
 
 def draw(random, shape, scale):
@@ -93,13 +111,19 @@ def make_batches(case, random):
                 marks[torch.from_numpy(random.permutation(T)[:2].copy()), b] = 1
             batches.append((torch.stack([values, marks], 2), (values * marks).sum(0)[:, None]))
         return batches
+
+    def padded(targets):
+        for b, length in enumerate(case.get("lengths", [])):
+            targets[length:, b] = -1
+        return targets
+
     text = torch.from_numpy(random.randint(0, case["vocabulary"], (T * STEPS + 1, B)))  # B streams of tokens
-    return [(text[s * T:(s + 1) * T], text[s * T + 1:(s + 1) * T + 1]) for s in range(STEPS)]
+    return [(text[s * T:(s + 1) * T], padded(text[s * T + 1:(s + 1) * T + 1].clone())) for s in range(STEPS)]
 
 
 def zeros(case):
     shape = (case["layers"], case["batch"], case["hidden"])
-    return torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
+    return tuple(torch.zeros(shape, dtype=torch.float64) for _ in range(2 if case.get("cell", "lstm") == "lstm" else 1))
 
 
 def detach(states):
@@ -122,7 +146,8 @@ def make_case(case):
     batches = make_batches(case, random)
     carried = case["input"] != "features"
     shape = tuple(zeros(case)[0].shape)
-    start = (draw(random, shape, 0.8), draw(random, shape, 1.5)) if carried else zeros(case)
+    drawn = (draw(random, shape, 0.8), draw(random, shape, 1.5))[:len(zeros(case))]
+    start = drawn if carried else zeros(case)
 
     def reset():
         with torch.no_grad():
