@@ -182,7 +182,7 @@ describe("errors", () => {
     [["seed=-1"], "seed: got -1, expected a whole number of at least 0."],
     [["train.batchSize=[1]"], 'train.batchSize: got "[1]", expected a whole number of at least 1.'],
     [["train=5"], "train: got 5, expected keys such as train.batchSize and train.sequenceLength."],
-    [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm. Did you mean "lstm"?'],
+    [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm, gru, rnn, mingru. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
       'task.name: got "charcter", expected one of character, word, adding, delay. Did you mean "character"?',
