@@ -19,6 +19,20 @@ const SPECS: Record<string, ModelSpec> = {
     input: { kind: "tokens", vocabulary: 7, embedding: 4 },
   },
   "two layers, dropout": { ...LANGUAGE_MODEL, numLayers: 2, dropout: 0.4 },
+  "bidirectional, embedding, dropout": {
+    ...LANGUAGE_MODEL,
+    numLayers: 2,
+    dropout: 0.3,
+    bidirectional: true,
+    input: { kind: "tokens", vocabulary: 7, embedding: 4 },
+  },
+  "bidirectional, features to values at the end": {
+    ...LANGUAGE_MODEL,
+    numLayers: 2,
+    bidirectional: true,
+    input: { kind: "features", size: 3 },
+    output: { kind: "values", size: 2, positions: "last" },
+  },
   "features to values at the end": {
     ...LANGUAGE_MODEL,
     numLayers: 2,

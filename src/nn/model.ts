@@ -13,6 +13,7 @@ import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
+import { BidirectionalLayer } from "./bidirectional.ts";
 import { cells } from "./cells.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
@@ -28,13 +29,15 @@ import {
   Rows,
 } from "./module.ts";
 import { checkLengths } from "./padding.ts";
-import { RecurrentLayer } from "./recurrent.ts";
+import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
 
 export interface ModelSpec {
   readonly input: InputSpec;
   readonly cell: keyof typeof cells & string;
   readonly hiddenSize: number;
   readonly numLayers: number;
+  /** Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. */
+  readonly bidirectional?: boolean;
   /** Between recurrent layers and before the head. */
   readonly dropout?: number;
   /** Initial input bias of the forget gate. */
@@ -71,6 +74,7 @@ export class Model {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly layers: readonly Module[];
+  /** Of bidirectional layers both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
   readonly head: Head;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
@@ -127,8 +131,9 @@ export class Model {
       x = embedding.output;
     }
     const recurrent: RecurrentLayer[] = [];
+    const width = spec.hiddenSize * (spec.bidirectional ? 2 : 1);
     for (let index = 0; index < spec.numLayers; index++) {
-      const layer: RecurrentLayer = new RecurrentLayer(planner, cell, {
+      const options: RecurrentOptions = {
         name: cell.name,
         index,
         input: x,
@@ -136,19 +141,23 @@ export class Model {
         forgetBias: spec.forgetBias ?? 1,
         needsInputGradient: layers.length > 0,
         segment: recompute,
-      });
+      };
+      const final = index === spec.numLayers - 1 && spec.output.positions === "last";
+      const layer: RecurrentLayer | BidirectionalLayer = spec.bidirectional
+        ? new BidirectionalLayer(planner, cell, options, final)
+        : new RecurrentLayer(planner, cell, options);
       layers.push(layer);
-      recurrent.push(layer);
+      recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
       x = layer.output;
       if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, spec.hiddenSize, dropout);
+        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout);
         layers.push(mask);
         x = mask.output;
       }
     }
     this.layers = layers;
     this.recurrent = recurrent;
-    this.head = new Head(planner, spec.hiddenSize, spec.output);
+    this.head = new Head(planner, width, spec.output);
     this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = layers.flatMap((layer) => layer.sites);
     this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];

@@ -20,6 +20,12 @@ const SPECS: Record<string, ModelSpec> = {
   "classes everywhere, embedding": { ...LANGUAGE_MODEL, input: { kind: "tokens", vocabulary: 7, embedding: 4 } },
   "classes at the end": { ...FEATURES, output: { kind: "classes", size: 4, positions: "last" } },
   "values everywhere": { ...FEATURES, output: { kind: "values", size: 2, positions: "all" } },
+  "bidirectional, classes everywhere": { ...LANGUAGE_MODEL, numLayers: 2, bidirectional: true },
+  "bidirectional, values at the end": {
+    ...FEATURES,
+    bidirectional: true,
+    output: { kind: "values", size: 2, positions: "last" },
+  },
   "values at the end": { ...FEATURES, output: { kind: "values", size: 2, positions: "last" } },
 };
 const CELLS = Object.keys(cells) as (keyof typeof cells)[];

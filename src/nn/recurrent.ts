@@ -66,6 +66,8 @@ export interface RecurrentOptions {
   readonly forgetBias: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
+  /** The other direction of a bidirectional layer: it goes by names of its own. */
+  readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
   readonly segment?: number;
 }
@@ -82,7 +84,7 @@ export class RecurrentLayer implements Module {
   /** h of every t, (T*B, H). */
   readonly output: Rows;
 
-  readonly #options: RecurrentOptions;
+  readonly options: RecurrentOptions;
   /** Time loops that the engine has whole; those of time-loop.ts are their definition. */
   readonly #whole: RecurrentKernel | undefined;
   readonly #products: LayerProducts;
@@ -100,7 +102,7 @@ export class RecurrentLayer implements Module {
   constructor(planner: Planner, cell: Cell, options: RecurrentOptions) {
     const { arena, kernels, T, B } = planner;
     const { input, hiddenSize: H, needsInputGradient } = options;
-    const name = `${options.name}.l${options.index}`;
+    const name = `${options.name}.l${options.index}${options.reverse ? ".reverse" : ""}`;
     const segment = options.segment ? Math.min(T, options.segment) : T;
     const segments = Math.ceil(T / segment);
     const rows = segment * B; // of the largest product
@@ -110,12 +112,13 @@ export class RecurrentLayer implements Module {
     const listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
     this.name = name;
     this.cell = cell;
-    this.#options = options;
+    this.options = options;
     this.#whole = kernels.recurrent?.[cell.name];
     this.#segment = segment;
     this.#listRows = listRows;
 
-    const parameter = (kind: string) => `${options.name}.${kind}_l${options.index}`;
+    const suffix = options.reverse ? "_reverse" : "";
+    const parameter = (kind: string) => `${options.name}.${kind}_l${options.index}${suffix}`;
     const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows };
     const products = new LayerProducts(planner, cell, shape);
     this.#products = products;
@@ -163,7 +166,7 @@ export class RecurrentLayer implements Module {
   }
 
   initialize(random: RandomStream, scale?: number): void {
-    this.#products.initialize(random, scale, this.cell.forgetGate, this.#options.forgetBias);
+    this.#products.initialize(random, scale, this.cell.forgetGate, this.options.forgetBias);
   }
 
   forward(x: Input, pass: Pass): Rows {
@@ -240,7 +243,7 @@ export class RecurrentLayer implements Module {
   #recompute(from: number, steps: number, B: number): void {
     const { states } = this.#step;
     for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.#starts[s]!, (from / this.#segment) * B, B);
-    this.#forwardSegment(this.#options.input, from, steps, B);
+    this.#forwardSegment(this.options.input, from, steps, B);
     this.#products.countAgain(steps * B);
   }
 

@@ -58,6 +58,8 @@ const model = z.strictObject({
   cell: oneOf(names(cells)).default("lstm"),
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
+  /** Layers read every sequence from both ends. */
+  bidirectional: z.boolean({ error: "true or false" }).default(false),
   /** Columns of a trained embedding; 0: one-hot input. */
   embedding: whole(0).default(128),
   /** Between recurrent layers and before the head. */

@@ -9,6 +9,8 @@ import { makeTask, makeTraining } from "./parts.ts";
 const SPECS: Record<string, ModelSpec> = {
   "one-hot": { ...LANGUAGE_MODEL, numLayers: 2 },
   embedding: { ...LANGUAGE_MODEL, numLayers: 2, input: { kind: "tokens", vocabulary: 7, embedding: 4 } },
+  "bidirectional gru": { ...LANGUAGE_MODEL, numLayers: 2, cell: "gru", bidirectional: true },
+  mingru: { ...LANGUAGE_MODEL, numLayers: 2, cell: "mingru" },
   "features, last position": {
     ...LANGUAGE_MODEL,
     input: { kind: "features", size: 3 },

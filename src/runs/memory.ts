@@ -92,11 +92,11 @@ export function plannedMacs(model: Model, recompute: number): { dense: number; a
   let dense = 0;
   let again = 0;
   for (const layer of model.recurrent) {
+    const { input, hiddenSize, needsInputGradient } = layer.options;
     const columns = layer.sites[0]!.site.cols;
-    const H = layer.carried[0]!.rowLength;
-    const lowest = layer === model.layers[0];
-    const inputColumns = lowest && model.input instanceof OneHot ? 0 : layer.parameters[0]!.value.rowLength;
-    const products = lowest ? 2 : 3; // xW, dW and, where something below is trained, dx
+    const H = layer.cell.hiddenProduct === "none" ? 0 : hiddenSize;
+    const inputColumns = input instanceof OneHot ? 0 : input.tensor.rowLength;
+    const products = needsInputGradient ? 3 : 2; // xW, dW and, where something below is trained, dx
     dense += columns * (T * B * inputColumns * products + (3 * T - 1) * B * H); // hU, dU, and dh at t > 0
     again += columns * rowsAgain * (inputColumns + H);
   }

@@ -33,8 +33,13 @@ export function makeTask(
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, forward, recompute } = config.model;
-  const shape = { cell, hiddenSize, numLayers, dropout, forgetBias, initScale, forward };
+  const { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward, recompute } =
+    config.model;
+  check(
+    !bidirectional || !task.text,
+    `model.bidirectional: task ${task.name} asks for the next position, which a net that reads from both ends has seen. Use model.bidirectional=false.`,
+  );
+  const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward };
   const spec = { input: task.input, ...shape, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }

@@ -104,6 +104,7 @@ function newModel(engine: Engine, golden: Golden, real: Real): Model {
 
 function specOf({
   cell = "lstm",
+  bidirectional = false,
   input,
   vocabulary = 0,
   embedding,
@@ -111,7 +112,7 @@ function specOf({
   hidden,
   layers,
 }: GoldenCase): ModelSpec {
-  const shared = { cell, hiddenSize: hidden, numLayers: layers } as const;
+  const shared = { cell, bidirectional, hiddenSize: hidden, numLayers: layers } as const;
   if (input === "features")
     return {
       ...shared,

@@ -10,6 +10,8 @@ export const GOLDEN_NAMES = [
   "lstm-lengths",
   "gru-lengths",
   "rnn-lengths",
+  "lstm-bidirectional",
+  "gru-bidirectional",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -19,13 +21,14 @@ export interface GoldenArray {
   readonly data: readonly number[];
 }
 
-/** By name: parameters as a model names them, states as "h_0", "c_0", "h_1", ... per layer. */
+/** By name: parameters as a model names them, states as "h_0", "c_0", "h_1", ... per layer, per direction if there are two. */
 export type GoldenArrays = Readonly<Record<string, GoldenArray>>;
 
 export interface GoldenCase {
   readonly name: GoldenName;
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
+  readonly bidirectional?: boolean;
   /** Of each lane, where they differ: PyTorch's packed sequences. */
   readonly lengths?: readonly number[];
   readonly input: "onehot" | "embedding" | "features";

@@ -33,6 +33,11 @@ CASES = [
          lengths=[9, 2, 5, 1, 7]),
     dict(name="rnn-lengths", seed=8, cell="rnn", input="features", features=2, hidden=6, layers=2, batch=5,
          lengths=[9, 2, 5, 1, 7]),
+    # Both directions, each from a sequence's own end, from states of their own.
+    dict(name="lstm-bidirectional", seed=9, input="embedding", vocabulary=9, embedding=4, hidden=5, layers=2, batch=5,
+         bidirectional=True, lengths=[9, 2, 5, 1, 7]),
+    dict(name="gru-bidirectional", seed=10, cell="gru", input="features", features=2, hidden=5, layers=2, batch=5,
+         bidirectional=True, lengths=[9, 2, 5, 1, 7]),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
@@ -69,8 +74,9 @@ class Net(nn.Module):
             self.embedding = nn.Embedding(case["vocabulary"], case["embedding"])
         inputs = {"onehot": "vocabulary", "embedding": "embedding", "features": "features"}[case["input"]]
         self.cell = case.get("cell", "lstm")
-        setattr(self, self.cell, LAYERS[self.cell](case[inputs], case["hidden"], case["layers"]))
-        self.head = nn.Linear(case["hidden"], case.get("vocabulary", 1))
+        both = case.get("bidirectional", False)
+        setattr(self, self.cell, LAYERS[self.cell](case[inputs], case["hidden"], case["layers"], bidirectional=both))
+        self.head = nn.Linear(case["hidden"] * (2 if both else 1), case.get("vocabulary", 1))
 
     def forward(self, x, states):
         if self.case["input"] == "onehot":
@@ -86,7 +92,10 @@ class Net(nn.Module):
             h, _ = nn.utils.rnn.pad_packed_sequence(h, total_length=T)
         else:
             h, states = recurrent(x, states)
-        if self.case["input"] == "features":
+        if self.case["input"] == "features" and self.case.get("bidirectional"):
+            last = states[0] if isinstance(states, tuple) else states
+            h = torch.cat([last[-2], last[-1]], 1)  # where each direction ended
+        elif self.case["input"] == "features":
             h = h[torch.tensor(lengths or [T] * self.case["batch"]) - 1, torch.arange(self.case["batch"])]
         return self.head(h), states if isinstance(states, tuple) else (states,)
 
@@ -122,7 +131,7 @@ def make_batches(case, random):
 
 
 def zeros(case):
-    shape = (case["layers"], case["batch"], case["hidden"])
+    shape = (case["layers"] * (2 if case.get("bidirectional") else 1), case["batch"], case["hidden"])
     return tuple(torch.zeros(shape, dtype=torch.float64) for _ in range(2 if case.get("cell", "lstm") == "lstm" else 1))
 
 
