@@ -35,6 +35,7 @@ describe("defaults", () => {
         cell: "lstm",
         numLayers: 2,
         hiddenSize: 128,
+        bidirectional: false,
         embedding: 128,
         dropout: 0,
         forgetBias: 1,
