@@ -111,7 +111,8 @@ const Entry entries[] = {
     KERNEL(addColumnSums),    KERNEL(setRows),              KERNEL(gatherRows),          KERNEL(scatterRows),
     KERNEL(lookupGradient),   KERNEL(dropout),              KERNEL(softmaxCrossEntropy), KERNEL(squaredError),
     KERNEL(sumSquares),       KERNEL(sumSquaresOfRows),     KERNEL(sgd),                 KERNEL(rmsprop),
-    KERNEL(adam),             KERNEL(clear),
+    KERNEL(adam),             KERNEL(clear),                KERNEL(gruForward),          KERNEL(gruBackward),
+    KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
 };
 #undef KERNEL
 

@@ -26,6 +26,8 @@ namespace {
 
 #include "lstm.h"
 
+#include "gru.h"
+
 #include "rows.h"
 
 #include "loss.h"
@@ -59,6 +61,11 @@ const Kernels ISA_TABLE = {
     isa::lstmBackward,
     isa::lstmForwardLoop,
     isa::lstmBackwardLoop,
+    isa::gruForward,
+    isa::gruBackward,
+    isa::gruHidden,
+    isa::gruForwardLoop,
+    isa::gruBackwardLoop,
     isa::addInto,
     isa::addColumnSums,
     isa::setRows,

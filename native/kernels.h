@@ -86,6 +86,20 @@ struct Kernels {
                              Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags,
                              uint32_t* bitmap, int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts,
                              double* partials, const float* panels, double full);
+  void (*gruForward)(Team&, Size rows, Size hidden, float* gates, const float* products, const float* before, float* h,
+                     float* kept);
+  void (*gruBackward)(Team&, Size rows, Size hidden, float* gates, const float* products, const float* before,
+                      float* dh);
+  void (*gruHidden)(Team&, Size rows, Size hidden, const float* left, const float* kept, float* out);
+  void (*gruForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, float* products, const float* panels,
+                         Size pairs, float* h, float* kept);
+  double (*gruBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
+                            float* products, const float* h, const float* kept, float* dh, const float* dy,
+                            Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram,
+                            Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values, uint16_t* offsets,
+                            uint32_t* starts, double* partials, uint32_t* hiddenBitmap, int32_t* hiddenCounts,
+                            float* hiddenValues, uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels,
+                            double full);
   void (*addInto)(Team&, float* to, const float* from, Size length);
   void (*addColumnSums)(Team&, float* out, const float* g, Size rows, Size cols);
   void (*setRows)(Team&, float* out, Size rows, Size cols, const float* a, const float* b);

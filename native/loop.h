@@ -1,113 +1,190 @@
-// The time loop of an LSTM layer as one call: what src/nn/recurrent.ts does step by step with the other
-// kernels, to the same bits. Forward, the cell follows on the units whose products were just made. Backward,
-// a row goes through dh += dy, the cell, the rule and the lists while it is in the first-level cache.
+// The time loop of a layer as one call: what src/nn/time-loop.ts does step by step with the other kernels, to the same
+// bits. Forward, the cell follows on the units whose products were just made. Backward, a row goes through dh += dy,
+// the cell, the rule and the lists while it is in the first-level cache. What is a cell's own stands in a struct:
+// LstmStep, GruStep.
 #pragma once
 
-/// Units [first, first + 64) of one step: their products, then the cell on them. a: rows of h[t-1], of `depth` each.
-static void forwardRange(const RegisterTiles& by, Size rows, Size H, Size first, Size depth, const float* a,
-                         const float* panels, float* gates, const float* before, float* c, float* h, float* tanhC) {
-  const Size n = 4 * H;
+/// The products of units [first, first + 64) of one step, all gates. a: rows of h[t-1], of `depth` each.
+static void unitProducts(const RegisterTiles& by, Size rows, Size gates, Size H, Size first, Size depth,
+                         const float* a, const float* panels, float* out) {
+  const Size n = gates * H;
   const bool far = n * depth * static_cast<Size>(sizeof(float)) > NEAR_BYTES;
   for (Size row = 0; row < rows; row += DENSE_ROWS)
-    for (Size gate = 0; gate < 4; gate++) {
+    for (Size gate = 0; gate < gates; gate++) {
       const Size j = gate * H + first;
-      const Size next = gate < 3 ? j + H : first + PANEL < H ? first + PANEL : 0;
+      const Size next = gate + 1 < gates ? j + H : first + PANEL < H ? first + PANEL : 0;
       panelProduct(by, least(DENSE_ROWS, rows - row), PANEL, depth, a + row * depth, depth, 1, panels + j * depth,
-                   gates + row * n + j, n, far ? panels + next * depth : nullptr);
+                   out + row * n + j, n, far ? panels + next * depth : nullptr);
     }
-  forwardUnits(rows, H, first, PANEL, gates, before, c, h, tanhC);
 }
 
-/// For t up: gates[t] += h[t-1] U^T, then the cell. Row blocks of `rows`; c, h: of t-1 of the first step. `pairs`: the
-/// panels are pairs of bf16.
-static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, const float* panels, Size pairs,
-                            float* c, float* h, float* tanhC) {
-  const Size n = 4 * H;
-  const Size block = rows * H;
+/// For t up: out[t] += h[t-1] U^T, then the cell on some units: units(t, first, width). out: rows of all gates. `pairs`:
+/// the panels are pairs of bf16.
+template <class Units>
+INLINE void forwardLoop(Team& team, Size steps, Size rows, Size gates, Size H, const float* panels, Size pairs,
+                        float* h, float* out, double cellNs, const Units& units) {
+  const Size n = gates * H;
   const Size ranges = H / PANEL;
   const Size depth = pairs ? ceilDiv(H, 2) : H;
   const RegisterTiles& by = pairs ? pairTiles : registerTiles;
   // With a gate in whole panels and a range of units for every thread, one task makes a range from end to end.
   const bool together = H % PANEL == 0 && ranges >= team.threads && (!pairs || rows <= pairRows(H));
   const double nanoseconds = 2.0 * rows * n * H / (pairs ? PAIR_FLOPS_PER_NS : DENSE_FLOPS_PER_NS);
-  for (Size t = 0; t < steps; t++, gates += rows * n, c += block, h += block, tanhC += block) {
+  for (Size t = 0; t < steps; t++, out += rows * n, h += rows * H) {
     if (!together) {
       if (pairs)
-        productPairs(team, rows, n, H, h, panels, gates);
+        productPairs(team, rows, n, H, h, panels, out);
       else
-        product(team, rows, n, H, h, panels, gates);
-      lstmForward(team, rows, H, gates, c, c + block, h + block, tanhC);
+        product(team, rows, n, H, h, panels, out);
+      parallel(team, ceilDiv(H, UNIT_COLUMNS), cellNs * rows * H * 16 / W, [=, &units](Size task, int) {
+        units(t, task * UNIT_COLUMNS, least(UNIT_COLUMNS, H - task * UNIT_COLUMNS));
+      });
       continue;
     }
     const float* a = pairs ? pairsOf(team, rows, H, h) : h;
-    parallel(team, ranges, nanoseconds, [=, &by](Size range, int) {
-      forwardRange(by, rows, H, range * PANEL, depth, a, panels, gates, c, c + block, h + block, tanhC);
+    parallel(team, ranges, nanoseconds, [=, &by, &units](Size range, int) {
+      unitProducts(by, rows, gates, H, range * PANEL, depth, a, panels, out);
+      units(t, range * PANEL, PANEL);
     });
   }
 }
 
-/// Tables of a thread for a row's counts: two for each gate, whose elements take turns.
-constexpr Size ROW_TABLES = 4 * 2;
+/// Row blocks of `rows`; c, h: of t-1 of the first step.
+static void lstmForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, const float* panels, Size pairs,
+                            float* c, float* h, float* tanhC) {
+  const Size block = rows * H;
+  forwardLoop(team, steps, rows, 4, H, panels, pairs, h, gates, 1.2, [=](Size t, Size first, Size width) {
+    forwardUnits(rows, H, first, width, gates + 4 * t * block, c + t * block, c + (t + 1) * block,
+                 h + (t + 1) * block, tanhC + t * block);
+  });
+}
 
-/// Counts |g| of a row of gate gradients (4, H) into a thread's tables, as countBins does for a group.
+/// Row blocks of `rows`; h: of t-1 of the first step.
+static void gruForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, float* hidden, const float* panels,
+                           Size pairs, float* h, float* kept) {
+  const Size block = rows * H;
+  forwardLoop(team, steps, rows, 3, H, panels, pairs, h, hidden, 1.0, [=](Size t, Size first, Size width) {
+    gruForwardUnits(rows, H, first, width, gates + 3 * t * block, hidden + 3 * t * block, h + t * block,
+                    h + (t + 1) * block, kept + t * block);
+  });
+}
+
+/// Tables of a thread for a row's counts: two for each gate, whose elements take turns.
+constexpr Size TABLES_EACH = 2;
+
+/// Counts |g| of a row of gate gradients (GATES, H) into a thread's tables, as countBins does for a group.
+template <Size GATES>
 static void countRow(int32_t* tables, const float* g, Size H) {
   Size i = 0;
   for (; i + 2 <= H; i += 2)
-    for (Size gate = 0; gate < 4; gate++) {
+    for (Size gate = 0; gate < GATES; gate++) {
       uint64_t two;
       __builtin_memcpy(&two, g + gate * H + i, 8);
-      int32_t* table = tables + gate * 2 * HISTOGRAM_BINS;
+      int32_t* table = tables + gate * TABLES_EACH * HISTOGRAM_BINS;
       table[binOf(two)]++;
       table[HISTOGRAM_BINS + binOf(two >> 32)]++;
     }
   if (i < H)
-    for (Size gate = 0; gate < 4; gate++) {
+    for (Size gate = 0; gate < GATES; gate++) {
       uint32_t one;
       __builtin_memcpy(&one, g + gate * H + i, 4);
-      tables[gate * 2 * HISTOGRAM_BINS + binOf(one)]++;
+      tables[gate * TABLES_EACH * HISTOGRAM_BINS + binOf(one)]++;
     }
 }
 
+/// The LSTM's part in a step; pointers at its first row.
+struct LstmStep {
+  static constexpr Size GATES = 4;
+  const float *c, *tanhC;
+  float* dc;
+
+  /// As it stands for a task that begins `rows` rows further down.
+  MEMBER LstmStep from(Size) const { return *this; }
+  /// Gate gradients of row r, whose gates and dh these are; dh becomes what flows on beside the product.
+  MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
+    eachVector(H, [&](Size n, auto lanes) {
+      const V complete = load(dh + n, lanes) + load(dy + n, lanes);
+      store(dh + n, V{}, lanes);
+      backwardVector(lanes, H, gates + n, c + r * H + n, tanhC + r * H + n, complete, dc + r * H + n);
+    });
+  }
+  /// After the rule, in the order of rows: U sees the same.
+  MEMBER void left(Size, Size, const float*, bool) {}
+};
+
+constexpr float NOTHING_DROPPED[3] = {-1, -1, -1};
+
+/// The GRU's part in a step; pointers at its first row.
+struct GruStep {
+  static constexpr Size GATES = 3;
+  const float *before, *kept;
+  Sweep hidden;  // over the gate gradients that U sees
+  float* base;   // of them, at the step's first row
+
+  MEMBER GruStep from(Size rows) const {
+    GruStep step = *this;
+    step.hidden = sweepFrom(hidden, rows, ceilDiv(hidden.cols, 32), ceilDiv(hidden.cols, TILE) + 1);
+    return step;
+  }
+  MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
+    const float* products = base + r * 3 * H;
+    eachVector(H, [&](Size n, auto lanes) {
+      const V complete = load(dh + n, lanes) + load(dy + n, lanes);
+      gruBackwardVector(lanes, H, gates + n, products + n, before + r * H + n, complete, dh + n);
+    });
+  }
+  MEMBER void left(Size H, Size r, const float* gates, bool listed) {
+    gruHiddenRow(H, 0, H, gates, kept + r * H, base + r * 3 * H);
+    if (!listed) return;
+    GroupSums unused[GATES] = {};
+    sweepRow<false, true, true>(hidden, unused);
+  }
+};
+
 /// What one step of the backward loop works on; pointers at its first row.
+template <class Cell>
 struct BackwardStep {
   Size rows, H;
   float* gates;
-  const float *c, *tanhC, *dy;
-  float *dh, *dc;
+  const float* dy;
+  float* dh;
+  Cell cell;
   Size siteRow;
   Sweep sweep;
   Size kind, flags;
   double* partials;
 };
 
-/// Rows [row, row + height) of a step: gate gradients, counted, dropped and listed. dh is left zero. part: their sums.
-static void backwardPart(const BackwardStep& s, Sweep& sweep, Size row, Size height, int32_t* tables, double* part) {
+/// Rows [row, row + height) of a step: gate gradients, counted, dropped and listed. part: their sums.
+template <class Cell>
+static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, Size row, Size height, int32_t* tables,
+                         double* part) {
+  constexpr Size GATES = Cell::GATES;
   const Size H = s.H;
-  GroupSums sums[4];
+  GroupSums sums[GATES];
   for (GroupSums& sum : sums) sum = GroupSums{};
   for (Size r = row; r < row + height; r++) {
-    float* gates = s.gates + r * 4 * H;
-    float* dh = s.dh + r * H;
-    eachVector(H, [&](Size n, auto lanes) {
-      const V complete = load(dh + n, lanes) + load(s.dy + r * H + n, lanes);
-      store(dh + n, V{}, lanes);
-      backwardVector(lanes, H, gates + n, s.c + r * H + n, s.tanhC + r * H + n, complete, s.dc + r * H + n);
-    });
-    if (s.flags == 0) continue;
-    if ((s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow(tables, gates, H);
-    if (s.kind == STOCHASTIC)
-      sweepRow<true, true, true>(sweep, sums);
-    else if (s.flags & LISTS)
-      sweepRow<false, true, true>(sweep, sums);
-    else
-      sweepRow<false, true, false>(sweep, sums);
+    float* gates = s.gates + r * GATES * H;
+    cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+    if (s.flags) {
+      if ((s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<GATES>(tables, gates, H);
+      if (s.kind == STOCHASTIC)
+        sweepRow<true, true, true>(sweep, sums);
+      else if (s.flags & LISTS)
+        sweepRow<false, true, true>(sweep, sums);
+      else
+        sweepRow<false, true, false>(sweep, sums);
+    }
+    cell.left(H, r, gates, s.flags & LISTS);
   }
-  if (s.flags) writePart(sums, 4, height * H, part);
+  if (s.flags) writePart(sums, GATES, height * H, part);
 }
 
 /// All rows of a step: threads share parts of SWEEP_ROWS rows, whose sums are added in their order.
-static void backwardStep(Team& team, const BackwardStep& s, double* sums) {
-  const Size words = ceilDiv(4 * s.H, 32), startsRow = ceilDiv(4 * s.H, TILE) + 1;
+template <class Cell>
+static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) {
+  constexpr Size GATES = Cell::GATES;
+  const Size words = ceilDiv(GATES * s.H, 32), startsRow = ceilDiv(GATES * s.H, TILE) + 1;
   for (Size r0 = 0; r0 < s.rows; r0 += SWEEP_BLOCK) {
     const Size block = least(SWEEP_BLOCK, s.rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
@@ -116,17 +193,31 @@ static void backwardStep(Team& team, const BackwardStep& s, double* sums) {
     parallel(team, tasks, nanoseconds, [=, &s, &team](Size task, int thread) {
       const Size firstPart = parts * task / tasks;
       Sweep sweep = sweepFrom(s.sweep, r0 + firstPart * SWEEP_ROWS, words, startsRow);
+      Cell cell = s.cell.from(r0 + firstPart * SWEEP_ROWS);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size row = part * SWEEP_ROWS;
-        backwardPart(s, sweep, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread].bins,
-                     s.partials + part * 4 * PART_COLUMNS);
+        backwardPart(s, cell, sweep, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread].bins,
+                     s.partials + part * GATES * PART_COLUMNS);
       }
     });
-    if (s.flags) addParts(s.partials, parts, 4, s.flags, sums);
+    if (s.flags) addParts(s.partials, parts, GATES, s.flags, sums);
   }
   if (s.flags)
-    for (Size gate = 0; gate < 4; gate++)
+    for (Size gate = 0; gate < GATES; gate++)
       sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(s.rows * s.H);
+}
+
+static void clearTables(Team& team) {
+  for (int thread = 0; thread < team.threads; thread++)
+    memset(team.scratch[thread].bins, 0, sizeof team.scratch[thread].bins);
+}
+
+static void addTables(const Team& team, Size gates, int32_t* histogram) {
+  for (int thread = 0; thread < team.threads; thread++)
+    for (Size table = 0; table < gates * TABLES_EACH; table++)
+      for (Size bin = 0; bin < HISTOGRAM_BINS; bin++)
+        histogram[table / TABLES_EACH * HISTOGRAM_BINS + bin] +=
+            team.scratch[thread].bins[table * HISTOGRAM_BINS + bin];
 }
 
 /// For t down: dh += dy[t], the cell, the rule (flags 0: none, nothing counted), dh = dGates[t] U; that last product
@@ -140,16 +231,14 @@ static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
                                double full) {
   const Size n = 4 * H;
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
-  if (flags)
-    for (int thread = 0; thread < team.threads; thread++)
-      memset(team.scratch[thread].bins, 0, sizeof team.scratch[thread].bins);
+  if (flags) clearTables(team);
   const Sweep first = {gates, n, 4, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
                        starts, static_cast<uint32_t>(row * (n + LIST_SLACK))};
   double macs = 0;
   for (Size t = steps - 1; t >= 0; t--) {
     const Size r = t * rows;
-    const BackwardStep step = {rows, H, gates + r * n, c + r * H, tanhC + r * H, dy + r * H, dh, dc, siteRow + r,
-                               sweepFrom(first, r, words, startsRow), kind, flags, partials};
+    const BackwardStep<LstmStep> step = {rows, H, gates + r * n, dy + r * H, dh, {c + r * H, tanhC + r * H, dc},
+                                         siteRow + r, sweepFrom(first, r, words, startsRow), kind, flags, partials};
     backwardStep(team, step, sums);
     if (t == 0 && !dhBefore) break;
     if (flags & LISTS)
@@ -158,10 +247,41 @@ static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
     else
       product(team, rows, H, n, gates + r * n, panels, dh);
   }
-  if (flags)
-    for (int thread = 0; thread < team.threads; thread++)
-      for (Size table = 0; table < ROW_TABLES; table++)
-        for (Size bin = 0; bin < HISTOGRAM_BINS; bin++)
-          histogram[table / 2 * HISTOGRAM_BINS + bin] += team.scratch[thread].bins[table * HISTOGRAM_BINS + bin];
+  if (flags) addTables(team, 4, histogram);
+  return macs;
+}
+
+/// The same of a GRU. h: of t-1 of the first step; hidden: h[t-1] U^T + b in, the gate gradients that U sees out, with
+/// their own bitmap, counts and lists (hidden...).
+static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
+                              float* hidden, const float* h, const float* kept, float* dh, const float* dy,
+                              Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
+                              int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
+                              uint16_t* offsets, uint32_t* starts, double* partials, uint32_t* hiddenBitmap,
+                              int32_t* hiddenCounts, float* hiddenValues, uint16_t* hiddenOffsets,
+                              uint32_t* hiddenStarts, const float* panels, double full) {
+  const Size n = 3 * H;
+  const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
+  if (flags) clearTables(team);
+  const uint32_t at = static_cast<uint32_t>(row * (n + LIST_SLACK));
+  const Sweep first = {gates, n, 3, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
+                       starts, at};
+  const Sweep firstHidden = {hidden, n, 3, NOTHING_DROPPED, 0, 0, hiddenBitmap, hiddenCounts, hiddenValues,
+                             hiddenOffsets, hiddenStarts, at};
+  double macs = 0;
+  for (Size t = steps - 1; t >= 0; t--) {
+    const Size r = t * rows;
+    const GruStep cell = {h + r * H, kept + r * H, sweepFrom(firstHidden, r, words, startsRow), hidden + r * n};
+    const BackwardStep<GruStep> step = {rows, H, gates + r * n, dy + r * H, dh, cell, siteRow + r,
+                                        sweepFrom(first, r, words, startsRow), kind, flags, partials};
+    backwardStep(team, step, sums);
+    if (t == 0 && !dhBefore) break;
+    if (flags & LISTS)
+      macs += sparseProduct(team, rows, n, H, hidden + r * n, hiddenCounts + r, hiddenStarts + r * startsRow,
+                            hiddenValues, hiddenOffsets, panels, dh, full);
+    else
+      product(team, rows, H, n, hidden + r * n, panels, dh);
+  }
+  if (flags) addTables(team, 3, histogram);
   return macs;
 }

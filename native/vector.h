@@ -17,6 +17,7 @@ typedef double D __attribute__((vector_size(4 * W)));
 typedef int64_t L __attribute__((vector_size(4 * W)));
 
 #define INLINE static inline __attribute__((always_inline))
+#define MEMBER inline __attribute__((always_inline))
 
 INLINE Size least(Size a, Size b) { return a < b ? a : b; }
 INLINE Size most(Size a, Size b) { return a > b ? a : b; }

@@ -13,18 +13,21 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
-import type {
-  CellKernel,
-  CellStep,
-  Engine,
-  Kernels,
-  RecurrentKernel,
-  TimeLoop,
-  Weight,
-  WeightUses,
-} from "./kernels.ts";
+import type { CellKernel, Engine, Kernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
+import {
+  AFTER,
+  BEFORE,
+  INDEX,
+  LISTS,
+  type NativePattern,
+  type NativeWeight,
+  STOCHASTIC,
+  setTau,
+  THRESHOLD,
+} from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
+import { nativeCells } from "./native-cells.ts";
 
 interface Full {
   readonly nn: number;
@@ -52,13 +55,6 @@ const TILE = 128; // columns of a list tile
 const LIST_SLACK = 16; // elements behind a row's list
 const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
-const THRESHOLD = 1;
-const STOCHASTIC = 2;
-const BEFORE = 1;
-const AFTER = 2;
-const INDEX = 4;
-const LISTS = 8;
-
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
   const engine: Engine = {
@@ -67,30 +63,6 @@ export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()
     attach: (arena) => new NativeKernels(engine, addon, threads, arena),
   };
   return engine;
-}
-
-interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
-  readonly nt: Tensor | undefined;
-  /** Panels over K of w, [K / 64][N][64]. */
-  readonly nn: Tensor | undefined;
-  /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
-  readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
-}
-
-interface NativePattern extends Pattern {
-  /** Nonzeros of a row, row after row within one sweep. (list rows, cols + slack) */
-  readonly values: Tensor;
-  /** For each of them 16 bits: byte offset of its row in a panel tile. */
-  readonly offsets: IntTensor;
-  /** (list rows, tiles + 1): index into the lists where each tile's piece of a row begins. */
-  readonly starts: IntTensor;
-  /** The rule's tau in float32, per group. */
-  readonly tau: Tensor;
-  /** Shares of the sums, added in order. (64, groups, 4) */
-  readonly partials: Tensor<Float64Array>;
-  /** Rows whose lists are of their last sweep: `keep` makes none. */
-  readonly listing: Listing;
 }
 
 class NativeKernels extends AddressKernels implements Kernels {
@@ -124,12 +96,12 @@ class NativeKernels extends AddressKernels implements Kernels {
       this.#call = addon.bind(this.#bytes, engine.isa, threads, scratch.ptr, arena.range("pattern").ptr);
       this.calls = this.#call;
     });
-    this.cells = {
-      lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
-    };
-    this.recurrent = {
-      lstm: { forward: (loop) => this.#lstmForwardLoop(loop), backward: (loop) => this.#lstmBackwardLoop(loop) },
-    };
+    const own = nativeCells(
+      () => this.#call,
+      (columns) => this.#fullOf("nn", columns),
+    );
+    this.cells = own.cells;
+    this.recurrent = own.recurrent;
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -313,98 +285,6 @@ class NativeKernels extends AddressKernels implements Kernels {
   #fullOf(product: "nn" | "tn", columns: number): number {
     return columns > NARROW ? this.#full[product] : this.#full.narrow;
   }
-
-  #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
-    const c = states[0] as Tensor;
-    this.#call.lstmForward(
-      rows,
-      H,
-      at(gates, row, 4 * H),
-      at(c, row, H),
-      at(c, row + rows, H),
-      at(h, hRow + rows, H),
-      at(keeps[0] as Tensor, row, H),
-    );
-  }
-
-  #lstmBackward({ row, rows, hidden: H, gates, states, keeps, dh, dStates }: CellStep): void {
-    this.#call.lstmBackward(
-      rows,
-      H,
-      at(gates, row, 4 * H),
-      at(states[0] as Tensor, row, H),
-      at(keeps[0] as Tensor, row, H),
-      dh.ptr,
-      (dStates[0] as Tensor).ptr,
-    );
-  }
-
-  #lstmForwardLoop({ step, steps, U }: TimeLoop): void {
-    const { row, hRow, rows, hidden: H, gates, h, states, keeps } = step;
-    this.#call.lstmForwardLoop(
-      steps,
-      rows,
-      H,
-      at(gates, row, 4 * H),
-      hiddenWeight(U, "nt"),
-      U?.uses.nt === "bf16" ? 1 : 0,
-      at(states[0] as Tensor, row, H),
-      at(h, hRow, H),
-      at(keeps[0] as Tensor, row, H),
-    );
-  }
-
-  #lstmBackwardLoop(loop: TimeLoop): number | undefined {
-    const { step, steps, U, rule, statistics, dy, dyRow } = loop;
-    const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
-    const pattern = loop.pattern as NativePattern;
-    const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts, tau, partials } = pattern;
-    const { kind } = rule;
-    const sparse = kind !== "keep";
-    const fits = pattern.listing.fits(pattern, row, steps * rows);
-    if (!isSweep(rule) || (sparse && (rule.residue || !fits))) return undefined;
-    setTau(pattern, rule);
-    if (fits) pattern.listing.mark(pattern, row, steps * rows, sparse);
-    return this.#call.lstmBackwardLoop(
-      steps,
-      rows,
-      H,
-      row - listFirst,
-      firstRow + row,
-      at(gates, row, 4 * H),
-      at(states[0] as Tensor, row, H),
-      at(keeps[0] as Tensor, row, H),
-      dh.ptr,
-      (dStates[0] as Tensor).ptr,
-      at(dy, dyRow, H),
-      loop.dhBefore ? 1 : 0,
-      kind === "stochastic" ? STOCHASTIC : THRESHOLD,
-      tau.ptr,
-      rule.key,
-      statistics.sums.ptr,
-      statistics.histogram.ptr,
-      sparse ? BEFORE | AFTER | INDEX | LISTS : loop.watched ? BEFORE | AFTER | INDEX : 0,
-      at(bitmap, row, wordsPerRow),
-      at(rowCounts, row, 1),
-      values.ptr,
-      offsets.ptr,
-      at(starts, row - listFirst, starts.rowLength),
-      partials.ptr,
-      hiddenWeight(U, "nn"),
-      this.#fullOf("nn", H),
-    );
-  }
-}
-
-/** Address of the panels of a time loop's U. */
-function hiddenWeight(U: Weight | undefined, use: "nt" | "nn"): number {
-  return planned((U as NativeWeight)[use], U as NativeWeight, use).ptr;
-}
-
-/** The rule's tau for the sweep; nothing is dropped below -1, which no magnitude is. */
-function setTau({ site, tau }: NativePattern, rule: DropRule): void {
-  const pruned = rule.kind === "threshold" || rule.kind === "stochastic";
-  for (let group = 0; group < site.groups.length; group++) tau.data[group] = pruned ? (rule.tau[group] as number) : -1;
 }
 
 function panels(columns: number): number {

@@ -22,6 +22,13 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },
+  gru: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "gru",
+    hiddenSize: 130,
+    numLayers: 2,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
   embedding: {
     input: { kind: "tokens", vocabulary: 90, embedding: 70 },
     cell: "lstm",
@@ -107,8 +114,12 @@ describe.each(isas)("native engine, %s", (isa) => {
   const loops: Record<string, ModelSpec> = {
     "gates in whole panels": { ...layer, hiddenSize: 64, numLayers: 2, output },
     "gates across panels": { ...layer, hiddenSize: 77, numLayers: 2, output },
+    "gru in whole panels": { ...layer, cell: "gru", hiddenSize: 64, numLayers: 2, output },
+    "gru across panels": { ...layer, cell: "gru", hiddenSize: 77, numLayers: 2, output },
+    "a few units of gru": { ...layer, cell: "gru", hiddenSize: 5, numLayers: 1, output },
     "a few units": { ...layer, hiddenSize: 5, numLayers: 1, output },
     ...(loadNativeAddon().bf16().includes(isa) && {
+      "gru in whole panels, bf16": { ...layer, cell: "gru", hiddenSize: 64, numLayers: 2, forward: "bf16", output },
       "whole panels, bf16": { ...layer, hiddenSize: 64, numLayers: 2, forward: "bf16", output },
       "across panels, bf16": { ...layer, hiddenSize: 77, numLayers: 2, forward: "bf16", output },
     }),
@@ -126,7 +137,7 @@ describe.each(isas)("native engine, %s", (isa) => {
     for (const options of [{ B: 50 }, { B: 3, recompute: 2 }, { B: 270 }, { B: 50, watched: false }])
       for (const threads of [1, 3]) {
         const engine = await loadNativeEngine(threads, isa);
-        expect(engine.attach(new Arena()).recurrent?.lstm).toBeDefined();
+        expect(engine.attach(new Arena()).recurrent?.[spec.cell]).toBeDefined();
         const steps = train(stepByStep(engine), spec, policy as string | Policy, options);
         const whole = train(engine, spec, policy as string | Policy, options);
         expect([whole.loss, whole.executed]).toEqual([steps.loss, steps.executed]);
