@@ -66,7 +66,7 @@ export async function stepRows(options) {
     ),
   );
   const theirs = [
-    ...(peers.includes("js")
+    ...(peers.includes("js") && !workload.cell && !workload.bidirectional
       ? [
           { tool: "tfjs", threads: 1 },
           { tool: "jax-js", threads: 1 },

@@ -7,6 +7,8 @@ export interface Workload {
     readonly embedding?: number;
     readonly features?: number;
   };
+  readonly cell?: "lstm" | "gru";
+  readonly bidirectional?: boolean;
   readonly layers: number;
   readonly H: number;
   readonly V: number;
@@ -15,7 +17,7 @@ export interface Workload {
   readonly positions: "all" | "last";
   readonly carried: boolean;
 }
-export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7", Workload>>;
+export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9", Workload>>;
 export function gflop(workload: Workload): number;
 export function parameterCount(workload: Workload): number;
 export function describe(workload: Workload): string;

@@ -1,12 +1,13 @@
 /**
- * The workloads W0 to W7 and the FLOPs a dense trainer must spend on one step of each.
+ * The workloads W0 to W9 and the FLOPs a dense trainer must spend on one step of each.
  *
  * A full step = zero gradients, forward, mean cross-entropy, backward, clip the global norm to 5,
  * SGD; float32; two biases a layer as in PyTorch; uniform random tokens, targets and features from a
  * seed; no dropout; the head untied, with a bias. `carried`: states go on from step to step, else
  * every step starts at zero.
  *
- * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows.
+ * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows. `cell`: lstm if left
+ * out; `bidirectional`: layers read from both ends.
  */
 export const WORKLOADS = {
   W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
@@ -17,7 +18,14 @@ export const WORKLOADS = {
   W5: language({ tokens: 10_000, embedding: 1500 }, { layers: 2, H: 1500, V: 10_000, B: 20, T: 35 }),
   W6: { input: { features: 28 }, layers: 1, H: 128, V: 10, B: 128, T: 28, positions: "last", carried: false },
   W7: language({ tokens: 100, embedding: 256 }, { layers: 3, H: 256, V: 100, B: 50, T: 100, carried: false }),
+  W8: language({ oneHot: 65 }, { cell: "gru", layers: 2, H: 512, V: 65, B: 64, T: 50 }),
+  W9: language(
+    { tokens: 10_000, embedding: 256 },
+    { bidirectional: true, layers: 2, H: 256, V: 45, B: 64, T: 30, carried: false },
+  ),
 };
+
+const GATES = { lstm: 4, gru: 3 };
 
 /** Every position predicts; states go on from step to step unless said otherwise. */
 function language(input, shape) {
@@ -25,12 +33,13 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ input, layers, H, V, positions }) {
+export function modelSpec({ input, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
   return {
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    cell: "lstm",
+    cell,
+    bidirectional,
     hiddenSize: H,
     numLayers: layers,
     output: { kind: "classes", size: V, positions },
@@ -48,34 +57,39 @@ function firstInputWidth({ input }) {
  * three products. Look-ups, pointwise work and the update count nothing.
  */
 export function gflop(workload) {
-  const { input, layers, H, V, B, T, positions } = workload;
+  const { input, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions } = workload;
   const rows = T * B;
+  const directions = bidirectional ? 2 : 1;
+  const columns = GATES[cell] * H;
   let macs = 0;
   for (let layer = 0; layer < layers; layer++) {
-    const I = layer === 0 ? firstInputWidth(workload) : H;
+    const I = layer === 0 ? firstInputWidth(workload) : directions * H;
     const dx = layer > 0 || input.embedding;
     const xProducts = I === 0 ? 0 : dx ? 3 : 2; // x W^T, dW, dx
-    macs += rows * 4 * H * I * xProducts;
-    macs += rows * 4 * H * H * 2 + (rows - B) * 4 * H * H; // h U^T and dU; nothing wants dh before t = 0
+    macs += directions * rows * columns * I * xProducts;
+    macs += directions * (rows * 2 + (rows - B)) * columns * H; // h U^T and dU; nothing wants dh before t = 0
   }
-  macs += (positions === "last" ? B : rows) * V * H * 3;
+  macs += (positions === "last" ? B : rows) * V * directions * H * 3;
   return (2 * macs) / 1e9;
 }
 
 /** Numbers trained. */
-export function parameterCount({ input, layers, H, V }) {
+export function parameterCount({ input, cell = "lstm", bidirectional = false, layers, H, V }) {
+  const directions = bidirectional ? 2 : 1;
   const inputWidth = input.oneHot ?? input.embedding ?? input.features;
   const table = input.embedding ? input.tokens * input.embedding : 0;
-  let count = table + V * H + V;
-  for (let layer = 0; layer < layers; layer++) count += 4 * H * ((layer === 0 ? inputWidth : H) + H + 2);
+  let count = table + V * directions * H + V;
+  for (let layer = 0; layer < layers; layer++)
+    count += directions * GATES[cell] * H * ((layer === 0 ? inputWidth : directions * H) + H + 2);
   return count;
 }
 
-export function describe({ input, layers, H, V, B, T, positions }) {
+export function describe({ input, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions }) {
+  const kind = cell === "lstm" && !bidirectional ? "" : `${bidirectional ? "bidirectional " : ""}${cell} `;
   const what = input.oneHot
     ? `one-hot ${input.oneHot}`
     : input.embedding
       ? `embedding ${input.embedding} of ${input.tokens}`
       : `${input.features} features`;
-  return `${what}, ${layers} x ${H}, head ${V}${positions === "last" ? " at the last t" : ""}, B ${B}, T ${T}`;
+  return `${what}, ${kind}${layers} x ${H}, head ${V}${positions === "last" ? " at the last t" : ""}, B ${B}, T ${T}`;
 }

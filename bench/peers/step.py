@@ -1,4 +1,4 @@
-"""PyTorch's side: the same full step with torch.nn.LSTM, driven by lines of JSON like worker.mjs.
+"""PyTorch's side: the same full step with torch.nn's LSTM or GRU, driven by lines of JSON like worker.mjs.
 
 Usage: step.py WORKLOAD_JSON OPTIONS_JSON, options {threads, seed, mkldnn, warmSteps, warmMs}.
 """
@@ -35,8 +35,10 @@ class Net(torch.nn.Module):
         self.one_hot = source.get("oneHot")
         self.table = torch.nn.Embedding(source["tokens"], source["embedding"]) if "embedding" in source else None
         width = self.one_hot or source.get("embedding") or source["features"]
-        self.lstm = torch.nn.LSTM(width, w["H"], w["layers"])
-        self.head = torch.nn.Linear(w["H"], w["V"])
+        layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[w.get("cell", "lstm")]
+        both = w.get("bidirectional", False)
+        self.recurrent = layer(width, w["H"], w["layers"], bidirectional=both)
+        self.head = torch.nn.Linear(w["H"] * (2 if both else 1), w["V"])
         self.last = w["positions"] == "last"
 
     def forward(self, x, states):
@@ -44,7 +46,7 @@ class Net(torch.nn.Module):
             x = self.table(x)
         elif self.one_hot:
             x = torch.nn.functional.one_hot(x, self.one_hot).float()
-        y, states = self.lstm(x, states)
+        y, states = self.recurrent(x, states)
         y = y[-1] if self.last else y.reshape(-1, y.shape[2])
         return self.head(y), states
 
@@ -66,7 +68,9 @@ def main():
         else:
             x = torch.randint(source.get("oneHot") or source["tokens"], (T, B))
         batches.append((x, torch.randint(V, (positions,))))
-    zero = lambda: tuple(torch.zeros(w["layers"], B, H) for _ in range(2))
+    layers = w["layers"] * (2 if w.get("bidirectional") else 1)
+    gru = w.get("cell") == "gru"
+    zero = lambda: torch.zeros(layers, B, H) if gru else tuple(torch.zeros(layers, B, H) for _ in range(2))
     states = zero()
     at = 0
 
@@ -80,7 +84,10 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
         optimizer.step()
-        states = tuple(s.detach() for s in ended) if w["carried"] else zero()
+        if not w["carried"]:
+            states = zero()
+        else:
+            states = ended.detach() if gru else tuple(s.detach() for s in ended)
         return loss.item()
 
     def timed():
