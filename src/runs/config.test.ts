@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
+import { TASKS, tasks } from "../tasks/tasks.ts";
 import { loadConfig, parseConfig, policyText } from "./config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-config-"));
@@ -152,6 +153,12 @@ describe("the files in configs/", () => {
   test.each(names)("%s is valid", (name) => {
     const { maxSteps, maxEpochs } = loadConfig({ file: join(configs, name) }).train;
     expect(maxSteps ?? maxEpochs).toBeGreaterThan(0);
+  });
+
+  test.each(TASKS)("task %s has a ready one", (name) => {
+    const file = tasks[name].config;
+    expect(names).toContain(file.replace("configs/", ""));
+    expect(loadConfig({ file: join(configs, "..", file) }).task.name).toBe(name);
   });
 
   test("default.yaml says what the defaults are", () => {

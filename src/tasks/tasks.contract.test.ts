@@ -4,7 +4,7 @@ import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import { characterTask } from "./character.ts";
 import type { BatchBuffers, BatchCursor, BatchShape, Split, Task } from "./task.ts";
-import { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks.ts";
+import { createTask, TASKS, type TaskName, type TaskOptions, tasks } from "./tasks.ts";
 
 /** 3,000 random characters, some beyond the basic plane; the last ones are missing in train. */
 const random = new RandomStream(1, "text");
@@ -81,7 +81,8 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
     test("says what it is", () => {
       expect(task.name).toBe(name);
       expect(task.summary).toMatch(/\w+ \w+/);
-      expect(task.lossUnit).not.toBe("");
+      expect(task.lossUnit).toBe(tasks[name].lossUnit);
+      expect(Object.keys(task.scores({ lossSum: 1, positions: 1, correct: 1 }))).toEqual(tasks[name].metrics);
       if (task.input.kind === "tokens") expect(task.input.embedding ?? 0).toBe(options.embedding ?? 0);
       if (task.vocabulary && task.input.kind === "tokens") expect(task.vocabulary.length).toBe(task.input.vocabulary);
     });

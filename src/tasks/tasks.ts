@@ -27,8 +27,17 @@ export interface TaskOptions {
   readonly vocabulary?: readonly string[] | undefined;
 }
 
+/** What a task is, before any data is read. */
 export interface TaskEntry {
   readonly summary: string;
+  /** What goes in and what comes out, for people. */
+  readonly input: string;
+  readonly output: string;
+  readonly lossUnit: string;
+  /** Names of its scores; with those of training, what a validation tells. */
+  readonly metrics: readonly string[];
+  /** A ready configuration, from the package's root. */
+  readonly config: string;
   /** Whether it needs `text`. */
   readonly onText: boolean;
   create(options: TaskOptions): Task;
@@ -40,6 +49,11 @@ export type TaskName = (typeof TASKS)[number];
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
   character: {
     summary: "predict the next character of a text",
+    input: "a text",
+    output: "the next character",
+    lossUnit: "nats/char",
+    metrics: ["perplexity", "bitsPerCharacter", "accuracy"],
+    config: "configs/default.yaml",
     onText: true,
     create({ text, textName = "text", embedding, vocabulary }) {
       check(text !== undefined, "task character needs a text.");
@@ -48,14 +62,37 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
   },
   word: {
     summary: "predict the next word of a text",
+    input: "a text",
+    output: "the next word",
+    lossUnit: "nats/word",
+    metrics: ["perplexity", "accuracy"],
+    config: "configs/word-brown-small.yaml",
     onText: true,
     create({ text, textParts, textName = "text", ...options }) {
       check(text !== undefined, "task word needs a text.");
       return wordTask({ ...options, text, parts: textParts, name: textName });
     },
   },
-  adding: { summary: "add the two marked numbers of a sequence", onText: false, create: addingTask },
-  delay: { summary: "name the token seen a while ago", onText: false, create: delayTask },
+  adding: {
+    summary: "add the two marked numbers of a sequence",
+    input: "numbers from 0 to 1 and marks, generated",
+    output: "a number",
+    lossUnit: "squared error",
+    metrics: ["rootMeanSquaredError"],
+    config: "configs/adding.yaml",
+    onText: false,
+    create: addingTask,
+  },
+  delay: {
+    summary: "name the token seen a while ago",
+    input: "tokens, generated",
+    output: "a token at each position",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy"],
+    config: "configs/delay.yaml",
+    onText: false,
+    create: delayTask,
+  },
 };
 
 /** A task by name. Errors list the choices. */
