@@ -2,8 +2,16 @@
 import { check, choose } from "../core/check.ts";
 import { addingTask } from "./adding.ts";
 import { characterTask } from "./character.ts";
+import {
+  type ClassificationEncoding,
+  type ClassificationOptions,
+  classificationTask,
+  type LabelledSequence,
+} from "./classification.ts";
 import { delayTask } from "./delay.ts";
-import type { Task } from "./task.ts";
+import { type ForecastingEncoding, forecastingTask, type Series } from "./forecasting.ts";
+import { type TaggedSentence, type TaggingEncoding, taggingTask } from "./tagging.ts";
+import type { Split, Task } from "./task.ts";
 import { wordTask } from "./word.ts";
 import type { Tokenizer } from "./words.ts";
 
@@ -25,6 +33,22 @@ export interface TaskOptions {
   readonly delay?: number | undefined;
   /** Tasks on text: use this vocabulary instead of the text's own. */
   readonly vocabulary?: readonly string[] | undefined;
+  /** What to call data in messages. */
+  readonly dataName?: string | undefined;
+  /** Task classification: sequences with their class; of images also how they are read. */
+  readonly sequences?: Readonly<Record<Split, readonly LabelledSequence[]>> | undefined;
+  readonly image?: ClassificationOptions["image"];
+  /** Task tagging: sentences with their tags. */
+  readonly sentences?: Readonly<Record<Split, readonly TaggedSentence[]>> | undefined;
+  /** Task forecasting: a series, the columns to forecast, how many rows ahead, rows of a season. */
+  readonly series?: Series | undefined;
+  readonly targets?: readonly string[] | undefined;
+  readonly horizon?: number | undefined;
+  readonly period?: number | undefined;
+  /** Score the series as a whole: all of it is the test split. */
+  readonly allTest?: boolean | undefined;
+  /** Tasks on data: what another training learnt of its data (`Task.encoding`); without data, only to predict. */
+  readonly encoding?: object | undefined;
 }
 
 /** What a task is, before any data is read. */
@@ -40,10 +64,14 @@ export interface TaskEntry {
   readonly config: string;
   /** Whether it needs `text`. */
   readonly onText: boolean;
+  /** Whether it needs data: examples or a series. */
+  readonly onData: boolean;
+  /** train.sequenceLength where none is given; 0: as long as the longest sequence. */
+  readonly sequenceLength?: number;
   create(options: TaskOptions): Task;
 }
 
-export const TASKS = ["character", "word", "adding", "delay"] as const;
+export const TASKS = ["character", "word", "classification", "forecasting", "tagging", "adding", "delay"] as const;
 export type TaskName = (typeof TASKS)[number];
 
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
@@ -55,6 +83,7 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     metrics: ["perplexity", "bitsPerCharacter", "accuracy"],
     config: "configs/default.yaml",
     onText: true,
+    onData: false,
     create({ text, textName = "text", embedding, vocabulary }) {
       check(text !== undefined, "task character needs a text.");
       return characterTask({ text, name: textName, embedding, vocabulary });
@@ -68,10 +97,53 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     metrics: ["perplexity", "accuracy"],
     config: "configs/word-brown-small.yaml",
     onText: true,
+    onData: false,
     create({ text, textParts, textName = "text", ...options }) {
       check(text !== undefined, "task word needs a text.");
       return wordTask({ ...options, text, parts: textParts, name: textName });
     },
+  },
+  classification: {
+    summary: "name the class of a sequence",
+    input: "texts, words, numbers or images, one class each",
+    output: "a class",
+    lossUnit: "nats/sequence",
+    metrics: ["perplexity", "accuracy", "macroRecall", "macroF1"],
+    config: "configs/classification.yaml",
+    onText: false,
+    onData: true,
+    sequenceLength: 0,
+    create: ({ dataName = "data", sequences, encoding, ...options }) =>
+      classificationTask({
+        ...options,
+        name: dataName,
+        parts: sequences,
+        encoding: encoding as ClassificationEncoding,
+      }),
+  },
+  forecasting: {
+    summary: "forecast the next values of a series",
+    input: "rows of numbers",
+    output: "columns of the next rows",
+    lossUnit: "squared error",
+    metrics: ["mae", "rmse", "mase", "naiveMae", "seasonalNaiveMae"],
+    config: "configs/forecasting.yaml",
+    onText: false,
+    onData: true,
+    create: ({ dataName = "series", encoding, ...options }) =>
+      forecastingTask({ ...options, name: dataName, encoding: encoding as ForecastingEncoding }),
+  },
+  tagging: {
+    summary: "name the tag of each word of a sentence",
+    input: "sentences, a tag for each word",
+    output: "a tag for each word",
+    lossUnit: "nats/word",
+    metrics: ["perplexity", "accuracy", "macroRecall", "macroF1"],
+    config: "configs/tagging.yaml",
+    onText: false,
+    onData: true,
+    create: ({ dataName = "sentences", sentences, encoding, ...options }) =>
+      taggingTask({ ...options, name: dataName, parts: sentences, encoding: encoding as TaggingEncoding }),
   },
   adding: {
     summary: "add the two marked numbers of a sequence",
@@ -81,6 +153,7 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     metrics: ["rootMeanSquaredError"],
     config: "configs/adding.yaml",
     onText: false,
+    onData: false,
     create: addingTask,
   },
   delay: {
@@ -91,6 +164,7 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     metrics: ["perplexity", "accuracy"],
     config: "configs/delay.yaml",
     onText: false,
+    onData: false,
     create: delayTask,
   },
 };
