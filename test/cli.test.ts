@@ -83,6 +83,9 @@ describe("help", () => {
     expect(jsonLines(gatesieve("tasks", "--json").stdout).map(({ name }) => name)).toEqual([
       "character",
       "word",
+      "classification",
+      "forecasting",
+      "tagging",
       "adding",
       "delay",
     ]);

@@ -192,14 +192,17 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, word, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, adding, delay. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],
       "task.text: task adding reads no text; leave it out, or use task.name=character.",
     ],
     [["task.delay=3"], "task.delay: task character has no delay; leave it out, or use task.name=delay."],
-    [["task.vocabulary=9"], "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word."],
+    [
+      ["task.vocabulary=9"],
+      "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word, classification or tagging.",
+    ],
     [
       ["task.name=word", "task.validText=v.txt"],
       "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",
