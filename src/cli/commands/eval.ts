@@ -1,5 +1,6 @@
 /** gatesieve eval: a run's best weights on a split, or on another text. */
 import { Command, Option } from "commander";
+import { check } from "../../core/check.ts";
 import { evaluateRun, openModel } from "../../runs/run.ts";
 import type { Split } from "../../tasks/task.ts";
 import { fixed, metric, words } from "../format.ts";
@@ -10,6 +11,7 @@ import { heads, score } from "../summary.ts";
 interface EvalOptions extends RunsOption {
   readonly split: Split;
   readonly text?: string;
+  readonly data?: string;
   readonly engine?: string;
   readonly json?: boolean;
 }
@@ -17,15 +19,21 @@ interface EvalOptions extends RunsOption {
 export function evalCommand(): Command {
   return new Command("eval")
     .summary("score a run's best weights")
-    .description("Score the best weights of a run on one of its splits, or on another text.")
+    .description("Score the best weights of a run on one of its splits, or on another text or file of data.")
     .argument("<run>", RUN_ARGUMENT)
     .addOption(new Option("--split <split>", "part of the data").choices(["train", "valid", "test"]).default("test"))
     .option("--text <file>", "another UTF-8 text, or a built-in one, with the run's vocabulary")
+    .option("--data <file>", "tasks on data: another file, read as the run's own was; all of it is scored")
     .option("--engine <engine>", "js, wasm or auto (the run's own)")
     .addOption(jsonOption("one JSON object"))
     .addOption(runsOption())
     .addHelpText("after", "\nExamples:\n  gatesieve eval last\n  gatesieve eval last --split valid --json")
-    .action(async (id: string, { runs, split, text, engine, json }: EvalOptions) => {
+    .action(async (id: string, { runs, split, engine, json, ...other }: EvalOptions) => {
+      check(
+        other.text === undefined || other.data === undefined,
+        "--text and --data are for different tasks; give one.",
+      );
+      const text = other.text ?? other.data;
       const opened = await openModel(runs, id, {
         ...(engine !== undefined && { engine }),
         ...(text !== undefined && { text }),
