@@ -86,6 +86,18 @@ describe("bad input is one line, with file and line, and exit 2", () => {
       ["task.name=tagging"],
       /bad\.jsonl:2/,
     ],
+    [
+      "null.jsonl",
+      '{"sequence":[2,1],"label":"a"}\n{"sequence":[null,1],"label":"b"}\n',
+      ["task.name=classification"],
+      /null\.jsonl:2: position 1 has null/,
+    ],
+    [
+      "null-row.jsonl",
+      '{"sequence":[[1,2],null],"label":"a"}\n{"sequence":[[2,1]],"label":"b"}\n',
+      ["task.name=classification"],
+      /null-row\.jsonl:1: position 2 has 1 values, expected 2/,
+    ],
     ["no.jsonl", '{"tokens":\n', ["task.name=tagging"], /no\.jsonl:1/],
   ])("%s", (name, text, settings, message) => {
     put(name, text);

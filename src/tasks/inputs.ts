@@ -65,11 +65,12 @@ export function fitInput(inputs: readonly SequenceInput[], vocabularySize = 10_0
       kind: "words",
       vocabulary: wordVocabulary((inputs as readonly (readonly string[])[]).flat(), vocabularySize),
     };
-  const size = typeof first[0] === "number" ? 1 : (first[0] as readonly number[]).length;
-  return {
-    kind: "features",
-    ...momentsOf((inputs as readonly (readonly (number | readonly number[])[])[]).flat(1), size),
-  };
+  // What is no number or of another size is left to `encode`, which knows where it stands.
+  const positions = (inputs as readonly (readonly (number | readonly number[])[])[]).flat(1);
+  const size = Array.isArray(first[0]) ? first[0].length : 1;
+  const isRow = (row: unknown) =>
+    Array.isArray(row) ? row.length === size && row.every(Number.isFinite) : size === 1 && Number.isFinite(row);
+  return { kind: "features", ...momentsOf(positions.filter(isRow), size) };
 }
 
 /** Mean and standard deviation by column; 1 where a column is constant. */

@@ -153,6 +153,8 @@ function tokenOf(token: ReadonlyMap<string, number>, word: string): number {
   return token.get(word.toLowerCase()) ?? token.get(`<unk-${form()}>`) ?? 0;
 }
 
+const ENOUGH_WORDS = 1000;
+
 function fit(name: string, train: readonly TaggedSentence[], size: number): TaggingEncoding {
   const counts = new Map<string, number>();
   const tags = new Set<string>();
@@ -167,7 +169,8 @@ function fit(name: string, train: readonly TaggedSentence[], size: number): Tagg
     `task.vocabulary is ${size}; give more than ${unknown.length}, the forms of unknown words.`,
   );
   const sorted = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([word]) => word);
-  // Words seen once are left out where there is room for them too: the forms of unknown words learn from them.
+  // The forms of unknown words learn from words seen once, where enough others are left; a small text needs all it has.
   const often = sorted.filter((word) => (counts.get(word) as number) > 1);
-  return { vocabulary: [...unknown, ...often.slice(0, size - unknown.length)], tags: [...tags].sort() };
+  const kept = often.length >= ENOUGH_WORDS ? often : sorted;
+  return { vocabulary: [...unknown, ...kept.slice(0, size - unknown.length)], tags: [...tags].sort() };
 }
