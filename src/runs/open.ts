@@ -18,7 +18,7 @@ import { loadTexts } from "./text.ts";
 
 export interface OpenOptions {
   /** Largest shape of a pass; without them the training's, which evaluates as training did. */
-  readonly T?: number;
+  readonly T?: number | ((task: Task, config: RunConfig) => number);
   readonly B?: number;
   /** Without it, `auto`. */
   readonly engine?: string;
@@ -46,7 +46,8 @@ export async function openModel(runsDir: string, idOrDir: string, options: OpenO
   const task = await openTask(dir, config, info, options.text);
   const { engine, reason } = await chooseEngine(options.engine);
   const { sequenceLength, batchSize } = config.train;
-  const model = makeModel(config, task, engine, options.T ?? sequenceLength, options.B ?? batchSize);
+  const T = typeof options.T === "function" ? options.T(task, config) : (options.T ?? sequenceLength);
+  const model = makeModel(config, task, engine, T, options.B ?? batchSize);
   model.initialize(config.seed);
   const notes: string[] = [];
   const path = join(dir, "model", "model.safetensors");

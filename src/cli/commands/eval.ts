@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { check } from "../../core/check.ts";
 import { evaluateRun, openModel } from "../../runs/run.ts";
-import type { Split } from "../../tasks/task.ts";
+import type { ScoreRow, Split } from "../../tasks/task.ts";
 import { fixed, metric, words } from "../format.ts";
 import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
@@ -39,7 +39,7 @@ export function evalCommand(): Command {
         ...(text !== undefined && { text }),
       });
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
-      const { loss, scores, positions } = evaluateRun(opened, split);
+      const { loss, scores, positions, table: rows } = evaluateRun(opened, split);
       const { lossUnit } = opened.info;
       if (json)
         return printJson({
@@ -50,6 +50,7 @@ export function evalCommand(): Command {
           loss,
           ...scores,
           positions,
+          ...(rows && { table: rows }),
         });
       const names = Object.keys(scores);
       print(
@@ -58,5 +59,14 @@ export function evalCommand(): Command {
           [split, fixed(loss, 4), ...names.map((name) => score(name, scores[name])), metric(positions)],
         ]),
       );
+      if (rows?.length) print(`\n${detailTable(rows)}`);
     });
+}
+
+/** A row for each class, tag or column. */
+function detailTable(rows: readonly ScoreRow[]): string {
+  const names = Object.keys(rows[0] as ScoreRow);
+  const cell = (name: string, value: string | number | undefined) =>
+    typeof value !== "number" ? String(value) : name === "count" ? metric(value) : score(name, value);
+  return table([heads(names.map(words)), ...rows.map((row) => names.map((name) => cell(name, row[name])))]);
 }
