@@ -48,6 +48,7 @@ describe("help", () => {
     for (const command of [
       "train",
       "eval",
+      "predict",
       "sample",
       "runs",
       "compare",
@@ -66,7 +67,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(14);
+    expect(commands).toHaveLength(15);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
@@ -83,6 +84,9 @@ describe("help", () => {
     expect(jsonLines(gatesieve("tasks", "--json").stdout).map(({ name }) => name)).toEqual([
       "character",
       "word",
+      "classification",
+      "forecasting",
+      "tagging",
       "adding",
       "delay",
     ]);

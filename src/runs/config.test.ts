@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
+import { TASKS, tasks } from "../tasks/tasks.ts";
 import { loadConfig, parseConfig, policyText } from "./config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gatesieve-config-"));
@@ -155,6 +156,12 @@ describe("the files in configs/", () => {
     expect(maxSteps ?? maxEpochs).toBeGreaterThan(0);
   });
 
+  test.each(TASKS)("task %s has a ready one", (name) => {
+    const file = tasks[name].config;
+    expect(names).toContain(file.replace("configs/", ""));
+    expect(loadConfig({ file: join(configs, "..", file) }).task.name).toBe(name);
+  });
+
   test("default.yaml says what the defaults are", () => {
     expect(loadConfig({ file: join(configs, "default.yaml") })).toEqual(loadConfig());
   });
@@ -186,14 +193,17 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm, gru, rnn, mingru. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, word, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, adding, delay. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],
       "task.text: task adding reads no text; leave it out, or use task.name=character.",
     ],
     [["task.delay=3"], "task.delay: task character has no delay; leave it out, or use task.name=delay."],
-    [["task.vocabulary=9"], "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word."],
+    [
+      ["task.vocabulary=9"],
+      "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word, classification or tagging.",
+    ],
     [
       ["task.name=word", "task.validText=v.txt"],
       "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",

@@ -11,48 +11,16 @@ import { nearest, UsageError } from "../core/check.ts";
 import { cells } from "../nn/cells.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
-import { DEFAULT_DELAY } from "../tasks/delay.ts";
-import { TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
-import { DEFAULT_VOCABULARY } from "../tasks/word.ts";
-import { TOKENIZERS } from "../tasks/words.ts";
+import { type TASKS, tasks } from "../tasks/tasks.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
 import { SCHEDULES, type ScheduleName } from "../train/schedules.ts";
-import { DEFAULT_TEXT } from "./text.ts";
+import { finishTask, isPathSetting, oneOf, real, task, whole } from "./config-task.ts";
 
 export const DEFAULT_MAX_STEPS = 1200;
 
-/** A finite number; `expected` is what the error says. */
-const real = (expected: string, ok: (value: number) => boolean) =>
-  z.number({ error: expected }).refine(ok, { error: expected });
-const whole = (least: number) =>
-  real(`a whole number of at least ${least}`, (value) => Number.isSafeInteger(value) && value >= least);
 const atLeast0 = real("a number of at least 0", (value) => value >= 0);
 const share = real("a number from 0 up to, not including, 1", (value) => value >= 0 && value < 1);
-const oneOf = <const T extends readonly string[]>(names: T) => z.enum(names, { error: `one of ${names.join(", ")}` });
 const names = <T extends string>(table: Readonly<Record<T, unknown>>) => Object.keys(table) as [T, ...T[]];
-
-const task = z.strictObject({
-  name: oneOf(TASKS).default("character"),
-  /** character, word: a path or the name of a built-in text. */
-  text: z.string({ error: "a path or the name of a built-in text" }).min(1, { error: "a path or a name" }).optional(),
-  /** delay: how far to look back. */
-  delay: whole(1).optional(),
-  /** word: a text's other parts, where it has three files; `text` is then the training part. */
-  validText: z.string({ error: "a path" }).min(1, { error: "a path" }).optional(),
-  testText: z.string({ error: "a path" }).min(1, { error: "a path" }).optional(),
-  /** word: how text becomes words. */
-  tokenizer: oneOf(TOKENIZERS).optional(),
-  /** word: entries of the vocabulary at most, `<unk>` among them. */
-  vocabulary: whole(2).optional(),
-});
-/** Whose settings these are; all other tasks refuse them. */
-const OWNER: Readonly<Record<string, TaskName>> = {
-  delay: "delay",
-  validText: "word",
-  testText: "word",
-  tokenizer: "word",
-  vocabulary: "word",
-};
 
 const model = z.strictObject({
   cell: oneOf(names(cells)).default("lstm"),
@@ -76,7 +44,8 @@ const model = z.strictObject({
 
 const train = z.strictObject({
   batchSize: whole(1).default(50),
-  sequenceLength: whole(1).default(50),
+  /** Without it 50, or what the task says; tasks on sequences of their own lengths: 0 is the longest of them. */
+  sequenceLength: whole(0).optional(),
   /** Either of the two; without both, 1200 steps. */
   maxSteps: whole(1).optional(),
   maxEpochs: real("a number above 0", (value) => value > 0).optional(),
@@ -129,7 +98,8 @@ export const runConfigSchema = z.strictObject({
   seed: whole(0).default(1),
 });
 
-export type RunConfig = z.output<typeof runConfigSchema> & { headPolicy: string };
+type Parsed = z.output<typeof runConfigSchema>;
+export type RunConfig = Parsed & { headPolicy: string; train: Parsed["train"] & { sequenceLength: number } };
 
 /**
  * What is dropped at the head of a task where gates are dropped too and nothing is said; `dense` where the task is not
@@ -159,8 +129,10 @@ export function loadConfig({ file, overrides = [] }: ConfigSources = {}): RunCon
 export function parseConfig(tree: unknown): RunConfig {
   const result = runConfigSchema.safeParse(tree);
   if (!result.success) throw new UsageError(explain(result.error.issues[0]!, tree));
-  const config = { ...result.data, headPolicy: result.data.headPolicy ?? "" };
-  finishTask(config);
+  const { data } = result;
+  const sequenceLength = data.train.sequenceLength ?? tasks[data.task.name].sequenceLength ?? 50;
+  const config = { ...data, headPolicy: data.headPolicy ?? "", train: { ...data.train, sequenceLength } };
+  finishTask(config.task);
   finishTrain(config);
   config.policy = parsePolicy(config.policy).name;
   const ofTask = config.policy === "dense" ? "dense" : (HEAD_POLICIES[config.task.name] ?? "dense");
@@ -172,28 +144,10 @@ export function parseConfig(tree: unknown): RunConfig {
   return config;
 }
 
-/** Defaults of the task chosen; settings of another are refused. */
-function finishTask({ task }: RunConfig): void {
-  const { name, text } = task;
-  const settings: Readonly<Record<string, unknown>> = task;
-  if (tasks[name].onText) task.text = text ?? DEFAULT_TEXT;
-  else if (text !== undefined)
-    throw new UsageError(`task.text: task ${name} reads no text; leave it out, or use task.name=character.`);
-  for (const [key, owner] of Object.entries(OWNER))
-    if (settings[key] !== undefined && owner !== name)
-      throw new UsageError(`task.${key}: task ${name} has no ${key}; leave it out, or use task.name=${owner}.`);
-  if (name === "delay") task.delay ??= DEFAULT_DELAY;
-  if (name !== "word") return;
-  task.tokenizer ??= "words";
-  task.vocabulary ??= DEFAULT_VOCABULARY;
-  if ((task.validText === undefined) !== (task.testText === undefined))
-    throw new UsageError(
-      "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",
-    );
-}
-
-function finishTrain({ train }: RunConfig): void {
+function finishTrain({ train, task }: RunConfig): void {
   const { maxSteps, maxEpochs, schedule } = train;
+  if (train.sequenceLength === 0 && tasks[task.name].sequenceLength !== 0)
+    throw new UsageError(`train.sequenceLength: got 0, expected a whole number of at least 1 for task ${task.name}.`);
   if (maxSteps !== undefined && maxEpochs !== undefined)
     throw new UsageError(
       `train.maxSteps ${maxSteps} and train.maxEpochs ${maxEpochs} are both given; give one of them.`,
@@ -251,7 +205,7 @@ export function setOverride(tree: Tree, override: string): void {
     if (!isTree(at[part])) at[part] = emptyTree();
     at = at[part] as Tree;
   }
-  at[path.at(-1) as string] = /^task\.(text|validText|testText)$/.test(key.trim()) ? text : scalar(key, text);
+  at[path.at(-1) as string] = isPathSetting(key.trim()) ? text : scalar(key, text);
 }
 
 /** A YAML scalar; what YAML reads as a list or a map stays text, for the schema to refuse. */

@@ -17,14 +17,12 @@ export const BROWN = "brown";
 /** As text.ts wants a text. */
 export function loadBrown() {
   const [folder] = dataSetFolders(BROWN) as [string];
-  const names = readdirSync(folder).filter((name) => /^c[a-r]\d\d$/.test(name));
-  const split = brownSplits(names.sort());
   const hash = createHash("sha256");
   const texts: Record<Split, string> = { train: "", valid: "", test: "" };
-  for (const name of names) {
+  for (const [name, split] of brownDocuments(folder)) {
     const bytes = readFileSync(join(folder, name));
     hash.update(bytes);
-    texts[split.get(name) as Split] += brownWords(bytes.toString("latin1"));
+    texts[split] += brownWords(bytes.toString("latin1"));
   }
   return {
     name: BROWN,
@@ -34,6 +32,12 @@ export function loadBrown() {
     sha256: hash.digest("hex"),
     tokenizer: "spaces" as const,
   };
+}
+
+/** The documents in the corpus's folder, in order, and the split of each. */
+export function brownDocuments(folder: string): Map<string, Split> {
+  const names = readdirSync(folder).filter((name) => /^c[a-r]\d\d$/.test(name));
+  return brownSplits(names.sort());
 }
 
 /** Sorted document names, "ca01" being the first of genre a, to the split of each. */

@@ -35,7 +35,7 @@ test("the plan is what a training declares, for every setting it shows", async (
     const config = loadConfig({ overrides: [...overrides, ...more] });
     const plan = await planMemory(config);
     const declared = (recompute: number) => {
-      const task = makeTask(config, undefined);
+      const task = makeTask(config, {});
       const training = makeTraining({ ...config, model: { ...config.model, recompute } }, task, jsEngine, 10);
       return training.trainer.model.arena;
     };

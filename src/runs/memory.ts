@@ -5,11 +5,9 @@ import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import { OneHot } from "../nn/module.ts";
 import type { Task } from "../tasks/task.ts";
-import { tasks } from "../tasks/tasks.ts";
 import { Optimizer } from "../train/optimizers.ts";
 import type { RunConfig } from "./config.ts";
-import { makeModel, makeTask } from "./parts.ts";
-import { loadText } from "./text.ts";
+import { loadInputs, makeModel, makeTask, resolveConfig } from "./parts.ts";
 
 export interface MemoryPlan {
   readonly engine: string;
@@ -43,9 +41,10 @@ export function intermediateBytes(bytes: BytesByPurpose): number {
   return bytes.activations + bytes.gateGradients + bytes.pattern;
 }
 
-export async function planMemory(config: RunConfig): Promise<MemoryPlan> {
-  const text = tasks[config.task.name].onText ? loadText(config.task.text as string) : undefined;
-  const task = makeTask(config, text);
+export async function planMemory(given: RunConfig): Promise<MemoryPlan> {
+  const inputs = await loadInputs(given);
+  const task = makeTask(given, inputs);
+  const config = resolveConfig(given, inputs, task);
   const { engine } = await chooseEngine(config.engine, config.threads);
   const model = planned(config, task, engine, config.model.recompute);
   const { sequenceLength } = config.train;

@@ -6,23 +6,23 @@ import { readSafetensors } from "../formats/safetensors.ts";
 import { chooseEngine } from "../kernels/engines.ts";
 import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
-import { vocabularyHash } from "../tasks/character.ts";
 import type { Split, Task } from "../tasks/task.ts";
 import { type Evaluation, evaluate } from "../train/evaluate.ts";
 import { checkpointName, checkpointsDir, loadWeights, readLastCheckpoint } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
-import { makeModel, makeTask, sameText } from "./parts.ts";
+import { loadTestData } from "./data-tasks.ts";
+import { hashOf, type Learnt, loadInputs, makeModel, makeTask } from "./parts.ts";
 import type { RunInfo, RunSummary } from "./store.ts";
 import * as store from "./store.ts";
-import { type LoadedText, loadTexts } from "./text.ts";
+import { loadTexts } from "./text.ts";
 
 export interface OpenOptions {
   /** Largest shape of a pass; without them the training's, which evaluates as training did. */
-  readonly T?: number;
+  readonly T?: number | ((task: Task, config: RunConfig) => number);
   readonly B?: number;
   /** Without it, `auto`. */
   readonly engine?: string;
-  /** Another text to evaluate on, with the run's vocabulary. */
+  /** Another text to evaluate on, with the run's vocabulary; for tasks on data, another file. */
   readonly text?: string;
 }
 
@@ -43,10 +43,11 @@ export async function openModel(runsDir: string, idOrDir: string, options: OpenO
   const dir = store.findRun(runsDir, idOrDir);
   const info = store.readInfo(dir);
   const config = store.readConfig(dir);
-  const task = openTask(dir, config, info, options.text);
+  const task = await openTask(dir, config, info, options.text);
   const { engine, reason } = await chooseEngine(options.engine);
   const { sequenceLength, batchSize } = config.train;
-  const model = makeModel(config, task, engine, options.T ?? sequenceLength, options.B ?? batchSize);
+  const T = typeof options.T === "function" ? options.T(task, config) : (options.T ?? sequenceLength);
+  const model = makeModel(config, task, engine, T, options.B ?? batchSize);
   model.initialize(config.seed);
   const notes: string[] = [];
   const path = join(dir, "model", "model.safetensors");
@@ -69,37 +70,45 @@ export function evaluateRun({ model, task, config }: OpenedModel, split: Split =
   return evaluate(model, task, split, config.seed);
 }
 
-/** Sampling needs the vocabulary alone: without the text the task still stands, but has no batches. */
-function openTask(dir: string, config: RunConfig, info: RunInfo, other: string | undefined): Task {
-  if (!info.text) {
+/** Samples and predictions need what was learnt alone: without its text or data a task still stands, but has no batches. */
+async function openTask(dir: string, config: RunConfig, info: RunInfo, other: string | undefined): Promise<Task> {
+  if (!info.text && !info.data) {
     check(
       other === undefined,
-      `run ${info.id} is of task ${config.task.name}, which reads no text; leave the text out.`,
+      `run ${info.id} is of task ${config.task.name}, which reads no text and no data; leave it out.`,
     );
-    return makeTask(config, undefined);
+    return makeTask(config, {});
   }
-  const path = join(dir, store.VOCABULARY);
-  const vocabulary = store.readJson(path);
-  const isVocabulary = Array.isArray(vocabulary) && vocabulary.every((entry) => typeof entry === "string");
-  const hash = isVocabulary ? vocabularyHash(vocabulary) : "none";
-  if (!isVocabulary || hash !== info.vocabularyHash)
-    throw new GatesieveError(
-      `the vocabulary in ${path} (${hash}) is not the one run ${info.id} was trained with (${info.vocabularyHash}).`,
-    );
-  let text: LoadedText;
+  const learnt = readLearnt(dir, info);
   try {
-    text = other === undefined ? sameText(info, config) : loadTexts({ name: config.task.name, text: other });
+    if (other === undefined) return makeTask(config, await loadInputs(config, info), learnt);
+    if (info.text) return makeTask(config, { text: loadTexts({ name: config.task.name, text: other }) }, learnt);
+    return makeTask(config, { data: await loadTestData(config.task, other, learnt.encoding) }, learnt);
   } catch (error) {
     if (other !== undefined) throw error;
-    const none = makeTask(config, { name: info.text.name, path: "", text: "", sha256: "" }, vocabulary);
+    const none = info.text ? { text: { name: info.text.name, path: "", text: "", sha256: "" } } : {};
     return {
-      ...none,
+      ...makeTask(config, none, learnt),
       batches() {
         throw error;
       },
     };
   }
-  return makeTask(config, text, vocabulary);
+}
+
+/** vocab.json or encoding.json, checked against what the run says of it. */
+function readLearnt(dir: string, info: RunInfo): Learnt {
+  const path = join(dir, info.text ? store.VOCABULARY : store.ENCODING);
+  const found = store.readJson(path);
+  const isVocabulary = Array.isArray(found) && found.every((entry) => typeof entry === "string");
+  const right = info.text ? isVocabulary : typeof found === "object" && found !== null;
+  const learnt = info.text ? { vocabulary: found as string[] } : { encoding: found as object };
+  const hash = right ? hashOf(learnt) : "none";
+  if (hash !== info.vocabularyHash)
+    throw new GatesieveError(
+      `the ${info.text ? "vocabulary" : "encoding"} in ${path} (${hash}) is not the one run ${info.id} was trained with (${info.vocabularyHash}).`,
+    );
+  return learnt;
 }
 
 function readWeights(path: string): Uint8Array {

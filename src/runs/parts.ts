@@ -5,30 +5,62 @@ import { Model } from "../nn/model.ts";
 import { parsePolicy } from "../sparse/policies.ts";
 import { vocabularyHash } from "../tasks/character.ts";
 import type { Task } from "../tasks/task.ts";
-import { createTask } from "../tasks/tasks.ts";
+import { createTask, tasks } from "../tasks/tasks.ts";
 import type { OptimizerOptions } from "../train/optimizers.ts";
 import { epochDecay, type Schedule } from "../train/schedules.ts";
 import { Trainer } from "../train/trainer.ts";
 import { Training } from "../train/training.ts";
 import type { RunConfig } from "./config.ts";
+import { listed } from "./data-classification.ts";
+import { type LoadedData, loadData } from "./data-tasks.ts";
 import type { RunInfo } from "./store.ts";
-import { type LoadedText, loadTexts } from "./text.ts";
+import { type LoadedText, type LoadedTexts, loadTexts } from "./text.ts";
 
-export function makeTask(
-  { task, model }: RunConfig,
-  text: LoadedText | undefined,
-  vocabulary?: readonly string[],
-): Task {
+/** What a task reads, of either kind or of none. */
+export interface Inputs {
+  readonly text?: LoadedText | undefined;
+  readonly data?: LoadedData | undefined;
+}
+
+/** The text or data of a task; an error if a run began with another. */
+export async function loadInputs({ task }: RunConfig, info?: RunInfo): Promise<Inputs> {
+  if (tasks[task.name].onText) return { text: info ? sameText(info, task) : loadTexts(task) };
+  if (!tasks[task.name].onData) return {};
+  const data = await loadData(task);
+  if (info) same(info, data, info.data);
+  return { data };
+}
+
+/** Settings that find text and data from any folder, and the length of sequences where the data decides it. */
+export function resolveConfig(config: RunConfig, inputs: Inputs, made: Task): RunConfig {
+  const { text, data } = inputs;
+  const files = text ? (text as LoadedTexts).files : data?.files;
+  const sequenceLength = config.train.sequenceLength || (made.lengths?.longest ?? 0);
+  return { ...config, task: { ...config.task, ...files }, train: { ...config.train, sequenceLength } };
+}
+
+/** What a run keeps of its data besides weights, to read what comes later the same way. */
+export interface Learnt {
+  readonly vocabulary?: readonly string[] | undefined;
+  readonly encoding?: object | undefined;
+}
+
+export function makeTask({ task, model }: RunConfig, { text, data }: Inputs, learnt: Learnt = {}): Task {
   return createTask(task.name, {
+    ...data?.options,
+    dataName: data?.name ?? task.data,
+    targets: task.target === undefined ? undefined : listed(task.target),
+    horizon: task.horizon,
+    period: task.period,
     text: text?.text,
     textParts: text?.parts,
     textTokenizer: text?.tokenizer,
     textName: text?.name,
-    tokenizer: task.tokenizer,
+    tokenizer: task.tokenizer === "characters" ? undefined : task.tokenizer,
     vocabularySize: task.vocabulary,
     embedding: model.embedding,
     delay: task.delay,
-    vocabulary,
+    ...learnt,
   });
 }
 
@@ -79,17 +111,23 @@ export function stepsOf({ train, seed }: RunConfig, task: Task): number {
   return train.maxSteps ?? Math.max(1, Math.round((train.maxEpochs as number) * (epochs[0] as number)));
 }
 
-/** The text a run began with; an error if a file has changed. */
-export function sameText({ id, text }: RunInfo, { task }: RunConfig): LoadedText {
-  const { path, sha256 } = text as NonNullable<RunInfo["text"]>;
+function sameText(info: RunInfo, task: RunConfig["task"]): LoadedTexts {
   const loaded = loadTexts(task);
-  check(
-    loaded.sha256 === sha256,
-    `the text ${path} has changed since run ${id} began (SHA-256 ${loaded.sha256.slice(0, 12)}..., expected ${sha256.slice(0, 12)}...). Restore it, or start a new run.`,
-  );
+  same(info, loaded, info.text);
   return loaded;
 }
 
-export function hashOf({ vocabulary }: Task): string | null {
-  return vocabulary ? vocabularyHash(vocabulary) : null;
+/** What a run began with; an error if a file has changed. */
+function same({ id }: RunInfo, loaded: LoadedText | LoadedData, began: RunInfo["text"] | RunInfo["data"]): void {
+  const { path, sha256 } = began as NonNullable<typeof began>;
+  check(
+    loaded.sha256 === sha256,
+    `the ${"text" in loaded ? "text" : "data"} ${path} has changed since run ${id} began (SHA-256 ${loaded.sha256.slice(0, 12)}..., expected ${sha256.slice(0, 12)}...). Restore it, or start a new run.`,
+  );
+}
+
+/** Tells what a task learnt of its data from what another did; null if it learnt nothing. */
+export function hashOf({ vocabulary, encoding }: Learnt): string | null {
+  if (vocabulary) return vocabularyHash(vocabulary);
+  return encoding ? vocabularyHash([JSON.stringify(encoding)]) : null;
 }

@@ -225,7 +225,7 @@ describe("resume", () => {
     info.text.sha256 = createHash("sha256").update(fs.readFileSync(file)).digest("hex");
     fs.writeFileSync(path, JSON.stringify(info));
     expect((await errorOf(resumeRun(runsDir, dir))).message).toMatch(
-      /vocabulary \([0-9a-f]{16}\) is not the checkpoint's \([0-9a-f]{16}\)/,
+      /what is learnt of the text or data \([0-9a-f]{16}\) is not the checkpoint's \([0-9a-f]{16}\)/,
     );
     expect(fs.existsSync(join(dir, "run.lock"))).toBe(false);
   });

@@ -11,7 +11,6 @@ import "./wasm-threads.ts";
 import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import type { Task } from "../tasks/task.ts";
-import { tasks } from "../tasks/tasks.ts";
 import type { TrainEvent } from "../train/events.ts";
 import type { Training } from "../train/training.ts";
 import {
@@ -27,10 +26,10 @@ import {
 import type { RunConfig } from "./config.ts";
 import { appendLine, createFolderAtomic, removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from "./files.ts";
 import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.ts";
-import { hashOf, makeTask, makeTraining, sameText, stepsOf } from "./parts.ts";
+import { hashOf, type Inputs, loadInputs, makeTask, makeTraining, resolveConfig, stepsOf } from "./parts.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
-import { type LoadedText, loadTexts } from "./text.ts";
+import type { LoadedText } from "./text.ts";
 import { version } from "./version.ts";
 
 export { evaluateRun, type OpenedModel, type OpenOptions, openModel } from "./open.ts";
@@ -179,7 +178,7 @@ export class Run {
       const files = {
         "model.safetensors": modelFile(model),
         [store.CONFIG]: toJson(config),
-        ...(task.vocabulary ? { [store.VOCABULARY]: toJson(task.vocabulary) } : {}),
+        ...learntFiles(task),
       };
       writeFolderAtomic(join(this.dir, "model"), files, "the model");
     }
@@ -203,9 +202,9 @@ export class Run {
 
 /** Makes everything a run needs, then its folder with a checkpoint of step 0; on an error nothing is left behind. */
 export async function createRun({ config, runsDir, id: name }: RunOptions): Promise<Run> {
-  const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
-  const resolved: RunConfig = text ? { ...config, task: { ...config.task, ...text.files } } : config;
-  const task = makeTask(resolved, text);
+  const inputs = await loadInputs(config);
+  const task = makeTask(config, inputs);
+  const resolved = resolveConfig(config, inputs, task);
   const maxSteps = stepsOf(resolved, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const training = makeTraining(resolved, task, engine, maxSteps);
@@ -215,7 +214,7 @@ export async function createRun({ config, runsDir, id: name }: RunOptions): Prom
   const created = new Date();
   for (let attempt = 1; ; attempt++) {
     const id = name ?? runId(created, config) + (attempt > 1 ? `-${attempt}` : "");
-    const info = describe(id, created, resolved, task, training, engine, maxSteps, text);
+    const info = describe(id, created, resolved, task, training, engine, maxSteps, inputs);
     const dir = join(runsDir, id);
     const checkpoint = checkpointContents(training.trainer.model, training.save(), 0, hashOf(task));
     const files = {
@@ -223,7 +222,7 @@ export async function createRun({ config, runsDir, id: name }: RunOptions): Prom
       [store.INFO]: toJson(info),
       [store.EVENTS]: "",
       [store.TELEMETRY]: "",
-      ...(task.vocabulary ? { [store.VOCABULARY]: toJson(task.vocabulary) } : {}),
+      ...learntFiles(task),
       ...Object.fromEntries(
         Object.entries(checkpoint).map(([name, content]) => [`checkpoints/${checkpointName(0)}/${name}`, content]),
       ),
@@ -242,7 +241,7 @@ export async function createRun({ config, runsDir, id: name }: RunOptions): Prom
       training,
       engine,
       engineReason: reason,
-      notes: [],
+      notes: notesOf(inputs, task, resolved),
       checkpointed: 0,
     });
   }
@@ -262,8 +261,7 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
       throw new UsageError(
         `run ${info.id} is finished (${summary.steps} steps). Sample or evaluate it, or start a new run with a larger train.maxSteps.`,
       );
-    const text = info.text ? sameText(info, config) : undefined;
-    const task = makeTask(config, text);
+    const task = makeTask(config, await loadInputs(config, info));
     const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
       notes.push(
@@ -278,7 +276,7 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
     const hash = hashOf(task);
     if (checkpoint.vocabularyHash !== hash)
       throw new GatesieveError(
-        `run ${info.id}: the text's vocabulary (${hash}) is not the checkpoint's (${checkpoint.vocabularyHash}). Restore the text the run began with.`,
+        `run ${info.id}: what is learnt of the text or data (${hash}) is not the checkpoint's (${checkpoint.vocabularyHash}). Restore what the run began with.`,
       );
     loadWeights(training.trainer.model, checkpoint.weights, join(checkpointsDir(dir), checkpointName(checkpoint.step)));
     training.load(checkpoint.state);
@@ -318,7 +316,7 @@ function describe(
   training: Training,
   { name, isa }: Engine,
   maxSteps: number,
-  text: LoadedText | undefined,
+  { text, data }: Inputs,
 ): RunInfo {
   return {
     format: store.INFO_FORMAT,
@@ -333,8 +331,22 @@ function describe(
     maxSteps,
     tokensPerStep: train.batchSize * train.sequenceLength,
     text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text) } : null,
+    data: data ? { name: data.name, path: data.path, sha256: data.sha256, examples: data.examples } : null,
     vocabularySize: task.vocabulary?.length ?? null,
     vocabularyHash: hashOf(task),
+  };
+}
+
+function notesOf({ data }: Inputs, { lengths }: Task, { train }: RunConfig): string[] {
+  const cut = lengths?.note(train.sequenceLength);
+  return [...(data?.notes ?? []), ...(cut === undefined ? [] : [cut])];
+}
+
+/** What the task learnt of its text or data, to read others the same way. */
+function learntFiles({ vocabulary, encoding }: Task): Record<string, string> {
+  return {
+    ...(vocabulary ? { [store.VOCABULARY]: toJson(vocabulary) } : {}),
+    ...(encoding ? { [store.ENCODING]: toJson(encoding) } : {}),
   };
 }
 

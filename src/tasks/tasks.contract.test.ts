@@ -4,7 +4,7 @@ import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import { characterTask } from "./character.ts";
 import type { BatchBuffers, BatchCursor, BatchShape, Split, Task } from "./task.ts";
-import { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks.ts";
+import { createTask, TASKS, type TaskName, type TaskOptions, tasks } from "./tasks.ts";
 
 /** 3,000 random characters, some beyond the basic plane; the last ones are missing in train. */
 const random = new RandomStream(1, "text");
@@ -16,7 +16,49 @@ const text = characters.join("");
 /** 2,000 random words of 60, with sentences and paragraphs. */
 const prose = Array.from({ length: 2000 }, (_, i) => `w${random.below(60)}${i % 50 === 49 ? ".\n\n" : ""}`).join(" ");
 
+/** Unrelated sequences of 1 to 15 positions: each has a number of its own, so that no two are alike. */
+const words = (first: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    input: `${first + i}${"xyz".repeat(5).slice(0, random.below(8))}`,
+    label: ["a", "b", "c"][i % 3] as string,
+  }));
+const sequences = { train: words(0, 100), valid: words(100, 20), test: words(200, 7) };
+const numbers = (count: number, width: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    input: Array.from({ length: 1 + random.below(15) }, () => Array.from({ length: width }, () => random.normal())),
+    label: String(i % 4),
+  }));
+const pictures = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    input: Uint8Array.from({ length: 11 * 4 }, () => random.below(256)),
+    label: String(i % 10),
+  }));
+const image = { kind: "image", rows: 11, columns: 4, mean: 127, deviation: 70 } as const;
+const tagged = (name: string, count: number) =>
+  Array.from({ length: count }, (_, i) => {
+    const tokens = Array.from({ length: 1 + random.below(25) }, (_, t) => `${name}${t ? random.below(30) : i}`);
+    return { tokens, tags: tokens.map((token) => `tag${token.length}`) };
+  });
+const wave = (columns: number) => ({
+  columns: Array.from({ length: columns }, (_, c) => `c${c}`),
+  values: Float64Array.from({ length: 300 * columns }, (_, i) => Math.sin(i / 5) + random.normal()),
+});
+
 const cases: Record<TaskName, TaskOptions[]> = {
+  classification: [
+    { sequences },
+    { sequences, embedding: 5 },
+    { sequences: { train: numbers(20, 3), valid: numbers(9, 3), test: numbers(2, 3) } },
+    ...(["rows", "permuted"] as const).map((order) => ({
+      sequences: { train: pictures(20), valid: pictures(5), test: pictures(6) },
+      image: { ...image, order },
+    })),
+  ],
+  forecasting: [
+    { series: wave(1), period: 7 },
+    { series: wave(3), targets: ["c2", "c0"], horizon: 4, period: 2 },
+  ],
+  tagging: [{ sentences: { train: tagged("a", 60), valid: tagged("a", 9), test: tagged("a", 11) }, embedding: 4 }],
   character: [{ text }, { text, embedding: 7 }],
   word: [
     { text: prose },
@@ -30,6 +72,9 @@ const cases: Record<TaskName, TaskOptions[]> = {
 const least: Record<TaskName, (options: TaskOptions) => number> = {
   character: () => 1,
   word: () => 1,
+  classification: () => 1,
+  forecasting: () => 1,
+  tagging: () => 1,
   adding: () => 2,
   delay: ({ delay = 5 }) => delay + 1,
 };
@@ -43,6 +88,9 @@ interface Batch {
   readonly features: number[] | undefined;
   readonly targets: number[];
   readonly lengths: number[];
+  readonly lanes: number;
+  /** Numbers at a position of the input. */
+  readonly size: number;
 }
 
 /** Buffers filled with what no task writes, so that a gap shows. */
@@ -63,12 +111,26 @@ function take(task: Task, cursor: BatchCursor, count: number): Batch[] {
   return Array.from({ length: count }, () => {
     const into = buffers(task, cursor);
     const fresh = cursor.next(into);
+    // What the batch has; nothing may be written beyond it.
+    const { T, B, lanes = B } = cursor;
+    const { input, output } = task;
+    const head = (data: ArrayLike<number>, rows: number) => {
+      const used = (data.length / rows) * (rows - (rows / B) * (B - lanes));
+      const values = Array.from(data);
+      expect(new Set(values.slice(used).map((value) => (value === -1 ? Number.NaN : value)))).toEqual(
+        new Set(used < values.length ? [Number.NaN] : []),
+      );
+      return values.slice(0, used);
+    };
+    const positions = output.positions === "all" ? T * B : B;
     return {
       fresh,
-      tokens: into.tokens && [...into.tokens],
-      features: into.features && [...into.features],
-      targets: [...into.targets],
-      lengths: [...into.lengths],
+      lanes,
+      tokens: into.tokens && head(into.tokens, T * B),
+      features: into.features && head(into.features, T * B),
+      targets: head(into.targets, positions),
+      lengths: head(into.lengths, B),
+      size: input.kind === "features" ? input.size : 1,
     };
   });
 }
@@ -81,7 +143,12 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
     test("says what it is", () => {
       expect(task.name).toBe(name);
       expect(task.summary).toMatch(/\w+ \w+/);
-      expect(task.lossUnit).not.toBe("");
+      expect(task.lossUnit).toBe(tasks[name].lossUnit);
+      const scores = {
+        ...task.scores({ lossSum: 1, positions: 1, correct: 1 }),
+        ...task.scorer?.("test", shape).scores(),
+      };
+      expect(Object.keys(scores)).toEqual(tasks[name].metrics);
       if (task.input.kind === "tokens") expect(task.input.embedding ?? 0).toBe(options.embedding ?? 0);
       if (task.vocabulary && task.input.kind === "tokens") expect(task.vocabulary.length).toBe(task.input.vocabulary);
     });
@@ -117,17 +184,16 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
         if (split === "train") expect(cursor.B).toBe(shape.B);
         const { input, output } = task;
         const tokenFits = (token: number) => input.kind === "tokens" && token >= 0 && token < input.vocabulary;
-        const inClasses = (target: number) => target >= 0 && target < output.size;
-        const targetFits = (target: number, at: number, lengths: readonly number[]) => {
-          if (output.kind === "values") return Number.isFinite(target);
-          if (output.positions === "last" || Math.floor(at / cursor.B) < lengths[at % cursor.B]!)
-            return inClasses(target);
-          return target === -1; // padding does not count
-        };
-        for (const { tokens, features, targets, lengths } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
+        const targetFits = (target: number) =>
+          output.kind === "classes" ? target >= 0 && target < output.size : Number.isFinite(target);
+        for (const { tokens, features, targets, lanes, lengths } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
           expect(tokens ? tokens.every(tokenFits) : features!.every(Number.isFinite)).toBe(true);
           expect(lengths.every((length) => Number.isInteger(length) && length >= 1 && length <= cursor.T)).toBe(true);
-          expect(targets.every((target, at) => targetFits(target, at, lengths))).toBe(true);
+          const isPadding = (index: number) => Math.floor(index / lanes) >= (lengths[index % lanes] as number);
+          const padded = output.kind === "classes" && output.positions === "all";
+          expect(targets.every((target, i) => (padded && isPadding(i) ? target === -1 : targetFits(target)))).toBe(
+            true,
+          );
         }
       });
 
@@ -156,16 +222,16 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
     });
 
     test("splits have no sequence in common", () => {
-      const { T, B } = shape;
+      const { T } = shape;
       const lanes = (split: Split) => {
         const cursor = task.batches(split, shape);
-        const width = task.input.kind === "features" ? task.input.size : 1;
-        return take(task, cursor, cursor.batchesPerEpoch).flatMap(({ tokens, features }) =>
-          Array.from({ length: cursor.B }, (_, b) =>
-            Array.from({ length: T }, (_, t) =>
-              (tokens ?? features)!.slice((t * B + b) * width, (t * B + b + 1) * width),
-            ).join(),
-          ),
+        return take(task, cursor, cursor.batchesPerEpoch).flatMap(
+          ({ tokens, features, lanes, lengths, size }) =>
+            Array.from({ length: lanes }, (_, b) =>
+              Array.from({ length: T }, (_, t) =>
+                (tokens ?? features)!.slice((t * lanes + b) * size, (t * lanes + b + 1) * size),
+              ).join(),
+            ).filter((_, b) => (lengths[b] as number) > 2), // the last word or two of a cut sentence may be anyone's
         );
       };
       const [train, valid, held] = SPLITS.map((split) => new Set(lanes(split))) as [
@@ -314,6 +380,6 @@ test("generated tasks differ from seed to seed", () => {
 
 test("an unknown task lists the choices", () => {
   expect(() => createTask("charcter")).toThrow(
-    /unknown task "charcter", did you mean "character"\? The choices are: character, word, adding, delay/,
+    /unknown task "charcter", did you mean "character"\? The choices are: character, word, classification, forecasting, tagging, adding, delay/,
   );
 });

@@ -1,7 +1,8 @@
 /** gatesieve eval: a run's best weights on a split, or on another text. */
 import { Command, Option } from "commander";
+import { check } from "../../core/check.ts";
 import { evaluateRun, openModel } from "../../runs/run.ts";
-import type { Split } from "../../tasks/task.ts";
+import type { ScoreRow, Split } from "../../tasks/task.ts";
 import { fixed, metric, words } from "../format.ts";
 import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
@@ -10,6 +11,7 @@ import { heads, score } from "../summary.ts";
 interface EvalOptions extends RunsOption {
   readonly split: Split;
   readonly text?: string;
+  readonly data?: string;
   readonly engine?: string;
   readonly json?: boolean;
 }
@@ -17,21 +19,27 @@ interface EvalOptions extends RunsOption {
 export function evalCommand(): Command {
   return new Command("eval")
     .summary("score a run's best weights")
-    .description("Score the best weights of a run on one of its splits, or on another text.")
+    .description("Score the best weights of a run on one of its splits, or on another text or file of data.")
     .argument("<run>", RUN_ARGUMENT)
     .addOption(new Option("--split <split>", "part of the data").choices(["train", "valid", "test"]).default("test"))
     .option("--text <file>", "another UTF-8 text, or a built-in one, with the run's vocabulary")
+    .option("--data <file>", "tasks on data: another file, read as the run's own was; all of it is scored")
     .option("--engine <engine>", "js, wasm or auto (the run's own)")
     .addOption(jsonOption("one JSON object"))
     .addOption(runsOption())
     .addHelpText("after", "\nExamples:\n  gatesieve eval last\n  gatesieve eval last --split valid --json")
-    .action(async (id: string, { runs, split, text, engine, json }: EvalOptions) => {
+    .action(async (id: string, { runs, split, engine, json, ...other }: EvalOptions) => {
+      check(
+        other.text === undefined || other.data === undefined,
+        "--text and --data are for different tasks; give one.",
+      );
+      const text = other.text ?? other.data;
       const opened = await openModel(runs, id, {
         ...(engine !== undefined && { engine }),
         ...(text !== undefined && { text }),
       });
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
-      const { loss, scores, positions } = evaluateRun(opened, split);
+      const { loss, scores, positions, table: rows } = evaluateRun(opened, split);
       const { lossUnit } = opened.info;
       if (json)
         return printJson({
@@ -42,6 +50,7 @@ export function evalCommand(): Command {
           loss,
           ...scores,
           positions,
+          ...(rows && { table: rows }),
         });
       const names = Object.keys(scores);
       print(
@@ -50,5 +59,14 @@ export function evalCommand(): Command {
           [split, fixed(loss, 4), ...names.map((name) => score(name, scores[name])), metric(positions)],
         ]),
       );
+      if (rows?.length) print(`\n${detailTable(rows)}`);
     });
+}
+
+/** A row for each class, tag or column. */
+function detailTable(rows: readonly ScoreRow[]): string {
+  const names = Object.keys(rows[0] as ScoreRow);
+  const cell = (name: string, value: string | number | undefined) =>
+    typeof value !== "number" ? String(value) : name === "count" ? metric(value) : score(name, value);
+  return table([heads(names.map(words)), ...rows.map((row) => names.map((name) => cell(name, row[name])))]);
 }

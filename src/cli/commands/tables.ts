@@ -8,6 +8,7 @@ import { OPTIONS, type OptionSpec } from "../../sparse/options.ts";
 import { DEFAULT_POLICY, policies } from "../../sparse/policies.ts";
 import type { PolicyEntry } from "../../sparse/policy.ts";
 import { tasks } from "../../tasks/tasks.ts";
+import { words } from "../format.ts";
 import { jsonOption } from "../options.ts";
 import { indent, paint, print, printJson, table, widthOf, wrap } from "../print.ts";
 import { heads } from "../summary.ts";
@@ -21,11 +22,17 @@ export function tasksCommand(): Command {
     .action(({ json }: { json?: boolean }) => {
       const entries = Object.entries(tasks);
       if (json) {
-        for (const [name, { summary, onText }] of entries)
-          printJson({ name, summary, texts: onText ? textsOf(name) : [], defaultText: onText ? DEFAULT_TEXT : null });
+        for (const [name, { create: _, onText, ...about }] of entries)
+          printJson({ name, ...about, texts: onText ? textsOf(name) : [], defaultText: onText ? DEFAULT_TEXT : null });
         return;
       }
-      print(table([heads(["task", "what it is"]), ...entries.map(([name, { summary }]) => [name, summary])], [0, 1]));
+      const rows = entries.map(([name, { summary, metrics, config }]) => [
+        name,
+        summary,
+        metrics.map(words).join(", "),
+        config,
+      ]);
+      print(table([heads(["task", "what it is", "scores", "ready configuration"]), ...rows], [0, 1, 2, 3]));
       print(
         `\n${paint.dim('texts: your own UTF-8 file, or one of these (default first); task word has "brown" too, see gatesieve data')}`,
       );

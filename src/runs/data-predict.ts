@@ -1,0 +1,63 @@
+/** Sequences to predict for: a file, or what comes in on stdin, in the forms the task is trained from, without targets. */
+import { readFileSync } from "node:fs";
+import { check, UsageError } from "../core/check.ts";
+import { readJsonl } from "../formats/jsonl.ts";
+import type { Task } from "../tasks/task.ts";
+import type { PredictionInput } from "../train/predict.ts";
+import { readSequences } from "./data-classification.ts";
+import { readIdxFile, readIdxImages } from "./data-images.ts";
+import { readSeries } from "./data-series.ts";
+import type { DataSettings } from "./data-settings.ts";
+import { readTagged } from "./data-tagging.ts";
+import { loadFile } from "./text.ts";
+
+export const FORMATS = ["jsonl", "csv", "conll", "conllu"] as const;
+export type InputFormat = (typeof FORMATS)[number];
+
+/** `file` "-" is stdin, as JSONL unless another format is named. */
+export function readPredictionInputs(
+  task: Task,
+  settings: DataSettings,
+  file: string,
+  format?: InputFormat,
+): PredictionInput[] {
+  check(
+    task.prediction !== undefined,
+    `task ${task.name} predicts nothing of a sequence by itself; of a model of text use gatesieve sample.`,
+  );
+  if (/\bidx3-ubyte(\.gz)?$/.test(file)) return imagesOf(file);
+  const stdin = file === "-";
+  const name = stdin ? `stdin.${format ?? "jsonl"}` : format ? `${file}.${format}` : file;
+  const text = stdin ? readFileSync(0, "utf8") : loadFile(file, "data", "a file of sequences, or - for stdin").text;
+  const inputs = parse(task, settings, text, name);
+  if (inputs.length === 0) throw new UsageError(`${name} has no sequences; expected at least one.`);
+  return inputs;
+}
+
+function parse(task: Task, settings: DataSettings, text: string, name: string): PredictionInput[] {
+  if (task.name === "tagging")
+    return readTagged(text, name, false).map(({ example, where }) => ({ input: example.tokens, where }));
+  if (task.name === "classification")
+    return readSequences(text, name, settings, false).sequences.map(({ example, where }) => ({
+      input: example.input,
+      where,
+    }));
+  if (/\.(jsonl|ndjson)$/i.test(name))
+    return readJsonl(text, name).map(({ line, value }) => ({ input: value.series, where: `${name}:${line}` }));
+  const { columns } = task.encoding as { readonly columns: readonly string[] };
+  const { series } = readSeries(text, name, settings, columns);
+  const size = columns.length;
+  const rows = Array.from({ length: series.values.length / size }, (_, row) =>
+    Array.from(series.values.subarray(row * size, (row + 1) * size)),
+  );
+  return [{ input: rows, where: name }];
+}
+
+function imagesOf(file: string): PredictionInput[] {
+  const { count, rows, columns, pixels } = readIdxImages(readIdxFile(file), file);
+  const size = rows * columns;
+  return Array.from({ length: count }, (_, index) => ({
+    input: pixels.subarray(index * size, (index + 1) * size),
+    where: `${file}, image ${index + 1}`,
+  }));
+}

@@ -1,0 +1,52 @@
+/** What a model says of sequences without targets, in batches of the model's largest shape or less. */
+import { check, UsageError } from "../core/check.ts";
+import type { Model } from "../nn/model.ts";
+import type { Pass } from "../nn/module.ts";
+import type { Encoded, Task } from "../tasks/task.ts";
+
+/** A sequence as the task reads it, and where it stands, for messages and results. */
+export interface PredictionInput {
+  readonly input: unknown;
+  readonly where: string;
+}
+
+/** Positions that a pass over these needs: no sequence is cut. Throws for an input that the task cannot read. */
+export function longestInput({ prediction }: Task, inputs: readonly PredictionInput[]): number {
+  const lengths = inputs.map(({ input, where }) => prediction?.lengthOf(prediction.encode(input, where)) ?? 0);
+  return lengths.reduce((longest, length) => Math.max(longest, length), 1);
+}
+
+/** One result for each input, in order. The batch does not change it. Carried states are left as they were. */
+export function* predict(
+  model: Model,
+  task: Task,
+  inputs: readonly PredictionInput[],
+): Generator<Record<string, unknown>> {
+  const { prediction, output } = task;
+  if (!prediction)
+    throw new UsageError(`task ${task.name} predicts nothing of a sequence by itself; a model of text is sampled.`);
+  const { T: most, B } = model.pass;
+  const buffers = model.buffers();
+  const carried = model.carried.map((state) => state.data.slice());
+  for (let from = 0; from < inputs.length; from += B) {
+    const encoded = inputs.slice(from, from + B).map(({ input, where }) => prediction.encode(input, where));
+    const lanes = encoded.length;
+    const T = Math.min(most, Math.max(...encoded.map((each) => prediction.lengthOf(each))));
+    for (const [b, each] of encoded.entries()) buffers.lengths[b] = prediction.fill(each, buffers, T, lanes, b);
+    const pass: Pass = { ...model.pass, T, B: lanes, training: false };
+    model.resetCarried();
+    const outputs = new Float32Array((output.positions === "all" ? T : 1) * lanes * output.size);
+    model.head.outputs(model.forward(pass), pass, outputs);
+    checkFinite(outputs);
+    for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
+    for (const [b, each] of encoded.entries())
+      yield { where: inputs[from + b]!.where, ...prediction.decode(outputs, b, lanes, each as Encoded) };
+  }
+}
+
+function checkFinite(outputs: Float32Array): void {
+  check(
+    outputs.every(Number.isFinite),
+    "the model's outputs are not finite: numbers of the input are too large for it.",
+  );
+}
