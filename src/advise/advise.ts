@@ -96,8 +96,7 @@ const BEYOND_PLATEAU = 1.25;
 /** Candidates that get more seeds, and seeds at most. */
 const FINALISTS = 3;
 const MOST_SEEDS = 10;
-/** Seeds without which nothing is called within, and with which a candidate needs no more. */
-const LEAST_SEEDS = 2;
+/** Seeds with which a candidate that is within needs no more. */
 const SETTLED_SEEDS = 3;
 
 interface Candidate {
@@ -301,7 +300,6 @@ class Adviser {
     const denseSteps = late ? this.#trunkSteps : 0;
     const lengths = { small: this.#fall.to - denseSteps, whole: maxSteps - denseSteps };
     const predicted = estimate(gaps, errors, spread, lengths);
-    const verdict = verdictOf(predicted, maxLoss);
     const sparse = 1 - denseSteps / maxSteps;
     // Dense steps have natural zeros alone; those of the dense branch stand for them.
     const whole = (of: (branch: Branch) => number) =>
@@ -312,7 +310,7 @@ class Adviser {
       seeds: gaps.length,
       gaps,
       predicted,
-      verdict: verdict === "within" && gaps.length < LEAST_SEEDS ? "perhaps" : verdict,
+      verdict: verdictOf(predicted, maxLoss, gaps.length),
       zeros: whole(({ sparsity }) => sparsity.sparsity),
       naturalZeros: whole(({ sparsity }) => sparsity.naturalZeros),
       macsSkippedRecurrent: whole(({ macs }) => macs.macsSkippedRecurrent),

@@ -87,7 +87,11 @@ export function gapOf(losses: readonly number[], reference: readonly number[]): 
 
 export type Verdict = "within" | "perhaps" | "beyond";
 
-/** within: the whole interval lies below the margin; perhaps: its middle does; beyond: not even that. */
-export function verdictOf({ mean, high }: Estimate, maxLoss: number): Verdict {
-  return high < maxLoss ? "within" : mean < maxLoss ? "perhaps" : "beyond";
+/** Seeds without which nothing is called within: the one that made a candidate look best is no evidence for it. */
+const LEAST_SEEDS = 2;
+
+/** within: the whole interval lies below the margin; perhaps: its middle does, or one seed says so; beyond: not even that. */
+export function verdictOf({ mean, high }: Estimate, maxLoss: number, seeds: number): Verdict {
+  if (high < maxLoss && seeds >= LEAST_SEEDS) return "within";
+  return mean < maxLoss ? "perhaps" : "beyond";
 }
