@@ -53,6 +53,7 @@ describe("help", () => {
       "runs",
       "compare",
       "inspect",
+      "advise",
       "reproduce",
       "data",
       "sweep",

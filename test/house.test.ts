@@ -25,15 +25,30 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   train: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   formats: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   runs: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
+  advise: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "runs"],
   plots: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs"],
   server: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs"],
-  cli: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "plots", "server"],
+  cli: [
+    "core",
+    "seam",
+    "sparse",
+    "kernels",
+    "tasks",
+    "nn",
+    "energy",
+    "train",
+    "formats",
+    "runs",
+    "advise",
+    "plots",
+    "server",
+  ],
   "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   "node.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "index.ts"],
 };
 const SEAM = /^src\/sparse\/(site|rule|apply|choose|pattern|statistics)\.ts$/;
 /** From runs/ upwards Node may be used; all else also runs in a page. */
-const NODE_ROOMS = ["runs", "plots", "server", "cli", "node.ts"];
+const NODE_ROOMS = ["runs", "advise", "plots", "server", "cli", "node.ts"];
 const LONGEST_FILE = 450; // lines
 
 // ---- the real house

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { GatesieveError, nearest, UsageError } from "../core/check.ts";
 import { version } from "../runs/version.ts";
+import { adviseCommand } from "./commands/advise.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
@@ -31,6 +32,7 @@ const COMMANDS = [
   runsCommand,
   compareCommand,
   inspectCommand,
+  adviseCommand,
   reproduceCommand,
   dataCommand,
   sweepCommand,
@@ -47,6 +49,7 @@ Gatesieve trains LSTMs and skips the gate-gradient work that does not matter.
   gatesieve sample last               let the newest run write
   gatesieve runs                      what has been trained
   gatesieve compare ID ID             two runs side by side, with charts
+  gatesieve advise my.txt             what dropping would cost and save there
 `.trimStart();
 
 function program(): Command {

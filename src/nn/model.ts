@@ -169,9 +169,14 @@ export class Model {
     this.pass = { T, B, training: true, step: 0, seed: 0 };
   }
 
-  /** Allocates the arena and draws every parameter from the stream "init" of `seed`. */
+  /** Allocates the arena and draws every parameter. */
   initialize(seed: number): void {
     this.arena.allocate();
+    this.draw(seed);
+  }
+
+  /** Every parameter anew, from the stream "init" of `seed`. */
+  draw(seed: number): void {
     const random = new RandomStream(seed, "init");
     const { initScale } = this.spec;
     for (const layer of this.layers) layer.initialize(random, initScale);
