@@ -75,7 +75,7 @@ export function backwardApart(
       if (first) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
       padding.uncount(view, statistics, step, time);
-      watcher?.afterSweep(drop, time);
+      watcher?.afterSweep(drop, time, view);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
@@ -95,7 +95,7 @@ export function backwardApart(
       if (t === 0 && !dhBefore) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(pattern, row0 + t * B, B, rule, statistics);
       padding.uncount(pattern, statistics, step, hRow / B + t);
-      watcher?.afterSweep(drop, hRow / B + t);
+      watcher?.afterSweep(drop, hRow / B + t, pattern);
     }
     kept = countRows(pattern, row0, rows);
   }

@@ -47,7 +47,7 @@ export function backwardLoop(
       kernels.compress(pattern, step.row, B, rule, statistics);
       padding.uncount(pattern, statistics, step, time);
     }
-    watcher?.afterSweep(drop, time);
+    watcher?.afterSweep(drop, time, pattern);
     if (t === 0 && !dhBefore) break;
     clearRows(step.dh, B);
     if (sparse) executed += kernels.spmmNN(step.dh, 0, pattern, step.row, U, B);
