@@ -73,7 +73,7 @@ function ourCurve({ runs, policy, learningRate, seed, settings }) {
 function torchCurve({ settings, learningRate, seed, mkldnn, macs }) {
   const config = loadConfig({ overrides: overridesOf({ ...settings, "train.learningRate": learningRate, seed }) });
   const text = loadTexts(config.task);
-  const task = makeTask(config, text);
+  const task = makeTask(config, { text });
   const { sequenceLength: T, batchSize: B, gradientClipVal, valCheckInterval: validEvery } = config.train;
   const folder = mkdtempSync(join(tmpdir(), "gatesieve-race-"));
   try {

@@ -22,8 +22,7 @@ const configOf = (settings: Record<string, unknown> = {}): RunConfig =>
     train: { batchSize: 4, sequenceLength: 8, learningRate: 0.01, maxSteps: 400 },
     ...settings,
   });
-const taskOf = (config: RunConfig) =>
-  makeTask(config, { text: TEXT, name: "made up", path: "", sha256: "", files: {} } as never);
+const taskOf = (config: RunConfig) => makeTask(config, { text: { text: TEXT, name: "made up", path: "", sha256: "" } });
 
 function end<T>(steps: Generator<unknown, T>): T {
   for (;;) {

@@ -17,6 +17,7 @@ import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
+import { traceCommand } from "./commands/trace.ts";
 import { trainCommand } from "./commands/train.ts";
 import { paint } from "./print.ts";
 
@@ -36,6 +37,7 @@ const COMMANDS = [
   reproduceCommand,
   dataCommand,
   sweepCommand,
+  traceCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,

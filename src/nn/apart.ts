@@ -79,7 +79,7 @@ export function backwardApart(
       if (first) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
       padding.uncount(view, statistics, step, time);
-      watcher?.afterSweep(drop, time);
+      watcher?.afterSweep(drop, time, view);
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (hiddenView) hidden?.make(step, view.dense, row, hiddenView, row, true);
@@ -101,7 +101,7 @@ export function backwardApart(
       step.row = row0 + t * B;
       kernels.compress(pattern, step.row, B, rule, statistics);
       padding.uncount(pattern, statistics, step, hRow / B + t);
-      watcher?.afterSweep(drop, hRow / B + t);
+      watcher?.afterSweep(drop, hRow / B + t, pattern);
       hidden?.make(step, gates, step.row, hiddenPattern, step.row, true);
     }
     kept = countRows(pattern, row0, rows);

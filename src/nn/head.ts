@@ -138,6 +138,7 @@ export class Head {
         for (let r = 0; counted < positions && r < rows; r++)
           if (!this.#isCounted(start + r, pass)) uncountRow(statistics, pattern.site, r);
       }
+      pass.watcher?.afterChunk?.(this.site, start, rows, positions);
       if (!biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
       if (prunedW) {
         this.#weight.rows.addColumns(pattern.bitmap, rows);

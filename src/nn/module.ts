@@ -41,8 +41,13 @@ export interface Pass {
 export interface PassWatcher {
   /** Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations. */
   beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void;
-  /** After the gate gradients of time t were compressed: the site's sums now reach from T-1 down to t. */
-  afterSweep(drop: DropSite, t: number): void;
+  /**
+   * After the gate gradients of time t were compressed: the site's sums now reach from T-1 down to t, and its row t*B
+   * is row t*B - firstRow of the pattern.
+   */
+  afterSweep(drop: DropSite, t: number, pattern: Pattern): void;
+  /** After the head's rows [start, start + rows) of so many positions were: they are row 0 and on of its pattern. */
+  afterChunk?(drop: DropSite, start: number, rows: number, positions: number): void;
 }
 
 export interface Parameter {

@@ -50,7 +50,7 @@ export function backwardLoop(parts: LoopParts, loop: TimeLoop, watcher: PassWatc
       kernels.compress(pattern, step.row, B, rule, statistics);
       padding.uncount(pattern, statistics, step, time);
     }
-    watcher?.afterSweep(drop, time);
+    watcher?.afterSweep(drop, time, pattern);
     hidden?.make(step, step.gates, step.row, seen, step.row, sparse);
     if (t === 0 && !dhBefore) break;
     if (!cell.carriesH) clearRows(step.dh, B);

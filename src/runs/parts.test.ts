@@ -8,8 +8,8 @@ import { loadTexts } from "./text.ts";
 
 const model = (...overrides: string[]) => {
   const config = loadConfig({ overrides: ["engine=js", "model.hiddenSize=4", ...overrides] });
-  const text = config.task.text === undefined ? undefined : loadTexts(config.task);
-  return makeModel(config, makeTask(config, text), jsEngine, 6, 2);
+  const inputs = config.task.text === undefined ? {} : { text: loadTexts(config.task) };
+  return makeModel(config, makeTask(config, inputs), jsEngine, 6, 2);
 };
 
 test("a bidirectional model is made for tasks that do not ask for the next position, and refused for others", () => {

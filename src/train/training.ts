@@ -12,6 +12,7 @@ import { type Evaluation, evaluate } from "./evaluate.ts";
 import type { EndEvent, StepEvent, TelemetryEvent, TrainEvent } from "./events.ts";
 import { fidelityProbe } from "./probe.ts";
 import { Telemetry } from "./telemetry.ts";
+import type { TraceRecorder } from "./trace-recorder.ts";
 import type { Trainer } from "./trainer.ts";
 
 export interface TrainingOptions {
@@ -37,6 +38,8 @@ export class Training {
   readonly trainer: Trainer;
   readonly task: Task;
   readonly options: TrainingOptions;
+  /** Records chosen steps for hardware models, if it is set. */
+  recorder: TraceRecorder | undefined;
   /** Set it to end after the current step: `events()` then ends with reason "stopped". */
   stopRequested = false;
   /** Between the events of one step: what `save()` gives is only complete after the last of them. */
@@ -131,7 +134,10 @@ export class Training {
     if (this.#cursor.next(model.buffers())) model.resetCarried();
     const telemetry = this.#telemetry?.due(trainer.steps + 1) ? this.#telemetry : undefined;
     telemetry?.before();
+    const recorder = this.recorder?.due(trainer.steps + 1) ? this.recorder : undefined;
+    recorder?.before();
     const report = trainer.step();
+    recorder?.after();
     this.#sample = telemetry?.after();
     for (let s = 0; s < trainer.sites.length; s++) {
       this.#tally.add(s, trainer.sites[s]!.statistics);

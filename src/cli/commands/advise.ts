@@ -6,11 +6,9 @@ import { UsageError } from "../../core/check.ts";
 import { chooseEngine } from "../../kernels/engines.ts";
 import { loadConfig, type RunConfig } from "../../runs/config.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
-import { makeTask, stepsOf } from "../../runs/parts.ts";
+import { loadInputs, makeTask, resolveConfig, stepsOf } from "../../runs/parts.ts";
 import "../../runs/run.ts"; // registers the native engine and wasm threads
-import { loadTexts } from "../../runs/text.ts";
 import { version } from "../../runs/version.ts";
-import { tasks } from "../../tasks/tasks.ts";
 import { adviceChart, advicePage, adviceRows, advisedConfig, howItWasFound, LEGEND, verdictText } from "../advice.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
 import { Interrupt } from "../interrupt.ts";
@@ -77,14 +75,16 @@ export function maxLoss(text: string): number {
 }
 
 async function run(inputs: readonly string[], options: AdviseOptions): Promise<void> {
-  const config = configOf(inputs, options);
-  const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
-  const task = makeTask(config, text);
+  const asked = configOf(inputs, options);
+  const data = await loadInputs(asked);
+  const task = makeTask(asked, data);
+  const config = resolveConfig(asked, data, task);
   const maxSteps = stepsOf(config, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const policies = options.policies?.split(";").map((policy) => policy.trim()) ?? CANDIDATES;
   const { numLayers, hiddenSize, cell } = config.model;
-  const what = `task ${task.name}${text ? ` on ${text.name}` : ""}, ${cell} ${numLayers} x ${hiddenSize}`;
+  const name = data.text?.name ?? data.data?.name;
+  const what = `task ${task.name}${name ? ` on ${name}` : ""}, ${cell} ${numLayers} x ${hiddenSize}`;
   remark(`${what}, ${maxSteps} steps; engine ${engine.name} ${engine.isa} (${reason})`);
   const trial = { config, task, engine, maxSteps, policies, maxLoss: options.maxLoss, seconds: options.seconds };
   const advice = await followed(advise(trial));

@@ -1,14 +1,16 @@
 /** gatesieve train: one run from its start, or from its last checkpoint, to its end. */
 import { Command } from "commander";
-import { UsageError } from "../../core/check.ts";
+import { formatBytes, UsageError } from "../../core/check.ts";
 import { loadConfig, policyText } from "../../runs/config.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { traceOf, writeTrace } from "../../runs/trace-file.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
 import { sampleText } from "../../train/sample.ts";
+import { defaultTraceSteps, TraceRecorder } from "../../train/trace-recorder.ts";
 import { describeEngine, describeTraining, followShown } from "../follow.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
-import { jsonOption, nextCommand, type RunsOption, runsOption } from "../options.ts";
+import { jsonOption, nextCommand, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { fold, indent, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
 import { LEGEND } from "../progress.ts";
 import { summaryTables } from "../summary.ts";
@@ -21,6 +23,8 @@ interface TrainOptions extends RunsOption {
   readonly resume?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly trace?: string;
+  readonly traceSteps?: readonly number[];
 }
 
 const EXAMPLES = `
@@ -48,12 +52,16 @@ export function trainCommand(): Command {
     .option("--resume <run>", 'go on with a run: its id, a part of it, or "last"')
     .addOption(jsonOption("events as JSON lines on stdout, and nothing else there"))
     .option("--quiet", "no progress, the result alone")
+    .option("--trace <file>", "record where gate gradients are zero on a few steps, for gatesieve simulate")
+    .option("--trace-steps <steps>", "which: numbers from 1, with commas (at 5 %, 50 % and 100 % of the run)", stepList)
     .addOption(runsOption())
     .addHelpText("after", EXAMPLES)
     .action(train);
 }
 
 async function train(inputs: readonly string[], options: TrainOptions): Promise<void> {
+  if (options.traceSteps && options.trace === undefined)
+    throw new UsageError("--trace-steps says which steps are recorded; say where to with --trace FILE.");
   const run = await openRun(inputs, options);
   const { exitCode } = await trainToEnd(run, options);
   process.exitCode = exitCode;
@@ -79,6 +87,10 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
   const { json = false, quiet = false } = options;
   const say = quiet ? () => {} : remark;
   try {
+    if (options.trace !== undefined) {
+      const steps = options.traceSteps ?? defaultTraceSteps(run.maxSteps);
+      run.training.recorder = new TraceRecorder(run.training.trainer, steps);
+    }
     for (const note of run.notes) remark(`gatesieve: ${note}`);
     say(`run ${run.id}`);
     say(describeTraining(run));
@@ -86,6 +98,7 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
     const { end, exitCode } = await followShown(run, { quiet, ...(json ? { listen: printJson } : {}) });
+    if (options.trace !== undefined) writeRecorded(run, options.trace);
     if (end && end.reason !== "stopped" && !json) report(run, end, options);
     if (end?.reason === "stopped")
       remark(
@@ -96,6 +109,24 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
   } finally {
     run.close();
   }
+}
+
+/** What was recorded, also of a run that was stopped. */
+function writeRecorded(run: Run, file: string): void {
+  const trace = traceOf(run.training, run.config, run.engine.name);
+  const steps = trace.steps.map(({ step }) => step);
+  if (steps.length === 0) {
+    remark("gatesieve: no step of the trace was reached; nothing is written.");
+    return;
+  }
+  const bytes = writeTrace(file, trace);
+  remark(
+    `gatesieve: trace of step${steps.length > 1 ? "s" : ""} ${steps.join(", ")} is in ${file}, ${formatBytes(bytes)}`,
+  );
+}
+
+function stepList(text: string): number[] {
+  return text.split(",").map(wholeNumber(1));
 }
 
 function report(run: Run, end: EndEvent, options: TrainOptions): void {
