@@ -52,6 +52,8 @@ describe("help", () => {
       "runs",
       "compare",
       "inspect",
+      "export",
+      "import",
       "reproduce",
       "data",
       "sweep",
@@ -66,7 +68,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(14);
+    expect(commands).toHaveLength(16);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });

@@ -9,6 +9,8 @@ import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
+import { importCommand } from "./commands/import.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { reproduceCommand } from "./commands/reproduce.ts";
 import { runsCommand } from "./commands/runs.ts";
@@ -29,6 +31,8 @@ const COMMANDS = [
   runsCommand,
   compareCommand,
   inspectCommand,
+  exportCommand,
+  importCommand,
   reproduceCommand,
   dataCommand,
   sweepCommand,

@@ -43,7 +43,7 @@ export async function openModel(runsDir: string, idOrDir: string, options: OpenO
   const dir = store.findRun(runsDir, idOrDir);
   const info = store.readInfo(dir);
   const config = store.readConfig(dir);
-  const task = openTask(dir, config, info, options.text);
+  const task = openRunTask(dir, config, info, options.text);
   const { engine, reason } = await chooseEngine(options.engine);
   const { sequenceLength, batchSize } = config.train;
   const model = makeModel(config, task, engine, options.T ?? sequenceLength, options.B ?? batchSize);
@@ -70,7 +70,7 @@ export function evaluateRun({ model, task, config }: OpenedModel, split: Split =
 }
 
 /** Sampling needs the vocabulary alone: without the text the task still stands, but has no batches. */
-function openTask(dir: string, config: RunConfig, info: RunInfo, other: string | undefined): Task {
+export function openRunTask(dir: string, config: RunConfig, info: RunInfo, other?: string): Task {
   if (!info.text) {
     check(
       other === undefined,

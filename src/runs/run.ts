@@ -3,7 +3,7 @@
  * back from a folder. See store.ts for the folder's files.
  */
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { check, GatesieveError, UsageError } from "../core/check.ts";
 import { chooseEngine } from "../kernels/engines.ts";
 import "./native-addon.ts";
@@ -26,7 +26,9 @@ import {
 } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import { appendLine, createFolderAtomic, removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from "./files.ts";
+import { loadFrom } from "./from.ts";
 import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.ts";
+import { openModelSource, readVocabulary } from "./model-source.ts";
 import { hashOf, makeTask, makeTraining, sameText, stepsOf } from "./parts.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
@@ -204,11 +206,17 @@ export class Run {
 /** Makes everything a run needs, then its folder with a checkpoint of step 0; on an error nothing is left behind. */
 export async function createRun({ config, runsDir, id: name }: RunOptions): Promise<Run> {
   const text = tasks[config.task.name].onText ? loadTexts(config.task) : undefined;
-  const resolved: RunConfig = text ? { ...config, task: { ...config.task, ...text.files } } : config;
-  const task = makeTask(resolved, text);
+  const source = config.from === undefined ? undefined : openModelSource(config.from);
+  const resolved: RunConfig = {
+    ...config,
+    ...(text ? { task: { ...config.task, ...text.files } } : {}),
+    ...(config.from === undefined ? {} : { from: resolve(config.from) }),
+  };
+  const task = makeTask(resolved, text, text && source?.vocabulary);
   const maxSteps = stepsOf(resolved, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const training = makeTraining(resolved, task, engine, maxSteps);
+  if (source) loadFrom(training.trainer.model, source, task);
 
   store.checkRunsDir(runsDir);
   removeStaleTemporaries(runsDir, isAlive);
@@ -263,7 +271,12 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
         `run ${info.id} is finished (${summary.steps} steps). Sample or evaluate it, or start a new run with a larger train.maxSteps.`,
       );
     const text = info.text ? sameText(info, config) : undefined;
-    const task = makeTask(config, text);
+    // Of a model from elsewhere the vocabulary is not the text's own.
+    const task = makeTask(
+      config,
+      text,
+      text && config.from !== undefined ? readVocabulary(join(dir, store.VOCABULARY)) : undefined,
+    );
     const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
       notes.push(
@@ -313,7 +326,7 @@ function runId(created: Date, { task, policy, seed }: RunConfig): string {
 function describe(
   id: string,
   created: Date,
-  { train }: RunConfig,
+  { train, from }: RunConfig,
   task: Task,
   training: Training,
   { name, isa }: Engine,
@@ -333,6 +346,7 @@ function describe(
     maxSteps,
     tokensPerStep: train.batchSize * train.sequenceLength,
     text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text) } : null,
+    from: from ?? null,
     vocabularySize: task.vocabulary?.length ?? null,
     vocabularyHash: hashOf(task),
   };
