@@ -12,6 +12,9 @@ export {
 } from "./runs/config.ts";
 export { dataFolder, dataSetFolders, getDataSet, hasDataSet } from "./runs/data.ts";
 export { type DataPackage, type DataSet, dataSets } from "./runs/data-sets.ts";
+export { exportFolder, type RunWeights, weightsOfRun } from "./runs/export.ts";
+export { loadConfigFrom, modelPath } from "./runs/from.ts";
+export { type Imported, type ImportOptions, importModel } from "./runs/import.ts";
 export { type MemoryPlan, planMemory } from "./runs/memory.ts";
 export { type Interval, interval95, isNonInferior, relativeDifferences } from "./runs/paired.ts";
 export { paretoFront } from "./runs/pareto.ts";

@@ -54,6 +54,8 @@ describe("help", () => {
       "compare",
       "inspect",
       "advise",
+      "export",
+      "import",
       "reproduce",
       "data",
       "sweep",
@@ -68,7 +70,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(15);
+    expect(commands).toHaveLength(17);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });

@@ -10,6 +10,8 @@ import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
+import { importCommand } from "./commands/import.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { reproduceCommand } from "./commands/reproduce.ts";
@@ -34,6 +36,8 @@ const COMMANDS = [
   compareCommand,
   inspectCommand,
   adviseCommand,
+  exportCommand,
+  importCommand,
   reproduceCommand,
   dataCommand,
   sweepCommand,

@@ -69,8 +69,29 @@ describe("safetensors", () => {
       ` {"b" : {"shape":[],"data_offsets":[4,6],"dtype":"BF16"},\n"a":${JSON.stringify(f32(0, 4))}} `.trimStart();
     const { tensors } = readSafetensors(file(header, 6));
     expect(tensors.get("b")).toMatchObject({ dtype: "BF16", shape: [] });
-    expect(() => toArray(tensors.get("b")!)).toThrow(/BF16/);
+    expect(toArray(tensors.get("b")!)).toEqual(new Float32Array(1));
     expect(toArray(tensors.get("a")!)).toEqual(new Float32Array(1));
+    const { tensors: whole } = readSafetensors(file({ n: { dtype: "I64", shape: [1], data_offsets: [0, 8] } }, 8));
+    expect(() => toArray(whole.get("n")!)).toThrow(/type I64 .* expected F32/);
+  });
+
+  test("every half and every bfloat16 is the float32 of the same value", () => {
+    const bytes = new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer);
+    const halves = toArray({ dtype: "F16", shape: [2 ** 16], bytes });
+    const brains = toArray({ dtype: "BF16", shape: [2 ** 16], bytes });
+    for (let bits = 0; bits < 2 ** 16; bits++) {
+      const sign = bits >> 15 ? -1 : 1;
+      const half = { exponent: (bits >> 10) & 31, fraction: (bits & 1023) / 1024, most: 31, bias: 15 };
+      const brain = { exponent: (bits >> 7) & 255, fraction: (bits & 127) / 128, most: 255, bias: 127 };
+      for (const [{ exponent, fraction, most, bias }, got] of [
+        [half, halves[bits]],
+        [brain, brains[bits]],
+      ] as const) {
+        const finite = exponent ? (1 + fraction) * 2 ** (exponent - bias) : fraction * 2 ** (1 - bias);
+        const value = sign * (exponent < most ? finite : fraction ? Number.NaN : Number.POSITIVE_INFINITY);
+        if (!Object.is(got, value)) expect({ bits, got }).toEqual({ bits, got: value });
+      }
+    }
   });
 
   test("a Node Buffer inside a larger one reads alike, as copies", () => {

@@ -66,7 +66,7 @@ export function checkpointContents(
   vocabularyHash: string | null,
 ): Contents {
   const tensors = Object.entries(state.tensors).map(([name, data]) => ({ name, shape: [data.length], data }));
-  const files: Contents = {
+  const files: Readonly<Record<string, string | Uint8Array>> = {
     [MODEL]: modelFile(model),
     [TENSORS]: writeSafetensors(tensors),
     [NUMBERS]: JSON.stringify(state.numbers, keepNumbers),

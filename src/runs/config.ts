@@ -93,6 +93,8 @@ export const runConfigSchema = z.strictObject({
     .optional(),
   /** For the gradient of the logits; without it, the task's (see HEAD_POLICIES). */
   headPolicy: z.string({ error: 'a policy such as "dense"' }).optional(),
+  /** Begin with the weights and the vocabulary of this model: a folder or a .safetensors file. */
+  from: z.string({ error: "the path of a model" }).min(1, { error: "the path of a model" }).optional(),
   engine: z.string({ error: "the name of an engine, or auto" }).default("auto"),
   threads: whole(1).default(1),
   seed: whole(0).default(1),
@@ -118,11 +120,16 @@ export interface ConfigSources {
 export type Tree = Record<string, unknown>;
 
 /** Throws a UsageError of one line: what was got, what was expected. Relative paths start at the current folder. */
-export function loadConfig({ file, overrides = [] }: ConfigSources = {}): RunConfig {
+export function loadConfig(sources: ConfigSources = {}): RunConfig {
+  return parseConfig(loadTree(sources));
+}
+
+/** What was given, before defaults. */
+export function loadTree({ file, overrides = [] }: ConfigSources): Tree {
   const tree = file === undefined ? {} : isConfigFile(file) ? readTree(file) : { task: { text: file } };
   const given = emptyTree();
   for (const override of overrides) setOverride(given, override);
-  return parseConfig(merge(tree, given));
+  return merge(tree, given);
 }
 
 /** Checks a configuration as an object; fills defaults. */
@@ -205,7 +212,8 @@ export function setOverride(tree: Tree, override: string): void {
     if (!isTree(at[part])) at[part] = emptyTree();
     at = at[part] as Tree;
   }
-  at[path.at(-1) as string] = isPathSetting(key.trim()) ? text : scalar(key, text);
+  const name = key.trim();
+  at[path.at(-1) as string] = name === "from" || isPathSetting(name) ? text : scalar(key, text);
 }
 
 /** A YAML scalar; what YAML reads as a list or a map stays text, for the schema to refuse. */

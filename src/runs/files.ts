@@ -9,10 +9,17 @@ import { formatBytes, GatesieveError } from "../core/check.ts";
 /** Temporary names: what a killed process left under them is removed later. */
 const TEMPORARY = ".tmp-";
 
-export type Contents = Readonly<Record<string, string | Uint8Array>>;
+/** What is too large to be in memory at once: `write` gives its pieces, in order. */
+export interface Streamed {
+  readonly bytes: number;
+  write(sink: (piece: Uint8Array) => void): void;
+}
+
+export type Content = string | Uint8Array | Streamed;
+export type Contents = Readonly<Record<string, Content>>;
 
 /** Writes or replaces one file. `what` names it in errors. */
-export function writeFileAtomic(path: string, content: string | Uint8Array, what: string): void {
+export function writeFileAtomic(path: string, content: Content, what: string): void {
   const temporary = temporaryName(path);
   try {
     makeFolder(dirname(path));
@@ -102,10 +109,11 @@ export function makeFolder(path: string): void {
   }
 }
 
-function writeFlushed(path: string, content: string | Uint8Array): void {
+function writeFlushed(path: string, content: Content): void {
   const file = fs.openSync(path, "w");
   try {
-    fs.writeFileSync(file, content);
+    if (isStreamed(content)) content.write((piece) => fs.writeFileSync(file, piece));
+    else fs.writeFileSync(file, content);
     fs.fsyncSync(file);
   } finally {
     fs.closeSync(file);
@@ -135,7 +143,12 @@ export function removeQuietly(path: string): void {
   }
 }
 
-function byteLength(content: string | Uint8Array): number {
+function isStreamed(content: Content): content is Streamed {
+  return typeof content === "object" && "write" in content && "bytes" in content;
+}
+
+function byteLength(content: Content): number {
+  if (isStreamed(content)) return content.bytes;
   return typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
 }
 

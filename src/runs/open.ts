@@ -43,7 +43,7 @@ export async function openModel(runsDir: string, idOrDir: string, options: OpenO
   const dir = store.findRun(runsDir, idOrDir);
   const info = store.readInfo(dir);
   const config = store.readConfig(dir);
-  const task = await openTask(dir, config, info, options.text);
+  const task = await openRunTask(dir, config, info, options.text);
   const { engine, reason } = await chooseEngine(options.engine);
   const { sequenceLength, batchSize } = config.train;
   const T = typeof options.T === "function" ? options.T(task, config) : (options.T ?? sequenceLength);
@@ -71,7 +71,7 @@ export function evaluateRun({ model, task, config }: OpenedModel, split: Split =
 }
 
 /** Samples and predictions need what was learnt alone: without its text or data a task still stands, but has no batches. */
-async function openTask(dir: string, config: RunConfig, info: RunInfo, other: string | undefined): Promise<Task> {
+export async function openRunTask(dir: string, config: RunConfig, info: RunInfo, other?: string): Promise<Task> {
   if (!info.text && !info.data) {
     check(
       other === undefined,

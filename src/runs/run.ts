@@ -3,7 +3,7 @@
  * back from a folder. See store.ts for the folder's files.
  */
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { check, GatesieveError, UsageError } from "../core/check.ts";
 import { chooseEngine } from "../kernels/engines.ts";
 import "./native-addon.ts";
@@ -25,7 +25,9 @@ import {
 } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import { appendLine, createFolderAtomic, removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from "./files.ts";
+import { loadFrom } from "./from.ts";
 import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.ts";
+import { openModelSource, readVocabulary } from "./model-source.ts";
 import { hashOf, type Inputs, loadInputs, makeTask, makeTraining, resolveConfig, stepsOf } from "./parts.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
@@ -203,11 +205,14 @@ export class Run {
 /** Makes everything a run needs, then its folder with a checkpoint of step 0; on an error nothing is left behind. */
 export async function createRun({ config, runsDir, id: name }: RunOptions): Promise<Run> {
   const inputs = await loadInputs(config);
-  const task = makeTask(config, inputs);
-  const resolved = resolveConfig(config, inputs, task);
+  const source = config.from === undefined ? undefined : openModelSource(config.from);
+  const task = makeTask(config, inputs, inputs.text && source ? { vocabulary: source.vocabulary } : {});
+  const from = config.from === undefined ? {} : { from: resolve(config.from) };
+  const resolved = { ...resolveConfig(config, inputs, task), ...from };
   const maxSteps = stepsOf(resolved, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const training = makeTraining(resolved, task, engine, maxSteps);
+  if (source) loadFrom(training.trainer.model, source, task);
 
   store.checkRunsDir(runsDir);
   removeStaleTemporaries(runsDir, isAlive);
@@ -261,7 +266,10 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
       throw new UsageError(
         `run ${info.id} is finished (${summary.steps} steps). Sample or evaluate it, or start a new run with a larger train.maxSteps.`,
       );
-    const task = makeTask(config, await loadInputs(config, info));
+    // Of a model from elsewhere the vocabulary is not the text's own.
+    const elsewhere = info.text && config.from !== undefined;
+    const learnt = elsewhere ? { vocabulary: readVocabulary(join(dir, store.VOCABULARY)) } : {};
+    const task = makeTask(config, await loadInputs(config, info), learnt);
     const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
       notes.push(
@@ -311,7 +319,7 @@ function runId(created: Date, { task, policy, seed }: RunConfig): string {
 function describe(
   id: string,
   created: Date,
-  { train }: RunConfig,
+  { train, from }: RunConfig,
   task: Task,
   training: Training,
   { name, isa }: Engine,
@@ -332,6 +340,7 @@ function describe(
     tokensPerStep: train.batchSize * train.sequenceLength,
     text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: countCharacters(text) } : null,
     data: data ? { name: data.name, path: data.path, sha256: data.sha256, examples: data.examples } : null,
+    from: from ?? null,
     vocabularySize: task.vocabulary?.length ?? null,
     vocabularyHash: hashOf(task),
   };

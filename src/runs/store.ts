@@ -54,6 +54,8 @@ const infoSchema = z.object({
     .default(null),
   /** Bytes of the arena by purpose; runs of earlier versions do not tell. */
   memory: z.record(z.enum(PURPOSES), z.number()).nullable().catch(null),
+  /** The model whose weights it began with, or that was imported. */
+  from: z.string().nullable().catch(null),
   vocabularySize: z.number().nullable(),
   vocabularyHash: z.string().nullable(),
 });

@@ -1,7 +1,8 @@
 /** gatesieve train: one run from its start, or from its last checkpoint, to its end. */
 import { Command } from "commander";
 import { formatBytes, UsageError } from "../../core/check.ts";
-import { loadConfig, policyText } from "../../runs/config.ts";
+import { policyText } from "../../runs/config.ts";
+import { loadConfigFrom, modelPath } from "../../runs/from.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
 import { traceOf, writeTrace } from "../../runs/trace-file.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
@@ -21,6 +22,7 @@ interface TrainOptions extends RunsOption {
   readonly seed?: string;
   readonly threads?: string;
   readonly resume?: string;
+  readonly from?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly trace?: string;
@@ -36,6 +38,7 @@ Examples:
   gatesieve train settings.yaml --seed 2          settings from a file
   gatesieve train task.name=adding                another task; see gatesieve tasks
   gatesieve train --resume last                   go on where a run was stopped
+  gatesieve train --from last other.txt           a new run that begins with a run's weights
 
 Ctrl-C ends training after the current step and keeps a checkpoint.
 Keys and their defaults: docs/cli.md.`;
@@ -50,6 +53,7 @@ export function trainCommand(): Command {
     .option("--seed <n>", "of weights, data and policy (1)")
     .option("--threads <n>", "of engine native or wasm; the result is the same for any number (1)")
     .option("--resume <run>", 'go on with a run: its id, a part of it, or "last"')
+    .option("--from <model>", "begin with the weights and vocabulary of a run, a folder or a .safetensors file")
     .addOption(jsonOption("events as JSON lines on stdout, and nothing else there"))
     .option("--quiet", "no progress, the result alone")
     .option("--trace <file>", "record where gate gradients are zero on a few steps, for gatesieve simulate")
@@ -68,10 +72,10 @@ async function train(inputs: readonly string[], options: TrainOptions): Promise<
 }
 
 async function openRun(inputs: readonly string[], options: TrainOptions): Promise<Run> {
-  const { runs: runsDir, resume } = options;
+  const { runs: runsDir, resume, from } = options;
   const flags = (["policy", "engine", "seed", "threads"] as const).filter((name) => options[name] !== undefined);
   if (resume !== undefined) {
-    const extra = inputs[0] ?? (flags[0] && `--${flags[0]}`);
+    const extra = inputs[0] ?? (flags[0] && `--${flags[0]}`) ?? (from === undefined ? undefined : "--from");
     if (extra !== undefined)
       throw new UsageError(
         `--resume goes on with a run as it was set up; leave out "${extra}", or start a new run without --resume.`,
@@ -80,7 +84,8 @@ async function openRun(inputs: readonly string[], options: TrainOptions): Promis
   }
   const { file, settings } = sortInputs(inputs);
   const overrides = [...settings, ...flags.map((name) => `${name}=${options[name]}`)];
-  return createRun({ config: loadConfig({ file, overrides }), runsDir });
+  if (from !== undefined) overrides.push(`from=${modelPath(runsDir, from)}`);
+  return createRun({ config: loadConfigFrom({ file, overrides }), runsDir });
 }
 
 async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: number }> {
