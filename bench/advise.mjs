@@ -7,7 +7,7 @@
  * Each name is a case with settings of its own: advice from seed 101 on, then every candidate it gave figures for and
  * dense, trained in full with seeds 1 to --seeds. Advice and finished runs are kept in --folder and not made again, so
  * it can be stopped and continued; --minutes ends after the run that exceeds them. Writes docs/results/advise.json and
- * advise.md, all cases together.
+ * docs/results/advise.md, all cases together.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -27,10 +27,11 @@ const { values: options, positionals: settings } = parseArgs({
     show: { type: "boolean", default: false },
   },
 });
+const NAME = "advise"; // of the page
 const FIRST_SEED = 101; // of the advice
 const results = new URL("../docs/results/", import.meta.url);
 const stored = (() => {
-  const file = new URL("advise.json", results);
+  const file = new URL(`${NAME}.json`, results);
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
 })();
 
@@ -150,7 +151,7 @@ function page(cases) {
     `Seeds of the whole trainings are not those of the advice. Of ${rows.length} predictions ${inside} have the mean that was found inside their 95 % interval; ` +
       `${above} were found worse than their interval, ${rows.length - inside - above} better. In ${named.length} of ${cases.length} cases a setting was named; its mean loss was found within the limit in ${kept.length}.`,
     "",
-    "What is found has an interval of its own: a few pairs show no half per cent. Seconds were taken beside other work. How predictions are made: [choosing a threshold](../choosing-a-threshold.md#how-advise-decides).",
+    "What is found has an interval of its own: a few pairs show no half per cent. Seconds were taken beside other work. How predictions are made: [choosing a threshold](/docs/choosing-a-threshold.md#how-advise-decides).",
     "",
     ...cases.flatMap(section),
   ].join("\n");
@@ -167,7 +168,7 @@ if (!options.show) {
     process.stderr.write("advise: time is up; the same command goes on from here\n");
   const at = stored.findIndex(({ name }) => name === options.name);
   stored.splice(at < 0 ? stored.length : at, at < 0 ? 0 : 1, compared(advice, join(folder, "runs")));
-  writeFileSync(new URL("advise.json", results), `${JSON.stringify(stored, null, 1)}\n`);
+  writeFileSync(new URL(`${NAME}.json`, results), `${JSON.stringify(stored, null, 1)}\n`);
 }
-writeFileSync(new URL("advise.md", results), page(stored));
+writeFileSync(new URL(`${NAME}.md`, results), page(stored));
 process.stdout.write(page(stored));

@@ -18,6 +18,7 @@ export const TABLES = {
     ["kernels", "--engine", "native", "--isa", "avx512,avx2", "--name", "bench-kernels-native"],
   ],
   "kernels-wasm": ["single products on wasm", ["kernels", "--engine", "wasm", "--name", "bench-kernels-wasm"]],
+  race: ["time to the same loss, with PyTorch", ["race"]],
   engines: ["the same training on every engine", ["engines"]],
 };
 

@@ -1,7 +1,7 @@
 """torch.nn.LSTM with a backward pass that skips the gate gradients that do not matter.
 
     import gatesieve
-    lstm = gatesieve.LSTM(65, 512, 2, policy="energy:0.99")      # instead of torch.nn.LSTM(65, 512, 2)
+    lstm = gatesieve.LSTM(65, 512, 2, policy="stochastic:0.98")     # instead of torch.nn.LSTM(65, 512, 2)
 
 The same arguments, parameters, state_dict, outputs and, with policy="dense", gradients. Forward and backward run on
 Gatesieve's native kernels through their C interface (native/capi.h); this file is all there is to install, beside the
@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["LSTM", "DEFAULT_POLICY", "POLICIES", "isas"]
 
-DEFAULT_POLICY = "energy:0.99"
+DEFAULT_POLICY = "stochastic:0.98"
 GATES = "ifgo"
 
 # ---- the library

@@ -15,6 +15,7 @@ export { registerTeamWorkers, serveTeam, type TeamMessage, type TeamWorker } fro
 export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
 export type { DropSite, Parameter, Pass } from "./nn/module.ts";
+export { SparseBackward, type SparseBackwardOptions } from "./nn/sparse-backward.ts";
 export { type Combinator, combinators } from "./sparse/combinators.ts";
 // ---- what is dropped
 export { type MacShares, macShares, type ProductMacs } from "./sparse/macs.ts";

@@ -53,6 +53,7 @@ describe("help", () => {
       "runs",
       "compare",
       "inspect",
+      "trace",
       "advise",
       "export",
       "import",
@@ -70,7 +71,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(17);
+    expect(commands).toHaveLength(19);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
@@ -94,7 +95,7 @@ describe("help", () => {
       "delay",
     ]);
     const policies = jsonLines(gatesieve("policies", "--json").stdout);
-    expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["energy"]);
+    expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["stochastic"]);
     expect(policies.find(({ name }) => name === "topk")).toMatchObject({ options: ["unified", "pooled"] });
   });
 
@@ -412,12 +413,12 @@ test("demo: both trainings in one table, a page, a sample of each and what to ty
   const { status, stdout, stderr } = gatesieve("demo", "--steps", "3", "--runs", "demo");
   expect(status).toBe(0);
   expect(stderr).toMatch(/dense +3\/3 .*\n(.*\n)*sparse +3\/3 /);
-  expect(stdout).toMatch(/^ +dense +energy:0\.99\n/);
+  expect(stdout).toMatch(/^ +dense +stochastic:0\.98\n/);
   expect(stdout).toMatch(/times as fast as the first +1\.00x +[\d.]+x/);
-  expect(stdout).toMatch(/A sample after dense[\s\S]*A sample after energy:0\.99/);
+  expect(stdout).toMatch(/A sample after dense[\s\S]*A sample after stochastic:0\.98/);
   expect(stdout.split("type next\n")[1]?.trimEnd().split("\n")).toHaveLength(3);
   const [, page] = /charts.* {2}(\S+\.html)$/m.exec(stdout) as string[];
   expect(readFileSync(join(folder, page as string), "utf8").match(/<svg/g)).toHaveLength(3);
   const policies = jsonLines(gatesieve("runs", "--json", "--runs", "demo").stdout).map(({ policy }) => policy);
-  expect(policies.sort()).toEqual(["dense", "energy:0.99"]);
+  expect(policies.sort()).toEqual(["dense", "stochastic:0.98"]);
 });

@@ -83,7 +83,7 @@ describe("the step benchmark", () => {
   });
 
   test.each([
-    [["step", "--workload", "W9"], /unknown workload "W9". The choices are: W0, W1/],
+    [["step", "--workload", "W99"], /unknown workload "W99". The choices are: W0, W1/],
     [["step", "--peers", "all,js"], /unknown peers "all,js"/],
     [["step", "--policy", "dens"], /unknown policy "dens"/],
     [["step", "--steps", "0"], /--steps is "0"/],

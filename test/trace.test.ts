@@ -23,8 +23,8 @@ describe("trace", () => {
   test("info tells sites and products", () => {
     const { status, stdout } = gatesieve("trace", "info", "run.trace");
     expect(status).toBe(0);
-    expect(stdout).toContain("lstm 2 x 16, T 10, B 6, policy energy:0.99");
-    expect(stdout).toMatch(/20 {2}lstm\.l1 {2}60 x 64 +threshold/);
+    expect(stdout).toContain("lstm 2 x 16, T 10, B 6, policy stochastic:0.98");
+    expect(stdout).toMatch(/20 {2}lstm\.l1 {2}60 x 64 +stochastic/);
   });
   test("info --json tells the same a line at a time", () => {
     const [run, ...sites] = lines(gatesieve("trace", "info", "run.trace", "--json").stdout);

@@ -19,6 +19,7 @@ import { ConstantPrediction } from "./plateau.ts";
 export const CANDIDATES = [
   "energy:0.999",
   "energy:0.99",
+  "stochastic:0.98",
   "stochastic:0.95",
   "density:0.3",
   "density:0.2",

@@ -65,7 +65,7 @@ describe("defaults", () => {
         probeEverySteps: 200,
         checkpointEverySteps: 100,
       },
-      policy: "energy:0.99",
+      policy: "stochastic:0.98",
       headPolicy: "dense",
       engine: "auto",
       threads: 1,
@@ -128,7 +128,7 @@ describe("sources", () => {
     const config = loadConfig({ file: yaml, overrides: ["policies.lstm.l1=topk:unified", "policy=every(2)+energy"] });
     expect(config.policies).toEqual({ "lstm.l0": "density:0.1", "lstm.l1": "topk:0.1,unified" });
     expect(policyText(config)).toBe("every(2)+energy:0.99 (lstm.l0 density:0.1, lstm.l1 topk:0.1,unified)");
-    expect(policyText(loadConfig())).toBe("energy:0.99");
+    expect(policyText(loadConfig())).toBe("stochastic:0.98");
     expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
 
@@ -217,7 +217,7 @@ describe("errors", () => {
       /^unknown key "train\.learningrate", did you mean "train\.learningRate"\? The keys of train are: train\.batchSize, /,
     );
     expect(messageOf("learningRate=1")).toContain(
-      'did you mean "train.learningRate"? The keys are: task, model, train, policy, policies, headPolicy, engine, threads, seed.',
+      'did you mean "train.learningRate"? The keys are: task, model, train, policy, policies, headPolicy, from, engine, threads, seed.',
     );
     expect(messageOf("polcy=dense")).toContain('did you mean "policy"?');
     expect(messageOf("train.hiddenSize=3")).toContain('did you mean "model.hiddenSize"?');
@@ -236,7 +236,9 @@ describe("errors", () => {
     expect(messageOf("policies=dense")).toBe(
       'policies: got "dense", expected policies by site, such as { lstm.l0: dense }.',
     );
-    expect(messageOf("policies.lstm.l0=3")).toBe('policies.lstm.l0: got 3, expected a policy such as "energy:0.99".');
+    expect(messageOf("policies.lstm.l0=3")).toBe(
+      'policies.lstm.l0: got 3, expected a policy such as "stochastic:0.98".',
+    );
     expect(messageOf("policies.head=dense")).toBe(
       "policies.head: the output layer's policy is headPolicy; write headPolicy=dense.",
     );

@@ -14,6 +14,7 @@ const runsDir = join(folder, "runs");
 
 const settings = [
   "task.name=delay",
+  "policy=energy:0.99",
   "model.hiddenSize=8",
   "model.embedding=0",
   "train.batchSize=4",

@@ -35,7 +35,7 @@ export const policies: Readonly<Record<string, PolicyEntry>> = {
   auto,
 };
 
-export const DEFAULT_POLICY = "energy:0.99";
+export const DEFAULT_POLICY = "stochastic:0.98";
 
 /** "energy:0.99" and its like to a policy; the grammar stands in grammar.ts. Errors name the choices. */
 export function parsePolicy(text: string): Policy {

@@ -18,7 +18,7 @@ interface ImportOptions extends RunsOption {
 const EXAMPLES = `
 Examples:
   gatesieve import my-model                              a folder that gatesieve export wrote
-  gatesieve import lstm.safetensors task.text=my.txt     one that PyTorch saved, the vocabulary from a text
+  gatesieve import lstm.safetensors task.text=my.txt   saved by PyTorch, the vocabulary from a text
   gatesieve import FOLDER --rename decoder.=head. --vocabulary tokens.json task.name=word`;
 
 export function importCommand(): Command {

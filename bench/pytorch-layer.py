@@ -1,0 +1,119 @@
+"""A character model trained with gatesieve.LSTM, then timed with it and with torch.nn.LSTM in its place: one loop, one
+process, the arms in turns. `npm run bench -- pytorch-layer` calls it; options as JSON, rows as JSON."""
+
+import json
+import os
+import statistics
+import sys
+import time
+
+import torch
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import gatesieve
+
+T, B, H, LAYERS = 50, 50, 512, 2
+CLIP = 5.0
+
+
+def main():
+    options = json.loads(sys.argv[1])
+    torch.set_num_threads(1)
+    text = open(options["text"], encoding="utf8").read()
+    letters = sorted(set(text))
+    numbers = {letter: number for number, letter in enumerate(letters)}
+    data = torch.tensor([numbers[letter] for letter in text])
+    V = len(letters)
+    lanes = data[: len(data) // B * B].view(B, -1).t().contiguous()  # (time, B)
+
+    class Arm:
+        def __init__(self, policy, mkldnn=True):
+            torch.manual_seed(1)
+            self.policy, self.mkldnn = policy, mkldnn
+            self.lstm = torch.nn.LSTM(V, H, LAYERS) if policy is None else gatesieve.LSTM(V, H, LAYERS, policy=policy)
+            self.head = torch.nn.Linear(H, V)
+            self.parameters = [*self.lstm.parameters(), *self.head.parameters()]
+            self.optimizer = torch.optim.Adam(self.parameters, lr=2e-3)
+            self.states, self.samples = None, []
+
+        def step(self, number):
+            with torch.backends.mkldnn.flags(enabled=self.mkldnn):
+                return self.timed(number)
+
+        def timed(self, number):
+            began, spent[0] = time.perf_counter(), 0.0
+            at = number * T % (len(lanes) - T - 1)
+            x = torch.nn.functional.one_hot(lanes[at : at + T], V).float()
+            y, states = self.lstm(x, self.states)
+            self.states = tuple(state.detach() for state in states)
+            loss = torch.nn.functional.cross_entropy(self.head(y).flatten(0, 1), lanes[at + 1 : at + T + 1].flatten())
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
+            self.optimizer.step()
+            return (time.perf_counter() - began) * 1000, spent[0] * 1000, loss.item()
+
+    # What is spent in the library itself, and in the Python around it: the boundary is the difference.
+    spent, around = [0.0], [0.0]
+
+    def clocked(function, clock):
+        def call(*args):
+            began = time.perf_counter()
+            result = function(*args)
+            clock[0] += time.perf_counter() - began
+            return result
+
+        return call
+
+    library = gatesieve._library
+    for name in ("gatesieve_lstm_forward", "gatesieve_lstm_backward"):
+        setattr(library, name, clocked(getattr(library, name), spent))
+    gatesieve.LSTM.forward = clocked(gatesieve.LSTM.forward, around)
+    gatesieve._Layer.backward = staticmethod(clocked(gatesieve._Layer.backward, around))
+
+    trained = Arm(options["policy"])
+    losses = [trained.step(number)[2] for number in range(options["train"])]
+    weights = trained.lstm.state_dict(), trained.head.state_dict(), trained.optimizer.state_dict()
+    arms = [trained, Arm("dense"), Arm(None), Arm(None, mkldnn=False)]
+    for arm in arms[1:]:
+        arm.lstm.load_state_dict(weights[0])
+        arm.head.load_state_dict(weights[1])
+        arm.optimizer.load_state_dict(weights[2])
+        arm.states = trained.states
+    trained.lstm.reset_stats()
+    boundary = []
+    for number in range(options["steps"]):
+        for arm in arms:
+            arm.step(options["train"] + 2 * number)  # the step before was another arm's: caches
+            around[0] = 0.0
+            sample = arm.step(options["train"] + 2 * number + 1)
+            arm.samples.append(sample)
+            if arm is trained:
+                boundary.append((around[0] * 1000 - sample[1]) / sample[0])
+    stats = {key: value for key, value in trained.lstm.stats.items() if key != "layers"}
+    print(
+        json.dumps(
+            {
+                "torch": torch.__version__,
+                "isa": os.environ.get("GATESIEVE_ISA") or gatesieve.isas()[0],
+                "V": V,
+                "trainedLoss": [losses[0], statistics.mean(losses[-20:])],
+                "arms": [
+                    {
+                        "layer": "torch.nn.LSTM" if arm.policy is None else "gatesieve.LSTM",
+                        "policy": arm.policy,
+                        "mkldnn": arm.mkldnn if arm.policy is None else None,
+                        "ms": statistics.median(ms for ms, _, _ in arm.samples),
+                        "insideMs": statistics.median(inside for _, inside, _ in arm.samples),
+                        "loss": statistics.mean(loss for _, _, loss in arm.samples),
+                    }
+                    for arm in arms
+                ],
+                "boundary": statistics.median(boundary),
+                "stats": stats,
+            }
+        )
+    )
+
+
+main()
