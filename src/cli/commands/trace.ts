@@ -29,6 +29,14 @@ export function traceCommand(): Command {
         .option("--format <format>", "npz: for numpy.load", "npz")
         .option("--out <file>", "what to write (the trace's name with .npz)")
         .action(exportTrace),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatesieve train train.maxSteps=300 --trace a.trace
+  gatesieve trace info a.trace
+  gatesieve trace export a.trace --out a.npz`,
     );
 }
 
