@@ -102,6 +102,8 @@ export interface DropSite {
 
 export interface Module {
   readonly name: string;
+  /** What forward returns: rows [row, row + T*B), the same object in every pass. Dropout outside training: its input. */
+  readonly output: Rows;
   readonly parameters: readonly Parameter[];
   /** Weights with packed copies to refresh at the start of each step. */
   readonly weights: readonly Weight[];
