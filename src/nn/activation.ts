@@ -8,7 +8,7 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import { erfc } from "./erf.ts";
-import { type Input, type Module, OneHot, type Pass, type Planner, Rows } from "./module.ts";
+import { type Input, type Module, OneHot, type Pass, type Planner, type Pointwise, Rows } from "./module.ts";
 
 export const ACTIVATIONS = ["relu", "gelu"] as const;
 export type ActivationName = (typeof ACTIVATIONS)[number];
@@ -29,6 +29,7 @@ export class Activation implements Module {
   readonly sites = [];
   readonly macs = [];
   readonly kind: ActivationName;
+  readonly pointwise: readonly Pointwise[];
   readonly output: Rows; // (T*B, width)
   readonly #input: Rows;
   readonly #gradient: Rows;
@@ -36,6 +37,7 @@ export class Activation implements Module {
   constructor({ arena, T, B }: Planner, { name, kind, input, gradient }: ActivationOptions) {
     this.name = name;
     this.kind = kind;
+    this.pointwise = [{ layer: name, kind, rows: 1, width: input.tensor.rowLength }];
     this.#input = input;
     this.#gradient = gradient;
     this.output =
@@ -60,15 +62,18 @@ export class Activation implements Module {
     const from = dy.tensor.data;
     const to = this.#gradient.tensor.data;
     const kept = this.#input.tensor.data;
-    if (this.kind === "relu") for (let i = 0; i < count; i++) to[i] = kept[i]! > 0 ? from[start + i]! : 0;
+    if (this.kind === "relu") for (let i = 0; i < count; i++) to[i] = from[start + i]! * +(kept[i]! > 0) + 0;
     else for (let i = 0; i < count; i++) to[i] = from[start + i]! * kept[i]!;
     return this.#gradient;
   }
 }
 
-/** In place; NaN stays, to reach the guard. */
+/**
+ * In place; NaN stays, to reach the guard. Without a branch, which would be guessed wrong half of the time (a million
+ * elements: 1.4 ms against 5.6), nor Math.max (6.0); + 0 turns -0 into 0.
+ */
 function relu(x: RealArray, count: number): void {
-  for (let i = 0; i < count; i++) if (x[i]! <= 0) x[i] = 0;
+  for (let i = 0; i < count; i++) x[i] = x[i]! * +(x[i]! > 0) + 0;
 }
 
 const TO_DENSITY = 1 / Math.sqrt(2 * Math.PI);

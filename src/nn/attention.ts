@@ -15,7 +15,7 @@
 import type { Tensor } from "../core/arena.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
-import { type Input, type Module, OneHot, type Pass, type Planner, Rows } from "./module.ts";
+import { type Input, type Module, OneHot, type Pass, type Planner, type Pointwise, Rows } from "./module.ts";
 
 export interface AttentionOptions {
   /** "transformer.l0.attention" */
@@ -35,6 +35,7 @@ export class CausalAttention implements Module {
   readonly weights = [];
   readonly sites = [];
   readonly macs: readonly ProductMacs[];
+  readonly pointwise: readonly Pointwise[];
   readonly output: Rows; // (T*B, width)
   readonly #kernels: Kernels;
   readonly #qkv: Rows;
@@ -63,6 +64,7 @@ export class CausalAttention implements Module {
     this.#qkv = input;
     this.#gradient = gradient;
     this.#heads = heads;
+    this.pointwise = [{ layer: name, kind: "softmax", rows: heads, width: T }];
     this.#width = width;
     this.#size = d;
     this.#steps = T;
@@ -85,6 +87,10 @@ export class CausalAttention implements Module {
   }
 
   initialize(): void {}
+
+  denseMacs(rows: number): number {
+    return PRODUCTS.length * rows * this.#steps * this.#width;
+  }
 
   forward(x: Input, pass: Pass): Rows {
     if (x instanceof OneHot || x.tensor !== this.#qkv.tensor)

@@ -17,6 +17,7 @@ import {
   type Parameter,
   type Pass,
   type Planner,
+  type Pointwise,
   planParameter,
   Rows,
 } from "./module.ts";
@@ -29,6 +30,7 @@ export class LayerNorm implements Module {
   readonly weights = [];
   readonly sites = [];
   readonly macs = [];
+  readonly pointwise: readonly Pointwise[];
   readonly output: Rows; // (T*B, width)
   readonly #kernels: Kernels;
   readonly #weight: Parameter; // (width)
@@ -43,6 +45,7 @@ export class LayerNorm implements Module {
   constructor({ arena, kernels, T, B }: Planner, name: string, width: number) {
     this.name = name;
     this.#kernels = kernels;
+    this.pointwise = [{ layer: name, kind: "layer norm", rows: 1, width }];
     this.#weight = planParameter(arena, `${name}.weight`, [width]);
     this.#bias = planParameter(arena, `${name}.bias`, [width]);
     this.parameters = [this.#weight, this.#bias];

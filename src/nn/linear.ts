@@ -119,6 +119,11 @@ export class Linear implements Module {
     fillUniform(this.#bias.value, scale ?? bias, random);
   }
 
+  denseMacs(rows: number): number {
+    if (this.#options.input instanceof OneHot) return 0;
+    return (this.#dx ? 3 : 2) * rows * this.#weight.value.length;
+  }
+
   forward(x: Input, pass: Pass): Rows {
     const rows = pass.T * pass.B;
     const y = this.output.tensor;

@@ -25,6 +25,7 @@ import {
   type Parameter,
   type Pass,
   type Planner,
+  type Pointwise,
   Rows,
 } from "./module.ts";
 import { RowCopies } from "./row-copies.ts";
@@ -46,6 +47,7 @@ export class TransformerBlock implements Module {
   readonly weights: readonly Weight[];
   readonly sites: readonly DropSite[];
   readonly macs: readonly ProductMacs[];
+  readonly pointwise: readonly Pointwise[];
   readonly output: Rows; // (T*B, width)
   readonly #kernels: Kernels;
   readonly #copies: RowCopies;
@@ -117,11 +119,17 @@ export class TransformerBlock implements Module {
     this.weights = children.flatMap(({ weights }) => weights);
     this.sites = children.flatMap(({ sites }) => sites);
     this.macs = children.flatMap(({ macs }) => macs);
+    this.pointwise = children.flatMap(({ pointwise = [] }) => pointwise);
   }
 
   initialize(random: RandomStream, scale?: number): void {
     for (const child of this.#attention) child.initialize(random, scale);
     for (const child of this.#feedforward) child.initialize(random, scale);
+  }
+
+  denseMacs(rows: number): number {
+    const children = [...this.#attention, ...this.#feedforward];
+    return children.reduce((sum, child) => sum + (child.denseMacs?.(rows) ?? 0), 0);
   }
 
   forward(x: Input, pass: Pass): Rows {
