@@ -146,9 +146,12 @@ test("a step keeps nothing and leaves next to nothing behind", () => {
     };
     run(3000); // compiled by now
     collect();
-    const before = used();
-    run(1000);
-    return (used() - before) / 1000;
+    const parts = Array.from({ length: 9 }, () => {
+      const before = used();
+      run(100);
+      return (used() - before) / 100;
+    });
+    return parts.sort((a, b) => a - b)[4] as number; // the median: a collection makes one negative
   };
   const bound = 2048; // of two passes through two layers: boxed numbers around the kernels, as in bench/heap.mjs
   expect(bytesPerStep(() => {})).toBeLessThan(bound);
