@@ -7,13 +7,14 @@
  *   const loss = model.lossAndGradient(model.pass);
  */
 import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
-import { check } from "../core/check.ts";
+import { check, choose } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
 import { BidirectionalLayer } from "./bidirectional.ts";
+import type { Cell } from "./cell.ts";
 import { cells } from "./cells.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
@@ -33,6 +34,7 @@ import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
 
 export interface ModelSpec {
   readonly input: InputSpec;
+  /** Of the table of cells; one's own: `registerCell`. */
   readonly cell: keyof typeof cells & string;
   readonly hiddenSize: number;
   readonly numLayers: number;
@@ -115,7 +117,7 @@ export class Model {
     this.kernels = engine.attach(this.arena);
     const nt = spec.forward === "bf16" ? "bf16" : (true as const);
     const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
-    const cell = cells[spec.cell];
+    const cell: Cell = choose("cell", spec.cell, cells);
     const dropout = spec.dropout ?? 0;
 
     this.input =
