@@ -124,12 +124,13 @@ export class Classifier<S extends SequenceInput = SequenceInput, L extends Label
    * word, a number or a row at a time.
    */
   stream(): ModelStream<Position<S>, Classified<L>> {
-    return new ModelStream(
-      this.model,
-      this.task,
-      (position) => [position],
-      (result) => this.#labelled(result),
-    );
+    const { kind } = (this.task.encoding as ClassificationEncoding).input;
+    const read = (position: Position<S>) => {
+      if (kind !== "characters") return [position];
+      check([...String(position)].length === 1, () => `got ${shown(position)}, expected one character at a time.`);
+      return position;
+    };
+    return new ModelStream(this.model, this.task, read, (result) => this.#labelled(result));
   }
 
   #predict(sequences: readonly S[], whereOf: (index: number) => string): Classified<L>[] {

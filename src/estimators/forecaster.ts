@@ -84,10 +84,13 @@ export class Forecaster<R extends SeriesRow = SeriesRow> extends TrainedModel {
     return this.run(options);
   }
 
-  /** The `horizon` rows after the end of `history`; without it, after the end of the series that was learnt. */
+  /**
+   * The `horizon` rows after the end of `history`; without it, after the end of the series that was learnt. The net reads
+   * as many of its last rows as in training (`sequenceLength`).
+   */
   predict(history?: readonly R[] | RealArray): Forecast<R>[] {
     const input = history === undefined ? this.#kept.last : this.#rowsOf(history);
-    const [result] = this.results([{ input, where: "the series" }]);
+    const [result] = this.results([{ input, where: "the series" }], false);
     return this.#shaped(result as Record<string, unknown>);
   }
 

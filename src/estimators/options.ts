@@ -89,6 +89,7 @@ const LEARN = [
 /** `further`: options that a kind of estimator has besides. */
 export function settle<M>(options: FitOptions<M>, further: readonly string[]): Settled {
   checkKeys("fit", options, [...LEARN, ...LISTENERS, ...further]);
+  options.signal?.throwIfAborted();
   const whole = (name: keyof Settled, least: number) => {
     const value = (options as Record<string, unknown>)[name];
     check(

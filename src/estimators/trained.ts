@@ -197,10 +197,14 @@ export abstract class TrainedModel {
     return new Stepper(this.model, options);
   }
 
-  /** One JSON result for each input, in order, in batches; the batch changes no bit. */
-  protected *results(inputs: readonly PredictionInput[]): Generator<Record<string, unknown>> {
+  /**
+   * One JSON result for each input, in order, in batches; the batch changes no bit. `whole`: inputs longer than any in
+   * training are read whole all the same; else as the task cuts them.
+   */
+  protected *results(inputs: readonly PredictionInput[], whole = true): Generator<Record<string, unknown>> {
     if (inputs.length === 0) return;
-    yield* predict(this.#modelFor(longestInput(this.task, inputs)), this.task, inputs);
+    const model = whole ? this.#modelFor(longestInput(this.task, inputs)) : this.model;
+    yield* predict(model, this.task, inputs);
   }
 
   /** The same for inputs as they come, in batches of the model's lanes; other work runs in between. */
