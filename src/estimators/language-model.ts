@@ -215,12 +215,17 @@ export async function prepareLanguageModel(
   };
 }
 
-/** 64 positions of 32 lanes, or less where the text is short: an epoch should have some steps. */
-function shapeFor(task: Task, train: string, sequenceLength = 64, batchSize = 32): { T: number; B: number } {
+/** 64 positions of 32 lanes; of a short text less, so that an epoch has a hundred steps, or at least some. */
+function shapeFor(task: Task, train: string, givenT?: number, givenB?: number): { T: number; B: number } {
   const tokens = (task.text as TextForm).encode(train).length;
-  let [T, B] = [sequenceLength, batchSize];
-  while (B > 1 && tokens < 4 * T * B) B = B >> 1;
-  while (T > 8 && tokens < 4 * T * B) T = T >> 1;
+  let [T, B] = [givenT ?? 64, givenB ?? 32];
+  for (const [steps, leastT, leastB] of [
+    [100, 16, 8],
+    [4, 8, 1],
+  ] as const) {
+    while (givenB === undefined && B > leastB && tokens < steps * T * B) B >>= 1;
+    while (givenT === undefined && T > leastT && tokens < steps * T * B) T >>= 1;
+  }
   return { T, B };
 }
 

@@ -26,9 +26,9 @@ export interface LearnOptions extends OptimizerOptions {
   readonly epochs?: number;
   /** Or updates, whatever the epochs. */
   readonly maxSteps?: number;
-  /** Sequences, or lanes of a text, in a step (32, or as many as there are). */
+  /** Sequences, or lanes of a text, in a step (32; less where there are fewer, or a text is short). */
   readonly batchSize?: number;
-  /** Positions of a step. Without it the longest sequence; of texts 64, of series 32, or less if there is less. */
+  /** Positions of a step. Without it the longest sequence; of texts 64, of series 32, less where they are short. */
   readonly sequenceLength?: number;
   /** Share of the examples held back to validate (0.1); 0: none, and the last weights stay instead of the best. */
   readonly validationSplit?: number;
