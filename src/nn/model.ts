@@ -12,11 +12,13 @@ import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
-import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
+import type { BatchBuffers, InputSpec, OutputSpec, SourceSpec } from "../tasks/task.ts";
+import type { AttentionKind } from "./attention.ts";
 import { BidirectionalLayer } from "./bidirectional.ts";
 import { cells } from "./cells.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
+import { EncoderDecoder } from "./encoder-decoder.ts";
 import { Head } from "./head.ts";
 import {
   type DropSite,
@@ -33,10 +35,17 @@ import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
 
 export interface ModelSpec {
   readonly input: InputSpec;
+  /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts). */
+  readonly source?: SourceSpec | undefined;
+  /** Of a decoder over what its encoder put out; general if left out. */
+  readonly attention?: AttentionKind | undefined;
   readonly cell: keyof typeof cells & string;
   readonly hiddenSize: number;
   readonly numLayers: number;
-  /** Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. */
+  /**
+   * Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. With a source: the
+   * encoder's layers do, and have half of hiddenSize in each direction.
+   */
   readonly bidirectional?: boolean;
   /** Between recurrent layers and before the head. */
   readonly dropout?: number;
@@ -77,6 +86,8 @@ export class Model {
   /** Of bidirectional layers both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
   readonly head: Head;
+  /** Of a model with a source. */
+  readonly encoderDecoder: EncoderDecoder | undefined;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
   readonly input: Input;
   /** (B): positions of each lane that are there. A new model's are T. */
@@ -92,6 +103,7 @@ export class Model {
   readonly timing = { forwardMs: 0, backwardMs: 0 };
   readonly #weights: readonly Weight[];
   readonly #rowsOfWeights: readonly (RowSet | undefined)[];
+  readonly #trimmed: Pass;
   #buffers: BatchBuffers | undefined;
 
   constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32", recompute = 0 }: ModelShape) {
@@ -125,14 +137,20 @@ export class Model {
     this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
-    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
+    if (spec.source) {
+      const { source, attention = "general", hiddenSize, numLayers, bidirectional = false, forgetBias = 1 } = spec;
+      const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
+      const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
+      this.encoderDecoder = new EncoderDecoder(planner, { source, input: x, embedding, attention, ...shape });
+      layers.push(this.encoderDecoder);
+    } else if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
       const embedding = new Embedding(planner, x, spec.input.embedding);
       layers.push(embedding);
       x = embedding.output;
     }
     const recurrent: RecurrentLayer[] = [];
-    const width = spec.hiddenSize * (spec.bidirectional ? 2 : 1);
-    for (let index = 0; index < spec.numLayers; index++) {
+    const width = spec.hiddenSize * (spec.bidirectional && !spec.source ? 2 : 1);
+    for (let index = 0; !spec.source && index < spec.numLayers; index++) {
       const options: RecurrentOptions = {
         name: cell.name,
         index,
@@ -156,17 +174,19 @@ export class Model {
       }
     }
     this.layers = layers;
-    this.recurrent = recurrent;
+    this.recurrent = this.encoderDecoder?.recurrent ?? recurrent;
     this.head = new Head(planner, width, spec.output);
     this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = layers.flatMap((layer) => layer.sites);
     this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
+    // An encoder begins each pass anew, and a decoder where it ended: nothing is carried on.
     this.carried = recurrent.flatMap((layer) => layer.carried);
     this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
     this.#rowsOfWeights = this.#weights.map(
       ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
     );
     this.pass = { T, B, training: true, step: 0, seed: 0 };
+    this.#trimmed = { ...this.pass };
   }
 
   /** Allocates the arena and draws every parameter. */
@@ -194,6 +214,7 @@ export class Model {
       features: this.input instanceof OneHot ? undefined : this.features.data,
       targets: this.head.targets.data,
       lengths: this.lengths.data,
+      source: this.encoderDecoder?.buffers(),
     };
     return this.#buffers;
   }
@@ -241,9 +262,30 @@ export class Model {
     return x as Rows;
   }
 
+  /**
+   * The pass, or, where sequences are read and written, one no longer than the longest lane: the positions after it are
+   * padding in all of them, and count nowhere. One object, overwritten.
+   */
+  trim(pass: Pass): Pass {
+    const { lengths, T, B } = pass;
+    if (!this.encoderDecoder || !lengths) return pass;
+    let longest = 1;
+    for (let b = 0; b < B; b++) longest = Math.max(longest, lengths[b]!);
+    const trimmed = this.#trimmed;
+    trimmed.T = Math.min(T, longest);
+    trimmed.B = B;
+    trimmed.lengths = lengths;
+    trimmed.training = pass.training;
+    trimmed.step = pass.step;
+    trimmed.seed = pass.seed;
+    trimmed.watcher = pass.watcher;
+    return trimmed;
+  }
+
   /** Mean loss of the batch in `input` and `head.targets`; adds every parameter's gradient. */
-  lossAndGradient(pass: Pass): number {
+  lossAndGradient(whole: Pass): number {
     const began = performance.now();
+    const pass = this.trim(whole);
     const y = this.forward(pass);
     const loss = this.head.lossAndGradient(y, pass);
     const middle = performance.now();

@@ -8,6 +8,12 @@ export type InputSpec =
   | { readonly kind: "tokens"; readonly vocabulary: number; readonly embedding?: number | undefined }
   | { readonly kind: "features"; readonly size: number };
 
+/** Of tasks that read one sequence and write another: what is read, by an encoder. The input is then what was written so far. */
+export type SourceSpec = InputSpec & {
+  /** Positions of the longest that is read whole. */
+  readonly length: number;
+};
+
 export interface OutputSpec {
   /** classes: softmax cross-entropy in nats. values: mean squared error. */
   readonly kind: "classes" | "values";
@@ -17,6 +23,16 @@ export interface OutputSpec {
 }
 
 export type Split = "train" | "valid" | "test";
+
+/** Buffers for what an encoder reads, of S positions: element (s, b) at s*B + b. */
+export interface SourceBuffers {
+  /** (S*B) token numbers, or undefined for features. */
+  readonly tokens: Int32Array | undefined;
+  /** (S*B, size), or undefined for tokens. */
+  readonly features: RealArray | undefined;
+  /** (B), 1 to S. */
+  readonly lengths: Int32Array;
+}
 
 /** A model's batch buffers; a cursor fills them in place, time-major: element (t, b) at t*B + b. */
 export interface BatchBuffers {
@@ -32,6 +48,8 @@ export interface BatchBuffers {
    * the last position that is there. Lanes all as long as the batch have T.
    */
   readonly lengths: Int32Array;
+  /** Of tasks with a source. */
+  readonly source?: SourceBuffers | undefined;
 }
 
 export interface BatchShape {
@@ -116,6 +134,8 @@ export interface Task {
   readonly summary: string;
   readonly input: InputSpec;
   readonly output: OutputSpec;
+  /** What an encoder reads, where one sequence is read and another written. */
+  readonly source?: SourceSpec | undefined;
   /** For example "nats/char". */
   readonly lossUnit: string;
   /** Batches of a split. Throws a UsageError that says how much data is needed if there is too little. */

@@ -15,7 +15,7 @@ export interface Evaluation {
 /** `model.carried` is left as it was. */
 export function evaluate(model: Model, task: Task, split: Split, seed: number): Evaluation {
   const cursor = task.batches(split, { T: model.pass.T, B: model.pass.B, seed });
-  const pass: Pass = { ...model.pass, T: cursor.T, B: cursor.B, training: false };
+  const whole: Pass = { ...model.pass, T: cursor.T, B: cursor.B, training: false };
   const buffers = model.buffers();
   const carried = model.carried.map((state) => state.data.slice());
   const scorer = task.scorer?.(split, cursor);
@@ -25,7 +25,8 @@ export function evaluate(model: Model, task: Task, split: Split, seed: number): 
   model.resetCarried();
   for (let batch = 0; batch < cursor.batchesPerEpoch; batch++) {
     if (cursor.next(buffers)) model.resetCarried();
-    pass.B = cursor.lanes ?? cursor.B;
+    whole.B = cursor.lanes ?? cursor.B;
+    const pass = model.trim(whole);
     const y = model.forward(pass);
     const part = model.head.evaluate(y, pass);
     if (scorer && outputs) {
