@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
+import { ATTENTIONS } from "../nn/attention.ts";
 import { cells } from "../nn/cells.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
@@ -26,7 +27,9 @@ const model = z.strictObject({
   cell: oneOf(names(cells)).default("lstm"),
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
-  /** Layers read every sequence from both ends. */
+  /** Of a decoder over what its encoder put out (tasks translation and captioning): general where nothing is said. */
+  attention: oneOf(ATTENTIONS).optional(),
+  /** Layers read every sequence from both ends; of an encoder and a decoder, the encoder's. */
   bidirectional: z.boolean({ error: "true or false" }).default(false),
   /** Columns of a trained embedding; 0: one-hot input. */
   embedding: whole(0).default(128),

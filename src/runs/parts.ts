@@ -60,6 +60,8 @@ export function makeTask({ task, model }: RunConfig, { text, data }: Inputs, lea
     vocabularySize: task.vocabulary,
     embedding: model.embedding,
     delay: task.delay,
+    sourceLength: task.sourceLength,
+    patch: task.patch,
     ...learnt,
   });
 }
@@ -67,12 +69,17 @@ export function makeTask({ task, model }: RunConfig, { text, data }: Inputs, lea
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
   const { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward, recompute } =
     config.model;
+  const { attention } = config.model;
+  check(
+    attention === undefined || task.source !== undefined,
+    `model.attention: task ${task.name} has no encoder to look back at. Leave it out, or use task.name=translation or captioning.`,
+  );
   check(
     !bidirectional || !task.text,
     `model.bidirectional: task ${task.name} asks for the next position, which a net that reads from both ends has seen. Use model.bidirectional=false.`,
   );
   const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward };
-  const spec = { input: task.input, ...shape, output: task.output };
+  const spec = { input: task.input, source: task.source, attention, ...shape, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }
 

@@ -109,6 +109,31 @@ export interface PredictionForm {
   decode(outputs: RealArray, lane: number, lanes: number, encoded: Encoded): Record<string, unknown>;
 }
 
+/** What of a source its task could not read as it is: kept beside the result. */
+export type SourceRemarks = Readonly<Record<string, number>>;
+
+/** How a task whose model writes one sequence for another reads, goes on from token to token, and scores. */
+export interface WritingForm {
+  /** Of a result: "translation". */
+  readonly result: string;
+  /** What a decoder reads first; what ends it; what it never writes. */
+  readonly first: number;
+  readonly end: number;
+  readonly never: readonly number[];
+  /** Sources of a split, in order, and what should be written for each. */
+  count(split: Split): number;
+  example(split: Split, index: number): { readonly source: Encoded; readonly reference: string };
+  /** A UsageError that begins with `where` says what is wrong with an input. */
+  encode(input: unknown, where: string): { readonly source: Encoded; readonly remarks: SourceRemarks };
+  /** Into lane b of B; returns its length, at most the model's. */
+  fill(source: Encoded, into: SourceBuffers, B: number, b: number): number;
+  decode(tokens: readonly number[]): string;
+  /** Of texts written against their references. */
+  scores(written: readonly string[], references: readonly string[]): Record<string, number>;
+  /** How they are defined, for whoever quotes them. */
+  readonly signature: string;
+}
+
 /** How long a task's sequences are: what an automatic train.sequenceLength is, and whom a shorter one cuts. */
 export interface SequenceLengths {
   /** Positions of the longest sequence, of all splits. */
@@ -152,6 +177,8 @@ export interface Task {
   scorer?(split: Split, shape: { readonly T: number }): Scorer;
   /** Tasks that predict something for a sequence by itself. */
   readonly prediction?: PredictionForm;
+  /** Tasks with a source. */
+  readonly writing?: WritingForm;
   /** Tasks on sequences of many lengths. */
   readonly lengths?: SequenceLengths;
 }
