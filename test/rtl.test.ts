@@ -22,13 +22,13 @@ if (!hasVerilator)
 const USUAL: Build = {
   config: { width: 16, fifo: 64, ports: 4, lanes: 16, queue: 8, owner: "column", steal: false },
   multipliers: 1,
-  stochastic: true,
+  stochastic: false,
 };
-/** All sizes at or near their least, and two multipliers. */
+/** All sizes at or near their least, two multipliers, and the rule "stochastic". */
 const LEAST: Build = {
   config: { width: 4, fifo: 8, ports: 1, lanes: 2, queue: 1, owner: "column", steal: false },
   multipliers: 2,
-  stochastic: false,
+  stochastic: true,
 };
 
 const TINY = 2 ** -126;
@@ -162,7 +162,7 @@ describe.skipIf(!hasVerilator)("the hardware", () => {
   beforeAll(() => {
     usual = buildSieve(USUAL);
     least = buildSieve(LEAST);
-  });
+  }, 600_000); // seconds on an idle machine, and the first time only
 
   test("packs every pattern of 16 bits", () => {
     const { status, stdout } = spawnSync(buildPack(), { encoding: "utf8" });

@@ -65,7 +65,7 @@ function verilate(top: string, more: readonly string[]): string {
       "-Wno-UNUSEDSIGNAL",
       "-Wno-CMPCONST",
     ],
-    ...["--x-assign", "fast", "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "--top-module", top, ...more],
+    ...["--x-assign", "fast", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "--top-module", top, ...more],
   ];
   const hash = createHash("sha256").update(flags.join("\n"));
   for (const file of [...sources, bench]) hash.update(readFileSync(file));
