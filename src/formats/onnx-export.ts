@@ -10,7 +10,7 @@
  * `output` says there means nothing, and is not what our own nets say there.
  */
 import type { ModelSpec } from "../nn/model.ts";
-import type { OnnxFile } from "./onnx.ts";
+import type { OnnxFile, OnnxGraph } from "./onnx.ts";
 import { GraphBuilder, type WeightSource } from "./onnx-graph.ts";
 
 /** Of 2021: each runtime since then has it. */
@@ -275,4 +275,30 @@ function stepOfMinGRU(H: number, masked: boolean) {
   g.output("end", "FLOAT", ["B", H]);
   g.output("y", "FLOAT", ["B", H]);
   return g.build("minGRU");
+}
+
+/** Whether a Scan's body is the step above: the same operators on the same values, whatever their names. */
+export function isStepOfMinGRU(body: OnnxGraph): boolean {
+  const masked = body.inputs.length === 3;
+  const [, gates] = body.inputs;
+  const width = Number(gates?.dims?.[1]);
+  return width > 0 && width % 2 === 0 && shapeOf(body) === shapeOf(stepOfMinGRU(width / 2, masked));
+}
+
+/** A graph as text, with values numbered in the order in which they come. */
+function shapeOf({ nodes, initializers, inputs, outputs }: OnnxGraph): string {
+  const numbers = new Map<string, number>();
+  const number = (name: string) => {
+    if (!numbers.has(name)) numbers.set(name, numbers.size);
+    return numbers.get(name);
+  };
+  const place = ({ name }: { readonly name: string }) => number(name);
+  const constants = initializers.map((tensor) => [place(tensor), tensor.type, tensor.dims, String(tensor.bytes)]);
+  const steps = nodes.map(({ op, inputs: from, outputs: to, attributes }) => [
+    op,
+    from.map(number),
+    to.map(number),
+    [...attributes].map(([key, value]) => [key, "i" in value ? value.i : "other"]),
+  ]);
+  return JSON.stringify([inputs.map(place), constants, steps, outputs.map(place)]);
 }

@@ -175,12 +175,17 @@ export function decodeOnnx(bytes: Uint8Array, source = "onnx"): OnnxFile {
   const reader = new Decoder(source);
   if (bytes.length === 0) reader.refuse("it is empty");
   if (bytes.length > MOST_BYTES) reader.refuse(`it has ${formatBytes(bytes.length)}, over ${formatBytes(MOST_BYTES)}`);
-  return reader.file(bytes);
+  return reader.file(plain(bytes));
 }
 
 /** A TensorProto by itself, as test data of ONNX are. */
 export function decodeOnnxTensor(bytes: Uint8Array, source = "onnx"): OnnxTensor {
-  return new Decoder(source).tensor(bytes);
+  return new Decoder(source).tensor(plain(bytes));
+}
+
+/** Not a Buffer, whose slice() is a view. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

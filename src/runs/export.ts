@@ -76,7 +76,8 @@ export function exportFolder(weights: RunWeights, out: string): void {
     scores: Object.entries(scores).map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
     torch: torchClass(spec, names) !== undefined,
   });
-  const own = { version, run: info.id, scores, config: withoutFolders(config) };
+  const { encoding } = weights.task;
+  const own = { version, run: info.id, scores, config: withoutFolders(config), ...(encoding ? { encoding } : {}) };
   const files = {
     [WEIGHTS]: streamParameters(placed),
     [MODEL_CONFIG]: `${JSON.stringify(hubConfig(spec, names, own), null, 2)}\n`,
@@ -91,8 +92,9 @@ export function exportFolder(weights: RunWeights, out: string): void {
 
 /** Paths of this machine are nobody's business elsewhere: names alone. */
 export function withoutFolders({ from: _, ...config }: RunConfig): Record<string, unknown> {
-  const { text, validText, testText, ...task } = config.task;
-  const names = Object.entries({ text, validText, testText }).filter(([, path]) => path !== undefined);
+  const { text, validText, testText, data, validData, testData, ...task } = config.task;
+  const paths = { text, validText, testText, data, validData, testData };
+  const names = Object.entries(paths).filter(([, path]) => path !== undefined);
   return {
     ...config,
     task: { ...task, ...Object.fromEntries(names.map(([key, path]) => [key, basename(path as string)])) },

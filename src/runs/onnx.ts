@@ -13,20 +13,9 @@ import type { InputEncoding } from "../tasks/inputs.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
 import { type RunWeights, withoutFolders } from "./export.ts";
 import { writeFileAtomic } from "./files.ts";
+import { ONNX_METADATA } from "./onnx-source.ts";
 import { openModel } from "./open.ts";
 import { version } from "./version.ts";
-
-/** Keys of an ONNX file's metadata. */
-export const ONNX_METADATA = {
-  /** JSON: version, run, scores, configuration. */
-  own: "gatesieve",
-  /** JSON list, in token order. */
-  vocabulary: "vocabulary",
-  /** JSON list: what the outputs stand for. */
-  labels: "labels",
-  /** JSON of what the task learnt of its training part. */
-  encoding: "encoding",
-} as const;
 
 /** Largest difference that `checkOnnx` accepts, as a share of what is compared where that is above 1. */
 export const ONNX_BOUND = 1e-5;
