@@ -30,31 +30,6 @@ export interface OnnxNet {
   readonly notes: readonly string[];
 }
 
-/** What a value is to a net. Axes: T and B are "0" and "1" as the input has them, D directions, F features. */
-type Known =
-  | { readonly kind: "weight"; readonly tensor: OnnxTensor; readonly transposed: boolean }
-  | { readonly kind: "shape" | "zeros" | "state" }
-  | { readonly kind: "input" | "onehot" | "embedded"; readonly axes: readonly string[] }
-  /** What a layer says at all positions; `half`: of one direction alone. */
-  | { readonly kind: "layer"; readonly layer: number; readonly axes: readonly string[]; readonly half?: number }
-  /** Where layers end: a row for each part. */
-  | { readonly kind: "ends"; readonly parts: readonly End[]; readonly axes: readonly string[] }
-  | { readonly kind: "linear"; readonly from: Known; readonly weight: Weight; readonly bias?: OnnxTensor }
-  | { readonly kind: "foreign"; readonly why: string };
-type Weight = Known & { readonly kind: "weight" };
-
-interface End {
-  readonly layer: number;
-  readonly direction: number;
-}
-
-interface Layer {
-  readonly cell: string;
-  readonly hiddenSize: number;
-  /** One or two. */
-  directions: number;
-}
-
 /** Throws an OnnxError that names the node a net of ours has no place for. */
 export function netOfOnnx({ graph }: OnnxFile, source = "onnx"): OnnxNet {
   return new Importer(source).net(graph);

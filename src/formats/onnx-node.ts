@@ -11,6 +11,31 @@ export interface OnnxParameter {
   pieces(): Iterable<Float32Array>;
 }
 
+/** What a value is to a net. Axes: T and B are "0" and "1" as the input has them, D directions, F features. */
+export type Known =
+  | { readonly kind: "weight"; readonly tensor: OnnxTensor; readonly transposed: boolean }
+  | { readonly kind: "shape" | "zeros" | "state" }
+  | { readonly kind: "input" | "onehot" | "embedded"; readonly axes: readonly string[] }
+  /** What a layer says at all positions; `half`: of one direction alone. */
+  | { readonly kind: "layer"; readonly layer: number; readonly axes: readonly string[]; readonly half?: number }
+  /** Where layers end: a row for each part. */
+  | { readonly kind: "ends"; readonly parts: readonly End[]; readonly axes: readonly string[] }
+  | { readonly kind: "linear"; readonly from: Known; readonly weight: Weight; readonly bias?: OnnxTensor }
+  | { readonly kind: "foreign"; readonly why: string };
+export type Weight = Known & { readonly kind: "weight" };
+
+export interface End {
+  readonly layer: number;
+  readonly direction: number;
+}
+
+export interface Layer {
+  readonly cell: string;
+  readonly hiddenSize: number;
+  /** One or two. */
+  directions: number;
+}
+
 /** Types of parameters, and what safetensors call them. */
 export const DTYPES: Readonly<Record<string, SafetensorsType>> = {
   FLOAT: "F32",
