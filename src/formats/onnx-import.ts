@@ -12,6 +12,8 @@ import {
   foreignNode,
   intOf,
   isZero,
+  type Known,
+  type Layer,
   misfitOf,
   nameOf,
   type OnnxParameter,

@@ -22,7 +22,7 @@ export type Known =
   | { readonly kind: "ends"; readonly parts: readonly End[]; readonly axes: readonly string[] }
   | { readonly kind: "linear"; readonly from: Known; readonly weight: Weight; readonly bias?: OnnxTensor }
   | { readonly kind: "foreign"; readonly why: string };
-export type Weight = Known & { readonly kind: "weight" };
+type Weight = Known & { readonly kind: "weight" };
 
 export interface End {
   readonly layer: number;
