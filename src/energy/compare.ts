@@ -189,7 +189,7 @@ export function flips(all: readonly Ranking[]): [string, string][] {
 
 // ---- sweeps
 
-export const SWEEPS = ["lanes", "groups", "sram", "bandwidth"] as const;
+export const SWEEPS = ["lanes", "groups", "sram", "bandwidth", "density"] as const;
 export type SweepKey = (typeof SWEEPS)[number];
 
 export interface Sweep {
@@ -202,20 +202,22 @@ export function parseSweep(text: string): Sweep {
   const [name = "", list = ""] = text.split("=", 2);
   const key = SWEEPS.find((each) => each === name);
   const values = list.split(",").map(Number);
-  if (!key || list === "" || !values.every((value) => Number.isFinite(value) && value > 0))
+  if (!key || list === "" || !values.every((value) => value > 0 && value <= (key === "density" ? 1 : 2 ** 40)))
     throw new UsageError(
-      `cannot sweep "${text}": give lanes=, groups= (whole numbers), sram= (KiB) or bandwidth= (GB/s) and numbers above 0, for example bandwidth=32,64,128.`,
+      `cannot sweep "${text}": give lanes=, groups= (whole numbers), sram= (KiB), bandwidth= (GB/s) or density= (up to 1) and numbers above 0, for example bandwidth=32,64,128.`,
     );
   return { key, values };
 }
 
 /**
- * The machine with another number of one thing. `groups`: multipliers in units of a quarter of the usual, for every
+ * The machine with another number of one thing; a density is the step's (random-step.ts). `groups`: multipliers in units of a quarter of the usual, for every
  * machine. `lanes`: a group's multipliers divided into so many lanes; machines without lanes stay as they are.
  */
 export function vary(machine: Machine, key: SweepKey, value: number): Machine {
   const { design } = machine;
   switch (key) {
+    case "density":
+      return machine;
     case "sram":
       return { ...machine, sramBytes: value * 1024, bankBytes: Math.min(machine.bankBytes, value * 1024) };
     case "bandwidth":

@@ -8,9 +8,10 @@ import { compareMachines, energyPJ, flips, parseSweep, rankings, vary } from "./
 import { bitmapWords, denseWords, dramWords, skippedBy, worksOf } from "./counts.ts";
 import { ESTIMATE_ERROR, estimateStep, expectedMaximum } from "./estimate.ts";
 import { walkLanes } from "./lane-cycles.ts";
-import { areaOf, atArea, bufferBytes, checkMachine, type LanesDesign, type Machine, peakMacs } from "./machine.ts";
+import { areaOf, atArea, checkMachine, type LanesDesign, type Machine, peakMacs } from "./machine.ts";
 import { BASELINE, MACHINES, machineOf } from "./machines.ts";
 import { STALLS } from "./product-run.ts";
+import { withDensity } from "./random-step.ts";
 import { laneConfig } from "./run-lanes.ts";
 import { type ProductResult, runnerOf, type StepResult, simulateStep } from "./simulate.ts";
 import { TECHNOLOGIES, technologyOf } from "./technologies.ts";
@@ -275,21 +276,39 @@ test("what cannot be is refused: machines, areas, sweeps, sizes", () => {
   expect(() => simulateStep(huge, madeRun({ T: 2, B: 2, H: 4 }), sieve)).toThrow(/at most 2\^31 can be simulated/);
 });
 
-test("a step of 3 x 256, T 100, B 50 on all machines takes less than 5 s of one core, its estimate less than 50 ms", () => {
-  const shape = { T: 100, B: 50, H: 256, layers: 3, V: 100 };
-  const step = madeStep(shape, 0);
+test("a fifth of a step of 3 x 256, T 100, B 50 on all machines takes less than 1 s of one core, a whole estimate 50 ms", () => {
   const random = new RandomStream(1, "speed");
   const word = () => Math.floor(random.uniform() * 2 ** 32);
-  for (const { bitmap } of step.sites) for (let i = 0; i < bitmap.length; i++) bitmap[i] = word() & word() & word();
-  expect(countBits(step.sites[0]!.bitmap) / (5000 * 1024)).toBeCloseTo(1 / 8, 2);
+  const step = (T: number): TraceStep => {
+    const made = madeStep({ T, B: 50, H: 256, layers: 3, V: 100 }, 0);
+    for (const { bitmap } of made.sites) for (let i = 0; i < bitmap.length; i++) bitmap[i] = word() & word() & word();
+    return made;
+  };
   const seconds = (work: () => void) => {
     const before = process.cpuUsage().user;
     work();
     return (process.cpuUsage().user - before) / 1e6;
   };
   const all = Object.values(MACHINES);
-  expect(seconds(() => all.map((machine) => simulateStep(step, madeRun(shape), machine)))).toBeLessThan(5);
-  estimateStep(step, madeRun(shape), BASELINE);
-  for (const machine of all) expect(seconds(() => estimateStep(step, madeRun(shape), machine))).toBeLessThan(0.05);
-  expect(bufferBytes(machineOf("sieve"))).toBe(256);
+  const fifth = step(20);
+  expect(countBits(fifth.sites[0]!.bitmap) / (1000 * 1024)).toBeCloseTo(1 / 8, 2);
+  const run = madeRun({ T: 20, B: 50, H: 256, layers: 3 });
+  expect(seconds(() => all.map((machine) => simulateStep(fifth, run, machine)))).toBeLessThan(1);
+  const whole = step(100);
+  estimateStep(whole, run, BASELINE); // warm
+  for (const machine of all) expect(seconds(() => estimateStep(whole, run, machine))).toBeLessThan(0.05);
+});
+
+test("random zeros keep shapes and densities, and are the same for the same seed", () => {
+  const [, step, run] = steps[0] as (typeof steps)[number];
+  const made = withDensity(step, 0.25);
+  for (const product of made.products) expect(skippedBy(made, product)).toBe(product.skipped);
+  const { rows, cols, bitmap } = made.sites[0]!;
+  const deviation = Math.sqrt((0.25 * 0.75) / (rows * cols));
+  expect(Math.abs(countBits(bitmap) / (rows * cols) - 0.25)).toBeLessThan(5 * deviation);
+  expect(withDensity(step, 0.25)).toEqual(made);
+  expect(
+    simulateStep(made, run, wide).backward.macsRedundant / made.products.reduce((sum, { skipped }) => sum + skipped, 0),
+  ).toBe(1);
+  expect(withDensity(step, 1).products.every(({ skipped }) => skipped === 0)).toBe(true);
 });

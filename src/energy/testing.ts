@@ -2,6 +2,7 @@
 import { RandomStream } from "../core/random.ts";
 import type { TraceProduct, TraceRun, TraceSite, TraceStep } from "../sparse/trace.ts";
 import { countBits, wordsOf } from "../sparse/trace.ts";
+import { randomBits } from "./random-step.ts";
 
 export interface Shape {
   readonly T: number;
@@ -53,14 +54,7 @@ export function madeStep({ T, B, H, gates = 4, layers = 1, V = 0 }: Shape, densi
 }
 
 export function madeSite(name: string, rows: number, cols: number, density: number, random: RandomStream): TraceSite {
-  const words = wordsOf(cols);
-  const bitmap = new Uint32Array(rows * words);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < cols; c++)
-      if (density >= 1 || random.uniform() < density) {
-        const at = r * words + (c >> 5);
-        bitmap[at] = (bitmap[at] as number) | (1 << (c & 31));
-      }
+  const bitmap = randomBits(rows, cols, density, random);
   const kept = countBits(bitmap);
   const group = { group: "all", tau: null, total: rows * cols, naturalZeros: 0, kept, squares: 1, keptSquares: 1 };
   return { name, groups: [group], rule: "threshold", paths: "both", rows, cols, bitmap };

@@ -8,6 +8,7 @@ import { footprints } from "../../energy/formats.ts";
 import type { Machine } from "../../energy/machine.ts";
 import { BASELINE, MACHINES } from "../../energy/machines.ts";
 import { transpose } from "../../energy/patterns.ts";
+import { withDensity } from "../../energy/random-step.ts";
 import { DEFAULT_TECHNOLOGY, TECHNOLOGIES } from "../../energy/technologies.ts";
 import type { Technology } from "../../energy/technology.ts";
 import { readMachine, readTechnology } from "../../runs/energy-file.ts";
@@ -63,7 +64,7 @@ export function simulateCommand(): Command {
         .default("own"),
     )
     .option("--steps <numbers>", "updates to look at, with commas (all of the trace)")
-    .option("--sweep <what=values>", "lanes=, groups=, sram= (KiB) or bandwidth= (GB/s) in turn, with commas")
+    .option("--sweep <what=values>", "lanes=, groups=, sram= (KiB), bandwidth= (GB/s) or density= in turn, with commas")
     .option("--estimate", "by formulas from densities alone, in milliseconds")
     .addOption(jsonOption("one JSON object a line for each machine and part"))
     .option("--out <dir>", "write rows (.jsonl), tables (.md) and charts (.svg) there")
@@ -106,7 +107,7 @@ function simulate(file: string | undefined, options: SimulateOptions): void {
     values.map((value) => ({
       value,
       compared: compare(
-        step,
+        key === "density" ? withDensity(step, value) : step,
         machines.map((machine) => vary(machine, key, value)),
         vary(BASELINE, key, value),
       ),
@@ -180,7 +181,13 @@ function printSweep({ key }: Sweep, points: readonly SweptPoint[], { step }: Tra
   print(`\n${table(headed(sweepTable(key, points, "step")))}`);
 }
 
-const SWEEP_UNITS = { lanes: "a group", groups: "of 256 multipliers", sram: "KiB", bandwidth: "GB/s" } as const;
+const SWEEP_UNITS = {
+  lanes: "a group",
+  groups: "of 256 multipliers",
+  sram: "KiB",
+  bandwidth: "GB/s",
+  density: "",
+} as const;
 
 function writeSweep(
   dir: string,
