@@ -8,6 +8,7 @@ import {
   classificationTask,
   type LabelledSequence,
 } from "./classification.ts";
+import { copyTask } from "./copy.ts";
 import { delayTask } from "./delay.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "./forecasting.ts";
 import { type TaggedSentence, type TaggingEncoding, taggingTask } from "./tagging.ts";
@@ -71,7 +72,16 @@ export interface TaskEntry {
   create(options: TaskOptions): Task;
 }
 
-export const TASKS = ["character", "word", "classification", "forecasting", "tagging", "adding", "delay"] as const;
+export const TASKS = [
+  "character",
+  "word",
+  "classification",
+  "forecasting",
+  "tagging",
+  "adding",
+  "delay",
+  "copy",
+] as const;
 export type TaskName = (typeof TASKS)[number];
 
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
@@ -166,6 +176,17 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     onText: false,
     onData: false,
     create: delayTask,
+  },
+  copy: {
+    summary: "say ten symbols again after a long wait",
+    input: "tokens, generated",
+    output: "a token at each position",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy"],
+    config: "configs/copy.yaml",
+    onText: false,
+    onData: false,
+    create: copyTask,
   },
 };
 
