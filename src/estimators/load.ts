@@ -96,7 +96,7 @@ export async function loadModel<M extends TrainedModel = Classifier | Forecaster
   const saved = readSaved(metadata.gatesieve);
   const kind = KINDS[saved.kind];
   if (!kind) throw new GatesieveError(`the saved model is a "${saved.kind}", which this Gatesieve does not know.`);
-  if (!Object.hasOwn(cells, saved.net.cell))
+  if (saved.net.cell !== undefined && !Object.hasOwn(cells, saved.net.cell))
     throw new UsageError(`the saved model's cell is "${saved.net.cell}", one of your own: registerCell it first.`);
   if (options.data !== undefined && saved.dataHash === null)
     throw new UsageError("the model was saved without its training, so that data is of no use; leave data out.");

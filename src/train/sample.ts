@@ -1,8 +1,14 @@
-/** Text from a trained language model: a character or word at a time, each drawn from the model's distribution. */
+/**
+ * Text from a trained language model: a character or word at a time, each drawn from the model's distribution.
+ *
+ * A recurrent net carries its states from one to the next. A transformer reads anew what it can see, for each one: all of
+ * the text so far, and, when that is longer than its positions, the last of them.
+ */
 import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
+import type { Pass } from "../nn/module.ts";
 import type { Task, TextForm } from "../tasks/task.ts";
 import { Stepper } from "./stepper.ts";
 
@@ -41,24 +47,51 @@ export function sampling(model: Model, task: Task, options: SampleOptions = {}):
       `prime: ${unknown.map((piece) => JSON.stringify(piece)).join(", ")} not among the ${vocabulary.length - 1} ${text.unit} this model knows. Leave out what it does not know.`,
     );
   const primed = text.encode(prime);
-  return drawing(new Stepper(model), primed.length ? primed : [text.first], { length, temperature, seed });
+  const reader = model.context > 1 ? windowReader(model) : stepReader(model);
+  return drawing(reader, primed.length ? primed : [text.first], { length, temperature, seed });
+}
+
+/** Reads one more token; returns the logits of what follows, overwritten by the next call. */
+type Reader = (token: number) => RealArray;
+
+/** Of a net that carries states. */
+function stepReader(model: Model): Reader {
+  const stepper = new Stepper(model);
+  return (token) => {
+    stepper.input[0] = token;
+    return stepper.step();
+  };
+}
+
+/** Of a net that reads anew what it can see. */
+function windowReader(model: Model): Reader {
+  const pass: Pass = { ...model.pass, T: 1, B: 1, lengths: undefined, training: false };
+  const window = Math.min(model.context, model.pass.T);
+  const { size } = model.spec.output;
+  const outputs = new Float64Array(window * size);
+  const seen: number[] = [];
+  return (token) => {
+    seen.push(token);
+    if (seen.length > window) seen.shift();
+    pass.T = seen.length;
+    model.tokens.data.set(seen);
+    model.head.outputs(model.forward(pass), pass, outputs);
+    return outputs.subarray((seen.length - 1) * size, seen.length * size);
+  };
 }
 
 function* drawing(
-  stepper: Stepper,
+  read: Reader,
   primed: Iterable<number>,
   { length, temperature, seed }: { readonly length: number; readonly temperature: number; readonly seed: number },
 ): Generator<number, void> {
   const random = new RandomStream(seed, "sample");
-  const read = (token: number) => {
-    stepper.input[0] = token;
-    stepper.step();
-  };
-  for (const token of primed) read(token);
-  for (let drawn = 0; drawn < length; drawn++) {
-    const token = draw(stepper.output, temperature, random);
+  let logits: RealArray | undefined;
+  for (const token of primed) logits = read(token);
+  for (let drawn = 0; logits && drawn < length; drawn++) {
+    const token = draw(logits, temperature, random);
     yield token;
-    read(token);
+    logits = read(token);
   }
 }
 

@@ -49,6 +49,10 @@ export class Stepper {
       !spec.bidirectional,
       "a bidirectional net reads a sequence from its end too, so it cannot go on position by position. Give it whole sequences, or train one direction.",
     );
+    check(
+      model.context === 1,
+      "a net that attends to earlier positions reads them anew for each further one, so it has no steps. Give it whole sequences.",
+    );
     const reals = (length: number): RealArray =>
       model.arena.real === "f64" ? new Float64Array(length) : new Float32Array(length);
     this.model = model;
