@@ -7,6 +7,8 @@ export interface Workload {
     readonly embedding?: number;
     readonly features?: number;
   };
+  /** heap: in place of recurrent layers. */
+  readonly net?: "mlp" | "transformer";
   readonly cell?: "lstm" | "gru";
   readonly bidirectional?: boolean;
   readonly layers: number;

@@ -33,13 +33,12 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ input, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
+export function modelSpec({ net, input, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
   return {
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    cell,
-    bidirectional,
+    ...(net ? { net } : { cell, bidirectional }),
     hiddenSize: H,
     numLayers: layers,
     output: { kind: "classes", size: V, positions },
