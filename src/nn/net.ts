@@ -7,8 +7,8 @@ import type { RecurrentLayer } from "./recurrent.ts";
 
 /** What nets are built from; each says which of these it has. */
 export interface NetOptions {
-  /** recurrent: what its layers are made of; lstm if left out. */
-  readonly cell?: keyof typeof cells & string;
+  /** recurrent: what its layers are made of; lstm if left out; one's own: `registerCell`. */
+  readonly cell?: (keyof typeof cells & string) | undefined;
   /** Columns of a layer's output (recurrent: of each direction). */
   readonly hiddenSize: number;
   readonly numLayers: number;
