@@ -15,9 +15,10 @@ import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
 import { BidirectionalLayer } from "./bidirectional.ts";
 import { cells } from "./cells.ts";
-import { Dropout } from "./dropout.ts";
+import { DROPOUT_KINDS, Dropout, type DropoutKind } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
 import { Head } from "./head.ts";
+import { LayerNorm } from "./layer-norm.ts";
 import {
   type DropSite,
   type Input,
@@ -30,6 +31,7 @@ import {
 } from "./module.ts";
 import { checkLengths } from "./padding.ts";
 import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
+import { Residual } from "./residual.ts";
 
 export interface ModelSpec {
   readonly input: InputSpec;
@@ -40,6 +42,16 @@ export interface ModelSpec {
   readonly bidirectional?: boolean;
   /** Between recurrent layers and before the head. */
   readonly dropout?: number;
+  /** On what the first layer reads: rows of an embedding or features. */
+  readonly inputDropout?: number;
+  /** Of these: each element by itself, or columns of a time step as a whole, which products then need not meet. */
+  readonly dropoutKind?: DropoutKind;
+  /** Share of the columns of h[t-1] that U does not see in training, drawn anew for each t. */
+  readonly recurrentDropout?: number;
+  /** Each layer but the first adds to what it reads: s + layer(dropout(norm(s))). */
+  readonly residual?: boolean;
+  /** What recurrent layers give is normalized, row by row, before the next layer or the head reads it. */
+  readonly layerNorm?: boolean;
   /** Initial input bias of the forget gate. */
   readonly forgetBias?: number;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
@@ -110,13 +122,14 @@ export class Model {
       spec.forward === undefined || FORWARDS.includes(spec.forward),
       `forward is ${spec.forward}; use one of: ${FORWARDS.join(", ")}.`,
     );
+    checkDropout(spec);
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
     const nt = spec.forward === "bf16" ? "bf16" : (true as const);
     const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
     const cell = cells[spec.cell];
-    const dropout = spec.dropout ?? 0;
+    const { dropout = 0, inputDropout = 0, dropoutKind = "element" } = spec;
 
     this.input =
       spec.input.kind === "tokens"
@@ -130,7 +143,14 @@ export class Model {
       layers.push(embedding);
       x = embedding.output;
     }
+    const inputTrained = layers.length > 0;
+    if (inputDropout > 0 && x instanceof Rows) {
+      const mask = new Dropout(planner, "dropout.input", x.tensor.rowLength, inputDropout, dropoutKind);
+      layers.push(mask);
+      x = mask.output;
+    }
     const recurrent: RecurrentLayer[] = [];
+    let between: Module[] = []; // norm and dropout of the stream, which the next layer reads
     const width = spec.hiddenSize * (spec.bidirectional ? 2 : 1);
     for (let index = 0; index < spec.numLayers; index++) {
       const options: RecurrentOptions = {
@@ -139,25 +159,38 @@ export class Model {
         input: x,
         hiddenSize: spec.hiddenSize,
         forgetBias: spec.forgetBias ?? 1,
-        needsInputGradient: layers.length > 0,
+        needsInputGradient: index > 0 || inputTrained,
+        recurrentDropout: spec.recurrentDropout ?? 0,
         segment: recompute,
       };
       const final = index === spec.numLayers - 1 && spec.output.positions === "last";
       const layer: RecurrentLayer | BidirectionalLayer = spec.bidirectional
         ? new BidirectionalLayer(planner, cell, options, final)
         : new RecurrentLayer(planner, cell, options);
-      layers.push(layer);
       recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
-      x = layer.output;
+      let stream = layer.output; // before norm and dropout
+      if (spec.residual && index > 0) {
+        const residual = new Residual(planner, `residual.l${index}`, width, [...between, layer]);
+        layers.push(residual);
+        stream = residual.output;
+      } else layers.push(...between, layer);
+      between = [];
+      x = stream;
+      if (spec.layerNorm) {
+        const norm = new LayerNorm(planner, `norm.l${index}`, width);
+        between.push(norm);
+        x = norm.output;
+      }
       if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout);
-        layers.push(mask);
+        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout, dropoutKind);
+        between.push(mask);
         x = mask.output;
       }
     }
+    layers.push(...between);
     this.layers = layers;
     this.recurrent = recurrent;
-    this.head = new Head(planner, width, spec.output);
+    this.head = new Head(planner, x as Rows, spec.output);
     this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = layers.flatMap((layer) => layer.sites);
     this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
@@ -253,4 +286,21 @@ export class Model {
     this.timing.backwardMs = performance.now() - middle + this.head.backwardMs;
     return loss;
   }
+}
+
+function checkDropout(spec: ModelSpec): void {
+  const { inputDropout = 0, dropoutKind = "element", input, cell } = spec;
+  check(DROPOUT_KINDS.includes(dropoutKind), `dropoutKind is ${dropoutKind}; use one of: ${DROPOUT_KINDS.join(", ")}.`);
+  for (const name of ["dropout", "inputDropout", "recurrentDropout"] as const) {
+    const { [name]: share = 0 } = spec;
+    check(share >= 0 && share < 1, `${name} is ${share}; give a number from 0 up to, not including, 1.`);
+  }
+  check(
+    inputDropout === 0 || input.kind === "features" || input.embedding,
+    "inputDropout drops from the rows of an embedding or from features, and this model reads one-hot tokens. Give it an embedding, or inputDropout 0.",
+  );
+  check(
+    !spec.recurrentDropout || cells[cell].hiddenProduct !== "none",
+    `recurrentDropout drops from what U sees, and a ${cell} has no hidden product. Use recurrentDropout 0.`,
+  );
 }

@@ -9,6 +9,7 @@ import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
 import { cells } from "../nn/cells.ts";
+import { DROPOUT_KINDS } from "../nn/dropout.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
 import { type TASKS, tasks } from "../tasks/tasks.ts";
@@ -32,6 +33,16 @@ const model = z.strictObject({
   embedding: whole(0).default(128),
   /** Between recurrent layers and before the head. */
   dropout: share.default(0),
+  /** On what the first layer reads: rows of an embedding or features. */
+  inputDropout: share.default(0),
+  /** Of both: each element by itself, or columns of a time step as a whole. */
+  dropoutKind: oneOf(DROPOUT_KINDS).default("element"),
+  /** Columns of h[t-1] that U does not see in training. */
+  recurrentDropout: share.default(0),
+  /** Each layer but the first adds to what it reads. */
+  residual: z.boolean({ error: "true or false" }).default(false),
+  /** Rows between layers and before the head are normalized. */
+  layerNorm: z.boolean({ error: "true or false" }).default(false),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
   /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */

@@ -65,13 +65,11 @@ export function makeTask({ task, model }: RunConfig, { text, data }: Inputs, lea
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward, recompute } =
-    config.model;
+  const { embedding: _, recompute, ...shape } = config.model;
   check(
-    !bidirectional || !task.text,
+    !shape.bidirectional || !task.text,
     `model.bidirectional: task ${task.name} asks for the next position, which a net that reads from both ends has seen. Use model.bidirectional=false.`,
   );
-  const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, initScale, forward };
   const spec = { input: task.input, ...shape, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }
