@@ -7,7 +7,7 @@
  * every step starts at zero.
  *
  * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows. `cell`: lstm if left
- * out; `bidirectional`: layers read from both ends.
+ * out; `bidirectional`: layers read from both ends; `net`: further settings of the model, such as dropout.
  */
 export const WORKLOADS = {
   W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
@@ -33,8 +33,9 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ input, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
+export function modelSpec({ input, cell = "lstm", bidirectional = false, layers, H, V, positions, net }) {
   return {
+    ...net,
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },

@@ -105,6 +105,8 @@ function newModel(engine: Engine, golden: Golden, real: Real): Model {
 function specOf({
   cell = "lstm",
   bidirectional = false,
+  residual = false,
+  layerNorm = false,
   input,
   vocabulary = 0,
   embedding,
@@ -112,7 +114,7 @@ function specOf({
   hidden,
   layers,
 }: GoldenCase): ModelSpec {
-  const shared = { cell, bidirectional, hiddenSize: hidden, numLayers: layers } as const;
+  const shared = { cell, bidirectional, residual, layerNorm, hiddenSize: hidden, numLayers: layers } as const;
   if (input === "features")
     return {
       ...shared,
