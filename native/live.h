@@ -5,16 +5,25 @@
 
 /// Columns of the left factor whose transposed result a thread holds at once.
 constexpr Size LIVE_BLOCK = LIVE_FLOATS / PANEL;
-/// Rows of a time that are packed at once, at most: the sums of DOT_BLOCK columns have room.
+/// Rows that are packed at once, at most: the sums of DOT_BLOCK columns have room.
 constexpr Size LIVE_ROWS = LIVE_FLOATS / PANEL;
 
-/// c (M, n) += a (M, depth) b, whose row x is row list[x] of a panel; n = (NV - 1) W + last. Rows of a: of aRow.
+/// So many rows of a panel ahead are fetched while the first tile of rows meets it: no processor guesses a list.
+constexpr Size AHEAD = 24;
+
+/// c (M, n) += a (M, depth) b, whose row x is row list[x] of a panel; n = (NV - 1) W + last. Rows of a: of aRow. The
+/// list goes on up to `end`; if that is not 0, rows are fetched ahead.
 template <int M, int NV>
-static void listedTile(Size depth, const float* a, Size aRow, const int32_t* list, const float* panel, float* c,
-                       Size cRow, int last) {
+static void listedTile(Size depth, const float* a, Size aRow, const int32_t* list, Size end, const float* panel,
+                       float* c, Size cRow, int last) {
   V sum[M][NV] = {};
   for (Size x = 0; x < depth; x++) {
     const float* b = panel + static_cast<Size>(list[x]) * PANEL;
+    if (end > 0) {
+      const float* next = panel + static_cast<Size>(list[least(x + AHEAD, end - 1)]) * PANEL;
+#pragma GCC unroll 4
+      for (int line = 0; line < NV * W; line += LINE) __builtin_prefetch(next + line);
+    }
     V row[NV];
 #pragma GCC unroll 16
     for (int v = 0; v < NV; v++) row[v] = load(b + v * W);
@@ -38,7 +47,7 @@ static void listedTile(Size depth, const float* a, Size aRow, const int32_t* lis
   }
 }
 
-using ListedTile = void (*)(Size, const float*, Size, const int32_t*, const float*, float*, Size, int);
+using ListedTile = void (*)(Size, const float*, Size, const int32_t*, Size, const float*, float*, Size, int);
 template <int M, int NV>
 constexpr ListedTile listedTileFor() {
   if constexpr (M * NV <= TILE_REGISTERS && M <= MOST_ROWS && NV <= TILE_VECTORS)
@@ -79,7 +88,8 @@ INLINE Size liveFrom(const int32_t* list, Size count, Size column) {
 template <class F>
 INLINE void eachLivePiece(Size times, Size rows, Size tile, Size width, const F& f) {
   const Size height = least(rows, tile * least(LIVE_ROWS / tile, most(1, X_FLOATS / width)));
-  const Size together = height < rows ? 1 : most(1, X_FLOATS / (ceilDiv(rows, tile) * width));
+  const Size tiles = ceilDiv(rows, tile);
+  const Size together = height < rows ? 1 : most(1, least(X_FLOATS / (tiles * width), LIVE_ROWS / (tiles * tile)));
   for (Size t = 0; t < times; t += together)
     for (Size r = 0; r < rows; r += height) f(t, least(together, times - t), r, least(height, rows - r));
 }
@@ -96,8 +106,8 @@ static void livePanel(Size rows, Size n, Size k, const float* packed, const floa
       const Size tiles = ceilDiv(rows, least(MOST_ROWS, TILE_REGISTERS / vectors));
       for (Size tile = 0, row = 0; tile < tiles; tile++) {
         const Size end = rows * (tile + 1) / tiles;
-        listedTiles.of[end - row - 1][vectors - 1](depth, packed + row * k + x, k, list + x, panel + j, c + row * n + j,
-                                                   n, last);
+        listedTiles.of[end - row - 1][vectors - 1](depth, packed + row * k + x, k, list + x,
+                                                   row == 0 ? count - x : 0, panel + j, c + row * n + j, n, last);
         row = end;
       }
     }
@@ -245,6 +255,8 @@ static_assert(DOTS % W == 0, "sums fill vectors");
 constexpr Size DOT_BLOCK = 64;
 /// Columns of g that meet at once: DOT_TILES tiles' part of the weights and a tile's of g fit in the first-level cache.
 constexpr Size DOT_DEPTH = 256, DOT_TILES = 8;
+/// The same where a single time meets the weights, which then come from far away: longer pieces of rows.
+constexpr Size DOT_FAR_DEPTH = 1024;
 /// Columns of g that are packed at once, at most: a tile of rows has room.
 constexpr Size DOT_MOST = X_FLOATS / 8;
 static_assert(DOT_BLOCK <= PANEL, "sums of LIVE_ROWS have room");
@@ -286,10 +298,16 @@ static void packForDots(Size m, Size depth, const float* g, Size gRow, float* to
 }
 
 /// sums (DOT_ROWS, DOT_COLUMNS) += rows of g, packed, times rows list[q] of w, `columns` of them. depth: whole vectors.
-static void dotTile(Size columns, Size depth, const float* g, const int32_t* list, const float* w, Size wRow,
+/// `ahead`: so many columns further on the list, whose rows of w are fetched meanwhile, or 0.
+static void dotTile(Size columns, Size depth, const float* g, const int32_t* list, Size ahead, const float* w, Size wRow,
                     float* sums) {
   const float* turned[DOT_COLUMNS];
   for (Size q = 0; q < DOT_COLUMNS; q++) turned[q] = w + static_cast<Size>(list[least(q, columns - 1)]) * wRow;
+  if (ahead > 0)
+    for (Size q = 0; q < ahead; q++) {
+      const float* next = w + static_cast<Size>(list[columns + q]) * wRow;
+      for (Size x = 0; x < depth; x += LINE) __builtin_prefetch(next + x);
+    }
   V sum[DOTS] = {};
   for (Size x = 0; x < depth; x += W) {
     V factor[DOT_COLUMNS];
@@ -311,23 +329,27 @@ static void dotTile(Size columns, Size depth, const float* g, const int32_t* lis
   }
 }
 
-/// Live columns list[0 .. count) of out (rows, k) += g, packed, `depth` long, times w turned; sums: zero before and
-/// after.
-static void liveDots(Size rows, Size depth, Size k, const float* g, const float* turned, Size turnedRow,
-                     const int32_t* list, Size count, float* out, float* sums) {
-  const Size part = ceilDiv(ceilDiv(depth, ceilDiv(depth, DOT_DEPTH)), W) * W;
+/// Columns [j, j + part) of g, packed, `depth` long, times those of w turned, for list[0 .. count) of its rows.
+static void liveDots(Size rows, Size depth, Size j, Size part, const float* g, const float* turned, Size turnedRow,
+                     const int32_t* list, Size count, float* sums) {
   const Size rowTiles = ceilDiv(rows, DOT_ROWS);
-  for (Size j = 0; j < depth; j += part)
-    for (Size i = 0; i < count; i += DOT_TILES * DOT_COLUMNS)
-      for (Size r = 0; r < rowTiles; r++)
-        for (Size q = i; q < least(count, i + DOT_TILES * DOT_COLUMNS); q += DOT_COLUMNS)
-          dotTile(least(DOT_COLUMNS, count - q), least(part, depth - j), g + (r * depth + j) * DOT_ROWS, list + q,
-                  turned + j, turnedRow, sums + (q / DOT_COLUMNS * rowTiles + r) * DOTS);
+  for (Size i = 0; i < count; i += DOT_TILES * DOT_COLUMNS)
+    for (Size r = 0; r < rowTiles; r++)
+      for (Size q = i; q < least(count, i + DOT_TILES * DOT_COLUMNS); q += DOT_COLUMNS) {
+        const Size columns = least(DOT_COLUMNS, count - q);
+        dotTile(columns, part, g + (r * depth + j) * DOT_ROWS, list + q,
+                r == 0 ? least(DOT_COLUMNS, count - q - columns) : 0, turned + j, turnedRow,
+                sums + (q / DOT_COLUMNS * rowTiles + r) * DOTS);
+      }
+}
+
+/// Live columns of out (rows, k) += the sums of liveDots.
+static void addDots(Size rows, Size k, const float* sums, const int32_t* list, Size count, float* out) {
+  const Size rowTiles = ceilDiv(rows, DOT_ROWS);
   for (Size q = 0; q < count; q++)
     for (Size r = 0; r < rows; r++)
       out[r * k + list[q]] += sums[(q / DOT_COLUMNS * rowTiles + r / DOT_ROWS) * DOTS + r % DOT_ROWS * DOT_COLUMNS +
                                    q % DOT_COLUMNS];
-  memset(sums, 0, static_cast<size_t>(ceilDiv(count, DOT_COLUMNS) * rowTiles * DOTS) * sizeof(float));
 }
 
 /// Columns [0, width) of g and w, of n.
@@ -345,14 +367,26 @@ static void liveProductPart(Team& team, Size times, Size rows, Size width, Size 
     const double nanoseconds = 2 * liveMacs(some, height, counts + t0, width) / DENSE_FLOPS_PER_NS;
     parallel(team, ceilDiv(k, DOT_BLOCK), nanoseconds, [=, &team](Size task, int thread) {
       float* const sums = team.scratch[thread].turned;
-      memset(sums, 0, static_cast<size_t>(rowTiles * DOT_ROWS * DOT_BLOCK) * sizeof(float));
-      for (Size t = 0; t < some; t++) {
-        const int32_t* own = list + (t0 + t) * k;
-        const Size first = liveFrom(own, counts[t0 + t], task * DOT_BLOCK);
-        const Size end = liveFrom(own, counts[t0 + t], (task + 1) * DOT_BLOCK);
-        liveDots(height, depth, k, packed + t * rowTiles * DOT_ROWS * depth, turned, turnedRow(n), own + first,
-                 end - first, out + ((t0 + t) * rows + r0) * k, sums);
-      }
+      const Size room = rowTiles * DOT_ROWS * DOT_BLOCK;  // of a time
+      memset(sums, 0, static_cast<size_t>(some * room) * sizeof(float));
+      const Size far = some == 1 ? DOT_FAR_DEPTH : DOT_DEPTH;
+      const Size part = ceilDiv(ceilDiv(depth, ceilDiv(depth, far)), W) * W;
+      const auto eachTime = [=](const auto& f) {
+        for (Size t = 0; t < some; t++) {
+          const int32_t* own = list + (t0 + t) * k;
+          const Size first = liveFrom(own, counts[t0 + t], task * DOT_BLOCK);
+          f(t, own + first, liveFrom(own, counts[t0 + t], (task + 1) * DOT_BLOCK) - first, sums + t * room);
+        }
+      };
+      // A part of the weights stays near while all times meet it.
+      for (Size j = 0; j < depth; j += part)
+        eachTime([=](Size t, const int32_t* own, Size count, float* sum) {
+          liveDots(height, depth, j, least(part, depth - j), packed + t * rowTiles * DOT_ROWS * depth, turned,
+                   turnedRow(n), own, count, sum);
+        });
+      eachTime([=](Size t, const int32_t* own, Size count, float* sum) {
+        addDots(height, k, sum, own, count, out + ((t0 + t) * rows + r0) * k);
+      });
     });
   });
 }
