@@ -11,7 +11,17 @@ import { readTrace } from "../src/runs/trace-file.ts";
 import { applyRule } from "../src/sparse/apply.ts";
 import { planPattern } from "../src/sparse/pattern.ts";
 import { dropRule } from "../src/sparse/rule.ts";
-import { type Build, buildPack, buildSieve, EVENTS, eachWord, hasVerilator, runSieve, type Work } from "./rtl.ts";
+import {
+  type Build,
+  buildPack,
+  buildSieve,
+  EVENTS,
+  eachWord,
+  hasVerilator,
+  hasYosys,
+  runSieve,
+  type Work,
+} from "./rtl.ts";
 
 if (!hasVerilator)
   console.warn(
@@ -164,6 +174,12 @@ function gradientsOf({ rows, cols, groups, bitmap }: LaneRows, tau: Float32Array
     return random.uniform() < 0.5 ? -size : size;
   });
 }
+
+test.skipIf(!hasYosys)("its area is what was written", () => {
+  const area = fileURLToPath(new URL("../rtl/area.mjs", import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [area, "--check", "compare,pack,queue"], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+});
 
 describe.skipIf(!hasVerilator)("the hardware", () => {
   let usual: string;
