@@ -17,6 +17,7 @@ import { predictCommand } from "./commands/predict.ts";
 import { reproduceCommand } from "./commands/reproduce.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
+import { simulateCommand } from "./commands/simulate.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
 import { traceCommand } from "./commands/trace.ts";
@@ -44,6 +45,7 @@ const COMMANDS = [
   dataCommand,
   sweepCommand,
   traceCommand,
+  simulateCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,
