@@ -22,6 +22,8 @@ export interface LaneEvents {
   cycle: number;
   /** A word went into the register. */
   accepted: boolean;
+  /** The word in the register was packed. */
+  goes: boolean;
   /** Elements that went into the FIFO. */
   packed: number;
   /** Elements that went to the queues. */
@@ -56,6 +58,7 @@ export function walkLanes(
   const events: LaneEvents = {
     cycle: 0,
     accepted: false,
+    goes: false,
     packed: 0,
     dispatched: 0,
     taken: new Uint8Array(lanes),
@@ -120,6 +123,7 @@ export function walkLanes(
       // compare
       const more = next < scan.length;
       events.accepted = more && (held < 0 || goes);
+      events.goes = goes;
       if (goes) held = -1;
       if (events.accepted) held = next++;
 
