@@ -70,6 +70,8 @@ export interface RecurrentOptions {
   readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
   readonly segment?: number;
+  /** Whether gradients flow in and out through the carried states: see RecurrentLayer.stateGradients. */
+  readonly stateGradients?: boolean;
 }
 
 export class RecurrentLayer implements Module {
@@ -81,6 +83,11 @@ export class RecurrentLayer implements Module {
   readonly macs: readonly ProductMacs[];
   /** The carried states h, c, ..., each (B, H): where a pass starts, and then where it ended. */
   readonly carried: readonly Tensor[];
+  /**
+   * dLoss/d(h, c, ...), each (B, H): before backward, of the states where the pass ended (beside dy); after it, of those
+   * where it started. Without option stateGradients backward starts from zero, and they mean nothing after it.
+   */
+  readonly stateGradients: readonly Tensor[];
   /** h of every t, (T*B, H). */
   readonly output: Rows;
 
@@ -137,6 +144,7 @@ export class RecurrentLayer implements Module {
       segments > 1
         ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
         : [];
+    this.stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
     this.#drop = this.#planDrop(planner, site, hidden);
     this.sites = [this.#drop];
@@ -220,11 +228,10 @@ export class RecurrentLayer implements Module {
   backward(dy: Rows, pass: Pass): Rows | undefined {
     const { T, B, watcher } = pass;
     const S = this.#segment;
-    const { dh, dStates } = this.#step;
     this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
-    for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
-    clearRows(dh, B);
+    if (!this.options.stateGradients)
+      for (let s = 0; s < this.stateGradients.length; s++) clearRows(this.stateGradients[s]!, B);
     this.#products.clear();
 
     const last = Math.floor((T - 1) / S) * S;
@@ -261,7 +268,8 @@ export class RecurrentLayer implements Module {
       if (hiddenPattern) hiddenPattern.listFirst = first * B;
       this.#moveLoop(from, first, Math.min(piece, steps - first), B);
       loop.dyRow = dy.row + loop.step.hRow;
-      loop.dhBefore = from + first > 0; // nothing before the first step wants dh
+      // Before the first step only the initial states may want dh.
+      loop.dhBefore = from + first > 0 || (this.options.stateGradients ?? false);
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }
