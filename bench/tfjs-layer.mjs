@@ -85,8 +85,8 @@ const arms = [];
 for (const arm of ARMS) arms.push({ ...arm, ...(await build(arm)), times: [] });
 const first = arms[0].model.getWeights().map((weight) => weight.clone());
 
-const place = (name) => new URL(`../docs/results/${name}`, import.meta.url);
-const stored = existsSync(place("tfjs-layer.json")) ? JSON.parse(readFileSync(place("tfjs-layer.json"), "utf8")) : {};
+const place = (kind) => new URL(`../docs/results/tfjs-layer.${kind}`, import.meta.url);
+const stored = existsSync(place("json")) ? JSON.parse(readFileSync(place("json"), "utf8")) : {};
 const found = { machine: machineName(), node: process.version, tfjs: tf.version.tfjs, ...stored };
 
 const epochs = Number(values.epochs);
@@ -124,8 +124,8 @@ if (turns > 0) {
 const text = found.trained && found.timed ? page(found) : JSON.stringify(found, null, 1);
 console.log(text);
 if (values.write) {
-  writeFileSync(place("tfjs-layer.json"), `${JSON.stringify(found, null, 1)}\n`);
-  if (found.trained && found.timed) writeFileSync(place("tfjs-layer.md"), text);
+  writeFileSync(place("json"), `${JSON.stringify(found, null, 1)}\n`);
+  if (found.trained && found.timed) writeFileSync(place("md"), text);
 }
 
 function page({ trained, timed, machine, node, tfjs, date, turns, epochs }) {

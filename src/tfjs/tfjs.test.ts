@@ -108,6 +108,20 @@ describe.each(KINDS)("%s", (kind) => {
     }
   });
 
+  test("outputs of hidden positions before a lane's first give their gradient to the initial states", () => {
+    const mask = tf.tensor2d([0, 0, 1, 0, 1, 1, 0, 0, 0, 0], [2, T]);
+    const states = Array.from({ length: kind === "lstm" ? 2 : 1 }, (_, s) => noise([2, H], 20 + s));
+    const [ours, theirs] = [dense, tf.layers].map((library) => {
+      const layer = (library[kind] as typeof tf.layers.lstm)({ units: H, returnSequences: true });
+      layer.build([2, T, I]);
+      layer.setWeights(layer.getWeights().map(({ shape }, i) => noise(shape, 7 + i)));
+      const call = (...initialState: tf.Tensor[]) =>
+        tf.sum(tf.mul(layer.call(noise([2, T, I], 1), { mask, initialState }) as tf.Tensor, noise([2, T, H], 2)));
+      return tf.grads(call)(states);
+    });
+    expectEqual(ours as tf.Tensor[], theirs as tf.Tensor[]);
+  });
+
   test("initial states get gradients", () => {
     const states = kind === "lstm" ? 2 : 1;
     const [ours, theirs] = both(kind, (recurrent) => {
