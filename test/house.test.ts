@@ -25,6 +25,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   train: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   formats: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   tfjs: ["core", "seam", "sparse", "kernels", "nn"],
+  estimators: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "formats"],
   runs: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   advise: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "runs"],
   plots: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs"],
@@ -44,7 +45,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "plots",
     "server",
   ],
-  "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
+  "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "estimators"],
   "node.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "index.ts"],
 };
 const SEAM = /^src\/sparse\/(site|rule|apply|choose|pattern|statistics)\.ts$/;

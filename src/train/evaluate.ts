@@ -14,6 +14,15 @@ export interface Evaluation {
 
 /** `model.carried` is left as it was. */
 export function evaluate(model: Model, task: Task, split: Split, seed: number): Evaluation {
+  const batches = evaluating(model, task, split, seed);
+  for (;;) {
+    const { done, value } = batches.next();
+    if (done) return value;
+  }
+}
+
+/** The same a batch at a time: undefined after each, so that a caller can look up in between. */
+export function* evaluating(model: Model, task: Task, split: Split, seed: number): Generator<undefined, Evaluation> {
   const cursor = task.batches(split, { T: model.pass.T, B: model.pass.B, seed });
   const pass: Pass = { ...model.pass, T: cursor.T, B: cursor.B, training: false };
   const buffers = model.buffers();
@@ -23,20 +32,24 @@ export function evaluate(model: Model, task: Task, split: Split, seed: number): 
   const outputs = scorer && new Float32Array((positions === "all" ? cursor.T : 1) * cursor.B * size);
   const sums = { lossSum: 0, positions: 0, correct: 0 } satisfies EvaluationSums;
   model.resetCarried();
-  for (let batch = 0; batch < cursor.batchesPerEpoch; batch++) {
-    if (cursor.next(buffers)) model.resetCarried();
-    pass.B = cursor.lanes ?? cursor.B;
-    const y = model.forward(pass);
-    const part = model.head.evaluate(y, pass);
-    if (scorer && outputs) {
-      model.head.outputs(y, pass, outputs);
-      scorer.add(outputs, buffers, task.output.positions === "all" ? pass.T * pass.B : pass.B);
+  try {
+    for (let batch = 0; batch < cursor.batchesPerEpoch; batch++) {
+      if (cursor.next(buffers)) model.resetCarried();
+      pass.B = cursor.lanes ?? cursor.B;
+      const y = model.forward(pass);
+      const part = model.head.evaluate(y, pass);
+      if (scorer && outputs) {
+        model.head.outputs(y, pass, outputs);
+        scorer.add(outputs, buffers, task.output.positions === "all" ? pass.T * pass.B : pass.B);
+      }
+      sums.lossSum += part.lossSum;
+      sums.positions += part.positions;
+      sums.correct += part.correct;
+      yield undefined;
     }
-    sums.lossSum += part.lossSum;
-    sums.positions += part.positions;
-    sums.correct += part.correct;
+  } finally {
+    for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   }
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   const table = scorer?.table?.();
   return {
     loss: sums.lossSum / sums.positions,
