@@ -61,7 +61,7 @@ export interface RecurrentOptions {
   readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
   readonly segment?: number;
-  /** Whether gradients flow in and out through the carried states: see RecurrentLayer.stateGradients. */
+  /** The states at both ends of a pass are part of a larger net: see `RecurrentLayer.stateGradients`. */
   readonly stateGradients?: boolean;
 }
 
@@ -74,11 +74,6 @@ export class RecurrentLayer implements Module {
   readonly macs: readonly ProductMacs[];
   /** The carried states h, c, ..., each (B, H): where a pass starts, and then where it ended. */
   readonly carried: readonly Tensor[];
-  /**
-   * dLoss/d(h, c, ...), each (B, H): before backward, of the states where the pass ended (beside dy); after it, of those
-   * where it started. Without option stateGradients backward starts from zero, and they mean nothing after it.
-   */
-  readonly stateGradients: readonly Tensor[];
   /** h of every t, (T*B, H). */
   readonly output: Rows;
 
@@ -92,6 +87,7 @@ export class RecurrentLayer implements Module {
   readonly #drop: DropSite;
   readonly #step: CellStep;
   readonly #loop: TimeLoop;
+  readonly #stateGradients: readonly Tensor[];
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
   readonly #parts: ApartParts;
@@ -134,7 +130,7 @@ export class RecurrentLayer implements Module {
       segments > 1
         ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
         : [];
-    this.stateGradients = [this.#step.dh, ...this.#step.dStates];
+    this.#stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
     this.#drop = this.#planDrop(planner, site, hidden);
     this.sites = [this.#drop];
@@ -215,20 +211,31 @@ export class RecurrentLayer implements Module {
     this.#loop.steps = steps;
   }
 
+  /**
+   * With `options.stateGradients`: dLoss/d(state) in the order of `carried`, (B, H) each. Before backward of the states
+   * after the pass, to be filled by the caller; after it of those it began with.
+   */
+  get stateGradients(): readonly Tensor[] {
+    return this.#stateGradients;
+  }
+
   backward(dy: Rows, pass: Pass): Rows | undefined {
     const { T, B, watcher } = pass;
     const S = this.#segment;
+    const { dh, dStates } = this.#step;
     this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
-    if (!this.options.stateGradients)
-      for (let s = 0; s < this.stateGradients.length; s++) clearRows(this.stateGradients[s]!, B);
+    if (!this.options.stateGradients) {
+      for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
+      clearRows(dh, B);
+    }
     this.#products.clear();
 
     const last = Math.floor((T - 1) / S) * S;
     for (let from = last; from >= 0; from -= S) {
       const steps = Math.min(S, T - from);
       if (from < last) this.#recompute(from, steps, B);
-      watcher?.beforeBackward(this.name, this.#step, from, steps);
+      watcher?.beforeBackward(this.name, this.#step, from, steps, pass.lengths);
       this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
@@ -258,8 +265,8 @@ export class RecurrentLayer implements Module {
       if (hiddenPattern) hiddenPattern.listFirst = first * B;
       this.#moveLoop(from, first, Math.min(piece, steps - first), B);
       loop.dyRow = dy.row + loop.step.hRow;
-      // Before the first step only the initial states may want dh.
-      loop.dhBefore = from + first > 0 || (this.options.stateGradients ?? false);
+      // Nothing before the first step wants dh, unless the states there come from elsewhere.
+      loop.dhBefore = from + first > 0 || this.options.stateGradients === true;
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }

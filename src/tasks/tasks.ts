@@ -1,6 +1,8 @@
 /** The table of tasks: a new task is one file and one line here. */
 import { check, choose } from "../core/check.ts";
 import { addingTask } from "./adding.ts";
+import type { BpeData } from "./bpe.ts";
+import { type CaptionedPicture, type CaptioningEncoding, captioningTask } from "./captioning.ts";
 import { characterTask } from "./character.ts";
 import {
   type ClassificationEncoding,
@@ -8,10 +10,12 @@ import {
   classificationTask,
   type LabelledSequence,
 } from "./classification.ts";
+import { copyTask } from "./copy.ts";
 import { delayTask } from "./delay.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "./forecasting.ts";
 import { type TaggedSentence, type TaggingEncoding, taggingTask } from "./tagging.ts";
 import type { Split, Task } from "./task.ts";
+import { type ParallelPair, type TranslationEncoding, translationTask } from "./translation.ts";
 import { wordTask } from "./word.ts";
 import type { Tokenizer } from "./words.ts";
 
@@ -47,6 +51,13 @@ export interface TaskOptions {
   readonly period?: number | undefined;
   /** Score the series as a whole: all of it is the test split. */
   readonly allTest?: boolean | undefined;
+  /** Task translation: pairs of texts; a tokeniser of one's own; positions of a source that are read. */
+  readonly pairs?: Readonly<Record<Split, readonly ParallelPair[]>> | undefined;
+  readonly pieces?: BpeData | undefined;
+  readonly sourceLength?: number | undefined;
+  /** Task captioning: pictures with their captions; pixels along a patch's side. */
+  readonly pictures?: Readonly<Record<Split, readonly CaptionedPicture[]>> | undefined;
+  readonly patch?: number | undefined;
   /** Tasks on data: what another training learnt of its data (`Task.encoding`); without data, only to predict. */
   readonly encoding?: object | undefined;
 }
@@ -71,7 +82,18 @@ export interface TaskEntry {
   create(options: TaskOptions): Task;
 }
 
-export const TASKS = ["character", "word", "classification", "forecasting", "tagging", "adding", "delay"] as const;
+export const TASKS = [
+  "character",
+  "word",
+  "classification",
+  "forecasting",
+  "tagging",
+  "translation",
+  "captioning",
+  "adding",
+  "delay",
+  "copy",
+] as const;
 export type TaskName = (typeof TASKS)[number];
 
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
@@ -145,6 +167,38 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     create: ({ dataName = "sentences", sentences, encoding, ...options }) =>
       taggingTask({ ...options, name: dataName, parts: sentences, encoding: encoding as TaggingEncoding }),
   },
+  translation: {
+    summary: "write in one language what is read in another",
+    input: "sentences",
+    output: "a sentence for each",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy", "bleu", "chrF2"],
+    config: "configs/translation.yaml",
+    onText: false,
+    onData: true,
+    sequenceLength: 0,
+    create: ({ dataName = "pairs", pairs, encoding, pieces, ...options }) =>
+      translationTask({
+        ...options,
+        name: dataName,
+        parts: pairs,
+        tokenizer: pieces,
+        encoding: encoding as TranslationEncoding,
+      }),
+  },
+  captioning: {
+    summary: "write what is on a picture",
+    input: "pictures",
+    output: "a caption for each",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy", "bleu", "chrF2", "exactMatch"],
+    config: "configs/captioning.yaml",
+    onText: false,
+    onData: true,
+    sequenceLength: 0,
+    create: ({ dataName = "pictures", pictures, encoding, ...options }) =>
+      captioningTask({ ...options, name: dataName, parts: pictures, encoding: encoding as CaptioningEncoding }),
+  },
   adding: {
     summary: "add the two marked numbers of a sequence",
     input: "numbers from 0 to 1 and marks, generated",
@@ -166,6 +220,17 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     onText: false,
     onData: false,
     create: delayTask,
+  },
+  copy: {
+    summary: "say ten symbols again after a long wait",
+    input: "tokens, generated",
+    output: "a token at each position",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy"],
+    config: "configs/copy.yaml",
+    onText: false,
+    onData: false,
+    create: copyTask,
   },
 };
 

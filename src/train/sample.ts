@@ -34,7 +34,8 @@ export function sampling(model: Model, task: Task, options: SampleOptions = {}):
   const { vocabulary, text } = task;
   check(
     text && vocabulary,
-    () => `task ${task.name} makes no text; only runs of tasks character and word can be sampled.`,
+    () =>
+      `task ${task.name} makes no text; only runs of tasks character and word can be sampled${task.writing ? "; let it write with gatesieve predict" : ""}.`,
   );
   check(Number.isSafeInteger(length) && length >= 0, () => `length is ${length}; give a whole number of at least 0.`);
   check(
