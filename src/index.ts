@@ -7,6 +7,9 @@
 export type { Arena, Tensor } from "./core/arena.ts";
 export { GatesieveError, UsageError } from "./core/check.ts";
 export { RandomStream } from "./core/random.ts";
+// ---- files of models
+export { type OnnxFeed, OnnxSession } from "./formats/onnx-session.ts";
+export type { OnnxArray } from "./formats/onnx-tensor.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
 export type { Engine, EngineName, Kernels } from "./kernels/kernels.ts";

@@ -9,7 +9,9 @@
  * T and B are free. Sequences shorter than T are right padded: states past their end are those of their end; what
  * `output` says there means nothing, and is not what our own nets say there.
  */
+import { check } from "../core/check.ts";
 import type { ModelSpec } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
 import type { OnnxFile, OnnxGraph } from "./onnx.ts";
 import { GraphBuilder, type WeightSource } from "./onnx-graph.ts";
 
@@ -50,6 +52,11 @@ export function onnxOfModel(
   weightOf: (name: string) => WeightSource,
   options: OnnxExportOptions,
 ): OnnxFile {
+  const { net = "recurrent" } = spec;
+  check(
+    net === "recurrent",
+    `net ${net} has no ONNX form here; recurrent nets have. Export it with --format safetensors.`,
+  );
   return {
     irVersion: IR_VERSION,
     opset: ONNX_OPSET,
@@ -66,16 +73,19 @@ class Exporter {
   readonly #weightOf: (name: string) => WeightSource;
   readonly #options: OnnxExportOptions;
   readonly #directions: number;
+  readonly #cell: string;
 
   constructor(spec: ModelSpec, weightOf: (name: string) => WeightSource, options: OnnxExportOptions) {
     this.#spec = spec;
+    this.#cell = netName(spec);
     this.#weightOf = weightOf;
     this.#options = options;
     this.#directions = spec.bidirectional ? 2 : 1;
   }
 
   graph() {
-    const { cell, numLayers, hiddenSize: H, output } = this.#spec;
+    const { numLayers, hiddenSize: H, output } = this.#spec;
+    const cell = this.#cell;
     const g = this.#g;
     const D = this.#directions;
     let x = this.#input();
@@ -137,7 +147,8 @@ class Exporter {
 
   /** One of ONNX' own recurrent operators. */
   #op(layer: number, x: string, lengths: string, begin: readonly string[]) {
-    const { cell, hiddenSize: H } = this.#spec;
+    const { hiddenSize: H } = this.#spec;
+    const cell = this.#cell;
     const g = this.#g;
     const D = this.#directions;
     const name = `${cell}.l${layer}`;
@@ -164,7 +175,8 @@ class Exporter {
 
   /** minGRU, which ONNX has no operator for: its gates at once, then a Scan over time. */
   #scan(layer: number, x: string, mask: string, begin: readonly string[]) {
-    const { cell, hiddenSize: H } = this.#spec;
+    const { hiddenSize: H } = this.#spec;
+    const cell = this.#cell;
     const g = this.#g;
     const D = this.#directions;
     const halves = (d: number) => (d === 0 ? "" : "_reverse");
@@ -253,7 +265,7 @@ class Exporter {
 
   /** Of a layer, its directions'. */
   #parameters(kind: string, layer: number): WeightSource[] {
-    const name = `${this.#spec.cell}.${kind}_l${layer}`;
+    const name = `${this.#cell}.${kind}_l${layer}`;
     const one = this.#weightOf(name);
     return this.#directions === 1 ? [one] : [one, this.#weightOf(`${name}_reverse`)];
   }

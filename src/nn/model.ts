@@ -1,5 +1,5 @@
 /**
- * A model: input, recurrent layers, head. One object, one memory, one largest shape (T, B).
+ * A model: input, the layers of a net (nets.ts), head. One object, one memory, one largest shape (T, B).
  *
  *   const model = new Model(await loadEngine(), spec, { T: 50, B: 50 });
  *   model.initialize(1);            // allocates the arena and draws the weights
@@ -7,15 +7,12 @@
  *   const loss = model.lossAndGradient(model.pass);
  */
 import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
-import { check } from "../core/check.ts";
+import { check, choose } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
-import { BidirectionalLayer } from "./bidirectional.ts";
-import { cells } from "./cells.ts";
-import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
 import { Head } from "./head.ts";
 import {
@@ -28,20 +25,15 @@ import {
   type Planner,
   Rows,
 } from "./module.ts";
+import type { NetOptions } from "./net.ts";
+import { type NetName, nets } from "./nets.ts";
 import { checkLengths } from "./padding.ts";
-import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
+import type { RecurrentLayer } from "./recurrent.ts";
 
-export interface ModelSpec {
+export interface ModelSpec extends NetOptions {
   readonly input: InputSpec;
-  readonly cell: keyof typeof cells & string;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  /** Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. */
-  readonly bidirectional?: boolean;
-  /** Between recurrent layers and before the head. */
-  readonly dropout?: number;
-  /** Initial input bias of the forget gate. */
-  readonly forgetBias?: number;
+  /** recurrent if left out. */
+  readonly net?: NetName | undefined;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
   /**
@@ -74,8 +66,10 @@ export class Model {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly layers: readonly Module[];
-  /** Of bidirectional layers both directions, forward first. */
+  /** None in other nets; of bidirectional layers both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
+  /** Positions a pass must hold so that its last one sees all it may; 1 where states are carried, or nothing is. */
+  readonly context: number;
   readonly head: Head;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
   readonly input: Input;
@@ -110,13 +104,13 @@ export class Model {
       spec.forward === undefined || FORWARDS.includes(spec.forward),
       `forward is ${spec.forward}; use one of: ${FORWARDS.join(", ")}.`,
     );
+    const { net: name = "recurrent" } = spec;
+    refuse(name, spec, recompute);
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
     const nt = spec.forward === "bf16" ? "bf16" : (true as const);
     const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
-    const cell = cells[spec.cell];
-    const dropout = spec.dropout ?? 0;
 
     this.input =
       spec.input.kind === "tokens"
@@ -130,39 +124,22 @@ export class Model {
       layers.push(embedding);
       x = embedding.output;
     }
-    const recurrent: RecurrentLayer[] = [];
-    const width = spec.hiddenSize * (spec.bidirectional ? 2 : 1);
-    for (let index = 0; index < spec.numLayers; index++) {
-      const options: RecurrentOptions = {
-        name: cell.name,
-        index,
-        input: x,
-        hiddenSize: spec.hiddenSize,
-        forgetBias: spec.forgetBias ?? 1,
-        needsInputGradient: layers.length > 0,
-        segment: recompute,
-      };
-      const final = index === spec.numLayers - 1 && spec.output.positions === "last";
-      const layer: RecurrentLayer | BidirectionalLayer = spec.bidirectional
-        ? new BidirectionalLayer(planner, cell, options, final)
-        : new RecurrentLayer(planner, cell, options);
-      layers.push(layer);
-      recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
-      x = layer.output;
-      if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout);
-        layers.push(mask);
-        x = mask.output;
-      }
-    }
-    this.layers = layers;
-    this.recurrent = recurrent;
-    this.head = new Head(planner, width, spec.output);
-    this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
-    this.sites = layers.flatMap((layer) => layer.sites);
-    this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
-    this.carried = recurrent.flatMap((layer) => layer.carried);
-    this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
+    const net = nets[name].build(planner, {
+      input: x,
+      below: layers.length,
+      output: spec.output,
+      options: spec,
+      recompute,
+    });
+    this.layers = [...layers, ...net.layers];
+    this.recurrent = net.recurrent;
+    this.context = net.context;
+    this.head = new Head(planner, net.output.tensor.rowLength, spec.output);
+    this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
+    this.sites = this.layers.flatMap((layer) => layer.sites);
+    this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];
+    this.carried = this.recurrent.flatMap((layer) => layer.carried);
+    this.#weights = [...this.layers.flatMap((layer) => layer.weights), ...this.head.weights];
     this.#rowsOfWeights = this.#weights.map(
       ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
     );
@@ -253,4 +230,11 @@ export class Model {
     this.timing.backwardMs = performance.now() - middle + this.head.backwardMs;
     return loss;
   }
+}
+
+/** Options that a net does not have would be lost without a word. */
+function refuse(name: NetName, spec: ModelSpec, recompute: number): void {
+  const given = { ...spec, recompute };
+  for (const key of choose("net", name, nets).refuses)
+    check(!given[key], `net ${name} has no ${key}: got ${given[key]}. Leave it out, or use another net.`);
 }

@@ -5,6 +5,7 @@ import { check, formatNumber } from "../core/check.ts";
 import { hubConfig, hubVocabulary, modelCard, torchClass } from "../formats/hub.ts";
 import { loadEngine } from "../kernels/engines.ts";
 import type { Model } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
 import type { Task } from "../tasks/task.ts";
 import { policyText, type RunConfig } from "./config.ts";
 import { createFolderAtomic } from "./files.ts";
@@ -65,13 +66,13 @@ export function exportFolder(weights: RunWeights, out: string): void {
   const { config, info, model, vocabulary, placed, scores } = weights;
   const { spec } = model;
   const names = placed.map(({ name }) => name);
-  const { cell, numLayers, hiddenSize } = spec;
+  const { numLayers, hiddenSize } = spec;
   const card = modelCard({
     name: basename(resolve(out)),
     version,
     parameters: info.parameters,
     task: config.task.name,
-    net: `${cell.toUpperCase()} ${numLayers} x ${hiddenSize}`,
+    net: `${netName(spec).toUpperCase()} ${numLayers} x ${hiddenSize}`,
     policy: policyText(config),
     scores: Object.entries(scores).map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
     torch: torchClass(spec, names) !== undefined,
