@@ -57,7 +57,7 @@ export function scoreTable({ validLoss, testLoss, validScores, testScores }: End
 }
 
 export function score(name: string, value: number | undefined): string {
-  return name === "accuracy" ? percent(value) : fixed(value, 3);
+  return name === "accuracy" || name === "exactMatch" ? percent(value) : fixed(value, 3);
 }
 
 /** Per layer and gate, averaged over all steps. */

@@ -52,10 +52,11 @@ export function onnxOfModel(
   weightOf: (name: string) => WeightSource,
   options: OnnxExportOptions,
 ): OnnxFile {
-  const { net = "recurrent" } = spec;
+  const name = netName(spec);
+  check(!spec.source, "an encoder-decoder has no ONNX form here. Export it with --format safetensors.");
   check(
-    net === "recurrent",
-    `net ${net} has no ONNX form here; recurrent nets have. Export it with --format safetensors.`,
+    Object.hasOwn(ONNX_GATES, name) || name === "mingru",
+    `net ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
   );
   return {
     irVersion: IR_VERSION,

@@ -12,8 +12,11 @@ import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
-import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
+import type { BatchBuffers, InputSpec, OutputSpec, SourceSpec } from "../tasks/task.ts";
+import type { AttentionKind } from "./attention.ts";
+import { cells } from "./cells.ts";
 import { Embedding } from "./embedding.ts";
+import { EncoderDecoder } from "./encoder-decoder.ts";
 import { Head } from "./head.ts";
 import {
   type DropSite,
@@ -34,6 +37,10 @@ export interface ModelSpec extends NetOptions {
   readonly input: InputSpec;
   /** recurrent if left out. */
   readonly net?: NetName | undefined;
+  /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts), of recurrent layers. */
+  readonly source?: SourceSpec | undefined;
+  /** Of a decoder over what its encoder put out; general if left out. */
+  readonly attention?: AttentionKind | undefined;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
   /**
@@ -71,6 +78,8 @@ export class Model {
   /** Positions a pass must hold so that its last one sees all it may; 1 where states are carried, or nothing is. */
   readonly context: number;
   readonly head: Head;
+  /** Of a model with a source. */
+  readonly encoderDecoder: EncoderDecoder | undefined;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
   readonly input: Input;
   /** (B): positions of each lane that are there. A new model's are T. */
@@ -86,6 +95,7 @@ export class Model {
   readonly timing = { forwardMs: 0, backwardMs: 0 };
   readonly #weights: readonly Weight[];
   readonly #rowsOfWeights: readonly (RowSet | undefined)[];
+  readonly #trimmed: Pass;
   #buffers: BatchBuffers | undefined;
 
   constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32", recompute = 0 }: ModelShape) {
@@ -119,18 +129,23 @@ export class Model {
     this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
-    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
+    if (spec.source) {
+      const { source, attention = "general", hiddenSize, numLayers, bidirectional = false } = spec;
+      const { dropout = 0, forgetBias = 1 } = spec;
+      check(name === "recurrent", `a model with a source is recurrent; got net ${name}. Leave net out.`);
+      const cell = choose("cell", spec.cell ?? "lstm", cells);
+      const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
+      const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
+      this.encoderDecoder = new EncoderDecoder(planner, { source, input: x, embedding, attention, ...shape });
+      layers.push(this.encoderDecoder);
+    } else if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
       const embedding = new Embedding(planner, x, spec.input.embedding);
       layers.push(embedding);
       x = embedding.output;
     }
-    const net = nets[name].build(planner, {
-      input: x,
-      below: layers.length,
-      output: spec.output,
-      options: spec,
-      recompute,
-    });
+    const net = this.encoderDecoder
+      ? { layers: [], output: this.encoderDecoder.output, recurrent: this.encoderDecoder.recurrent, context: 1 }
+      : nets[name].build(planner, { input: x, below: layers.length, output: spec.output, options: spec, recompute });
     this.layers = [...layers, ...net.layers];
     this.recurrent = net.recurrent;
     this.context = net.context;
@@ -138,12 +153,14 @@ export class Model {
     this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = this.layers.flatMap((layer) => layer.sites);
     this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];
-    this.carried = this.recurrent.flatMap((layer) => layer.carried);
+    // An encoder begins each pass anew, and a decoder where it ended: nothing is carried on.
+    this.carried = this.encoderDecoder ? [] : this.recurrent.flatMap((layer) => layer.carried);
     this.#weights = [...this.layers.flatMap((layer) => layer.weights), ...this.head.weights];
     this.#rowsOfWeights = this.#weights.map(
       ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
     );
     this.pass = { T, B, training: true, step: 0, seed: 0 };
+    this.#trimmed = { ...this.pass };
   }
 
   /** Allocates the arena and draws every parameter. */
@@ -171,6 +188,7 @@ export class Model {
       features: this.input instanceof OneHot ? undefined : this.features.data,
       targets: this.head.targets.data,
       lengths: this.lengths.data,
+      source: this.encoderDecoder?.buffers(),
     };
     return this.#buffers;
   }
@@ -218,9 +236,30 @@ export class Model {
     return x as Rows;
   }
 
+  /**
+   * The pass, or, where sequences are read and written, one no longer than the longest lane: the positions after it are
+   * padding in all of them, and count nowhere. One object, overwritten.
+   */
+  trim(pass: Pass): Pass {
+    const { lengths, T, B } = pass;
+    if (!this.encoderDecoder || !lengths) return pass;
+    let longest = 1;
+    for (let b = 0; b < B; b++) longest = Math.max(longest, lengths[b]!);
+    const trimmed = this.#trimmed;
+    trimmed.T = Math.min(T, longest);
+    trimmed.B = B;
+    trimmed.lengths = lengths;
+    trimmed.training = pass.training;
+    trimmed.step = pass.step;
+    trimmed.seed = pass.seed;
+    trimmed.watcher = pass.watcher;
+    return trimmed;
+  }
+
   /** Mean loss of the batch in `input` and `head.targets`; adds every parameter's gradient. */
-  lossAndGradient(pass: Pass): number {
+  lossAndGradient(whole: Pass): number {
     const began = performance.now();
+    const pass = this.trim(whole);
     const y = this.forward(pass);
     const loss = this.head.lossAndGradient(y, pass);
     const middle = performance.now();

@@ -61,6 +61,8 @@ export interface RecurrentOptions {
   readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
   readonly segment?: number;
+  /** The states at both ends of a pass are part of a larger net: see `RecurrentLayer.stateGradients`. */
+  readonly stateGradients?: boolean;
 }
 
 export class RecurrentLayer implements Module {
@@ -85,6 +87,7 @@ export class RecurrentLayer implements Module {
   readonly #drop: DropSite;
   readonly #step: CellStep;
   readonly #loop: TimeLoop;
+  readonly #stateGradients: readonly Tensor[];
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
   readonly #parts: ApartParts;
@@ -127,6 +130,7 @@ export class RecurrentLayer implements Module {
       segments > 1
         ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
         : [];
+    this.#stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
     this.#drop = this.#planDrop(planner, site, hidden);
     this.sites = [this.#drop];
@@ -207,21 +211,31 @@ export class RecurrentLayer implements Module {
     this.#loop.steps = steps;
   }
 
+  /**
+   * With `options.stateGradients`: dLoss/d(state) in the order of `carried`, (B, H) each. Before backward of the states
+   * after the pass, to be filled by the caller; after it of those it began with.
+   */
+  get stateGradients(): readonly Tensor[] {
+    return this.#stateGradients;
+  }
+
   backward(dy: Rows, pass: Pass): Rows | undefined {
     const { T, B, watcher } = pass;
     const S = this.#segment;
     const { dh, dStates } = this.#step;
     this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
-    for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
-    clearRows(dh, B);
+    if (!this.options.stateGradients) {
+      for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
+      clearRows(dh, B);
+    }
     this.#products.clear();
 
     const last = Math.floor((T - 1) / S) * S;
     for (let from = last; from >= 0; from -= S) {
       const steps = Math.min(S, T - from);
       if (from < last) this.#recompute(from, steps, B);
-      watcher?.beforeBackward(this.name, this.#step, from, steps);
+      watcher?.beforeBackward(this.name, this.#step, from, steps, pass.lengths);
       this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
@@ -251,7 +265,8 @@ export class RecurrentLayer implements Module {
       if (hiddenPattern) hiddenPattern.listFirst = first * B;
       this.#moveLoop(from, first, Math.min(piece, steps - first), B);
       loop.dyRow = dy.row + loop.step.hRow;
-      loop.dhBefore = from + first > 0; // nothing before the first step wants dh
+      // Nothing before the first step wants dh, unless the states there come from elsewhere.
+      loop.dhBefore = from + first > 0 || this.options.stateGradients === true;
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }

@@ -24,12 +24,16 @@ export function filledModel(engine: Engine, spec: ModelSpec, shape: ModelShape, 
 
 export function fillBatch(model: Model, random: RandomStream): void {
   const { input, output } = model.spec;
-  const { tokens, features, targets } = model.buffers();
+  const { tokens, features, targets, source } = model.buffers();
   const vocabulary = input.kind === "tokens" ? input.vocabulary : 0;
   if (tokens) for (let i = 0; i < tokens.length; i++) tokens[i] = random.below(vocabulary);
   if (features) for (let i = 0; i < features.length; i++) features[i] = random.normal();
   for (let i = 0; i < targets.length; i++)
     targets[i] = output.kind === "classes" ? random.below(output.size) : random.normal();
+  const read = model.spec.source;
+  const known = read?.kind === "tokens" ? read.vocabulary : 0;
+  if (source?.tokens) for (let i = 0; i < source.tokens.length; i++) source.tokens[i] = random.below(known);
+  if (source?.features) for (let i = 0; i < source.features.length; i++) source.features[i] = random.normal();
   for (const state of model.carried) for (let i = 0; i < state.length; i++) state.data[i] = 0.3 * random.normal();
 }
 

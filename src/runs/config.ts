@@ -9,6 +9,7 @@ import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
 import { ACTIVATIONS } from "../nn/activation.ts";
+import { ATTENTIONS } from "../nn/attention.ts";
 import { cells } from "../nn/cells.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { NETS } from "../nn/nets.ts";
@@ -30,7 +31,9 @@ const model = z.strictObject({
   cell: oneOf(names(cells)).default("lstm"),
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
-  /** recurrent: layers read every sequence from both ends. */
+  /** Of a decoder over what its encoder put out (tasks translation and captioning): general where nothing is said. */
+  attention: oneOf(ATTENTIONS).optional(),
+  /** recurrent: layers read every sequence from both ends; of an encoder and a decoder, the encoder's. */
   bidirectional: z.boolean({ error: "true or false" }).default(false),
   /** Columns of a trained embedding; 0: one-hot input. */
   embedding: whole(0).default(128),

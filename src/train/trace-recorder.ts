@@ -4,7 +4,7 @@
  */
 import { check, GatesieveError } from "../core/check.ts";
 import type { CellStep } from "../kernels/kernels.ts";
-import type { DropSite, PassWatcher } from "../nn/module.ts";
+import type { DropSite, Pass, PassWatcher } from "../nn/module.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import { SUM_COLUMNS } from "../sparse/statistics.ts";
 import {
@@ -84,8 +84,8 @@ export class TraceRecorder implements PassWatcher {
     this.#bitmaps.clear();
   }
 
-  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void {
-    this.#inner?.beforeBackward(layer, step, from, steps);
+  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number, lengths: Pass["lengths"]): void {
+    this.#inner?.beforeBackward(layer, step, from, steps, lengths);
   }
 
   afterSweep(drop: DropSite, t: number, pattern: Pattern): void {
