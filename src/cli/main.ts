@@ -21,6 +21,7 @@ import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
 import { traceCommand } from "./commands/trace.ts";
 import { trainCommand } from "./commands/train.ts";
+import { uiCommand } from "./commands/ui.ts";
 import { paint } from "./print.ts";
 
 const USAGE_ERROR = 2;
@@ -35,6 +36,7 @@ const COMMANDS = [
   runsCommand,
   compareCommand,
   inspectCommand,
+  uiCommand,
   adviseCommand,
   exportCommand,
   importCommand,

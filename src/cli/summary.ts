@@ -86,10 +86,14 @@ function macTable(products: readonly ProductMacs[], engine: string): string {
   };
   return table([
     heads(["multiply-accumulates (MACs)", "dense", "skipped", `executed by ${engine}`]),
-    row(
-      "recurrent products, as the paper counts",
-      products.filter(({ recurrent }) => recurrent),
-    ),
+    ...(products.some(({ recurrent }) => recurrent)
+      ? [
+          row(
+            "recurrent products, as the paper counts",
+            products.filter(({ recurrent }) => recurrent),
+          ),
+        ]
+      : []),
     row("all training", products),
   ]);
 }

@@ -17,11 +17,11 @@ import type { RandomStream } from "../core/random.ts";
 import type { Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { SourceBuffers, SourceSpec } from "../tasks/task.ts";
-import { Attention, type AttentionKind } from "./attention.ts";
 import { BidirectionalLayer } from "./bidirectional.ts";
 import type { Cell } from "./cell.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
+import { type AttentionKind, LuongAttention } from "./luong-attention.ts";
 import {
   clearRows,
   type DropSite,
@@ -72,7 +72,9 @@ export class EncoderDecoder implements Module {
   readonly macs: readonly ProductMacs[];
   /** Of the encoder, then of the decoder. */
   readonly recurrent: readonly RecurrentLayer[];
-  readonly attention: Attention | undefined;
+  readonly attention: LuongAttention | undefined;
+  /** What the head reads, (T*B, H). */
+  readonly output: Rows;
   /** What the next pass of the encoder reads, and (B) the lengths of it. */
   readonly source: Input;
   readonly sourceLengths: IntTensor;
@@ -108,9 +110,9 @@ export class EncoderDecoder implements Module {
     this.attention =
       attention === "none"
         ? undefined
-        : new Attention(planner, {
+        : new LuongAttention(planner, {
             kind: attention,
-            hiddenSize: H,
+            input: this.#decoder.output,
             memorySize: H,
             sourceLength: source.length,
             below: last.sites[0]!.weights,
@@ -119,6 +121,7 @@ export class EncoderDecoder implements Module {
       ? undefined
       : new Rows(arena.tensor("encoder.dOutput", [source.length * B, H], "workspace"));
     this.#mask = dropout > 0 ? new Dropout(planner, "dropout", H, dropout) : undefined;
+    this.output = (this.#mask ?? this.attention ?? this.#decoder).output;
     this.#states = this.#decoder.layers as readonly RecurrentLayer[];
     this.#directions = this.#encoder.layers.map((layer) =>
       layer instanceof BidirectionalLayer ? layer.directions : [layer],
@@ -131,6 +134,10 @@ export class EncoderDecoder implements Module {
     this.macs = all.flatMap(({ macs }) => macs);
     this.#pass = { T, B, training: false, step: 0, seed: 0, lengths: undefined };
     arena.whenAllocated(() => this.sourceLengths.data.fill(source.length));
+  }
+
+  denseMacs(rows: number): number {
+    return this.attention?.denseMacs(rows) ?? 0;
   }
 
   initialize(random: RandomStream, scale?: number): void {
@@ -201,7 +208,7 @@ export class EncoderDecoder implements Module {
     let dh = this.#mask ? this.#mask.backward(dy, pass) : dy;
     let dMemory = this.#noMemory;
     if (this.attention) {
-      dh = this.attention.backward(dh, this.#decoder.output, pass, source);
+      dh = this.attention.backward(dh, pass, source);
       dMemory = this.attention.dMemory;
     }
     for (const { stateGradients } of this.#states) for (const gradient of stateGradients) clearRows(gradient, B);

@@ -1,5 +1,5 @@
 /**
- * A model: input, recurrent layers, head. One object, one memory, one largest shape (T, B).
+ * A model: input, the layers of a net (nets.ts), head. One object, one memory, one largest shape (T, B).
  *
  *   const model = new Model(await loadEngine(), spec, { T: 50, B: 50 });
  *   model.initialize(1);            // allocates the arena and draws the weights
@@ -7,19 +7,17 @@
  *   const loss = model.lossAndGradient(model.pass);
  */
 import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
-import { check } from "../core/check.ts";
+import { check, choose } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec, SourceSpec } from "../tasks/task.ts";
-import type { AttentionKind } from "./attention.ts";
-import { BidirectionalLayer } from "./bidirectional.ts";
 import { cells } from "./cells.ts";
-import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
 import { EncoderDecoder } from "./encoder-decoder.ts";
 import { Head } from "./head.ts";
+import type { AttentionKind } from "./luong-attention.ts";
 import {
   type DropSite,
   type Input,
@@ -30,27 +28,19 @@ import {
   type Planner,
   Rows,
 } from "./module.ts";
+import type { NetOptions } from "./net.ts";
+import { type NetName, nets } from "./nets.ts";
 import { checkLengths } from "./padding.ts";
-import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
+import type { RecurrentLayer } from "./recurrent.ts";
 
-export interface ModelSpec {
+export interface ModelSpec extends NetOptions {
   readonly input: InputSpec;
   /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts). */
   readonly source?: SourceSpec | undefined;
   /** Of a decoder over what its encoder put out; general if left out. */
   readonly attention?: AttentionKind | undefined;
-  readonly cell: keyof typeof cells & string;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  /**
-   * Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. With a source: the
-   * encoder's layers do, and have half of hiddenSize in each direction.
-   */
-  readonly bidirectional?: boolean;
-  /** Between recurrent layers and before the head. */
-  readonly dropout?: number;
-  /** Initial input bias of the forget gate. */
-  readonly forgetBias?: number;
+  /** recurrent if left out. */
+  readonly net?: NetName | undefined;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
   /**
@@ -83,8 +73,10 @@ export class Model {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly layers: readonly Module[];
-  /** Of bidirectional layers both directions, forward first. */
+  /** None in other nets; of bidirectional layers both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
+  /** Positions a pass must hold so that its last one sees all it may; 1 where states are carried, or nothing is. */
+  readonly context: number;
   readonly head: Head;
   /** Of a model with a source. */
   readonly encoderDecoder: EncoderDecoder | undefined;
@@ -122,13 +114,13 @@ export class Model {
       spec.forward === undefined || FORWARDS.includes(spec.forward),
       `forward is ${spec.forward}; use one of: ${FORWARDS.join(", ")}.`,
     );
+    const { net: name = "recurrent" } = spec;
+    refuse(name, spec, recompute);
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
     const nt = spec.forward === "bf16" ? "bf16" : (true as const);
     const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
-    const cell = cells[spec.cell];
-    const dropout = spec.dropout ?? 0;
 
     this.input =
       spec.input.kind === "tokens"
@@ -137,51 +129,36 @@ export class Model {
     this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
-    if (spec.source) {
-      const { source, attention = "general", hiddenSize, numLayers, bidirectional = false, forgetBias = 1 } = spec;
-      const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
-      const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
-      this.encoderDecoder = new EncoderDecoder(planner, { source, input: x, embedding, attention, ...shape });
-      layers.push(this.encoderDecoder);
-    } else if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
+    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding && !spec.source) {
       const embedding = new Embedding(planner, x, spec.input.embedding);
       layers.push(embedding);
       x = embedding.output;
     }
-    const recurrent: RecurrentLayer[] = [];
-    const width = spec.hiddenSize * (spec.bidirectional && !spec.source ? 2 : 1);
-    for (let index = 0; !spec.source && index < spec.numLayers; index++) {
-      const options: RecurrentOptions = {
-        name: cell.name,
-        index,
-        input: x,
-        hiddenSize: spec.hiddenSize,
-        forgetBias: spec.forgetBias ?? 1,
-        needsInputGradient: layers.length > 0,
-        segment: recompute,
-      };
-      const final = index === spec.numLayers - 1 && spec.output.positions === "last";
-      const layer: RecurrentLayer | BidirectionalLayer = spec.bidirectional
-        ? new BidirectionalLayer(planner, cell, options, final)
-        : new RecurrentLayer(planner, cell, options);
-      layers.push(layer);
-      recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
-      x = layer.output;
-      if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout);
-        layers.push(mask);
-        x = mask.output;
-      }
-    }
-    this.layers = layers;
-    this.recurrent = this.encoderDecoder?.recurrent ?? recurrent;
-    this.head = new Head(planner, width, spec.output);
-    this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
-    this.sites = layers.flatMap((layer) => layer.sites);
-    this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
+    this.encoderDecoder = spec.source && planEncoderDecoder(planner, x, spec, spec.source, recompute);
+    const net = this.encoderDecoder
+      ? {
+          layers: [this.encoderDecoder],
+          output: this.encoderDecoder.output,
+          recurrent: this.encoderDecoder.recurrent,
+          context: 1,
+        }
+      : nets[name].build(planner, {
+          input: x,
+          below: layers.length,
+          output: spec.output,
+          options: spec,
+          recompute,
+        });
+    this.layers = [...layers, ...net.layers];
+    this.recurrent = net.recurrent;
+    this.context = net.context;
+    this.head = new Head(planner, net.output.tensor.rowLength, spec.output);
+    this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
+    this.sites = this.layers.flatMap((layer) => layer.sites);
+    this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];
     // An encoder begins each pass anew, and a decoder where it ended: nothing is carried on.
-    this.carried = recurrent.flatMap((layer) => layer.carried);
-    this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
+    this.carried = this.encoderDecoder ? [] : this.recurrent.flatMap((layer) => layer.carried);
+    this.#weights = [...this.layers.flatMap((layer) => layer.weights), ...this.head.weights];
     this.#rowsOfWeights = this.#weights.map(
       ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
     );
@@ -295,4 +272,33 @@ export class Model {
     this.timing.backwardMs = performance.now() - middle + this.head.backwardMs;
     return loss;
   }
+}
+
+function planEncoderDecoder(
+  planner: Planner,
+  input: Input,
+  spec: ModelSpec,
+  source: SourceSpec,
+  recompute: number,
+): EncoderDecoder {
+  const {
+    net = "recurrent",
+    cell = "lstm",
+    hiddenSize,
+    numLayers,
+    bidirectional = false,
+    attention = "general",
+  } = spec;
+  check(net === "recurrent", `net ${net} cannot read one sequence and write another; leave it out, or use recurrent.`);
+  const { dropout = 0, forgetBias = 1 } = spec;
+  const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
+  const shape = { cell: cells[cell], hiddenSize, numLayers, bidirectional, attention, dropout, forgetBias, recompute };
+  return new EncoderDecoder(planner, { source, input, embedding, ...shape });
+}
+
+/** Options that a net does not have would be lost without a word. */
+function refuse(name: NetName, spec: ModelSpec, recompute: number): void {
+  const given = { ...spec, recompute };
+  for (const key of choose("net", name, nets).refuses)
+    check(!given[key], `net ${name} has no ${key}: got ${given[key]}. Leave it out, or use another net.`);
 }

@@ -85,6 +85,15 @@ export class OneHot {
 
 export type Input = Rows | OneHot;
 
+/** Element-wise work of a module, for models of accelerators: `rows` for each row of the pass. */
+export interface Pointwise {
+  readonly layer: string;
+  /** "relu", "gelu", "layer norm" or "softmax". */
+  readonly kind: string;
+  readonly rows: number;
+  readonly width: number;
+}
+
 /** A site with all that belongs to it in one backward pass. */
 export interface DropSite {
   readonly site: Site;
@@ -102,12 +111,18 @@ export interface DropSite {
 
 export interface Module {
   readonly name: string;
+  /** What forward returns: rows [row, row + T*B), the same object in every pass. Dropout outside training: its input. */
+  readonly output: Rows;
   readonly parameters: readonly Parameter[];
   /** Weights with packed copies to refresh at the start of each step. */
   readonly weights: readonly Weight[];
   readonly sites: readonly DropSite[];
   /** Products of the last training pass, counted. */
   readonly macs: readonly ProductMacs[];
+  /** Multiply-accumulates of a dense training pass over T*B rows; layers with a time loop are counted elsewhere. */
+  denseMacs?(rows: number): number;
+  /** Beside products; of layers with a time loop their cell tells. */
+  readonly pointwise?: readonly Pointwise[];
   /** Draws initial values, once, after the arena is allocated; uniform in +-scale if one is given. */
   initialize(random: RandomStream, scale?: number): void;
   forward(x: Input, pass: Pass): Rows;

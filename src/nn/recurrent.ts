@@ -43,18 +43,9 @@ import {
   Rows,
 } from "./module.ts";
 import { Padding } from "./padding.ts";
+import { pieceSteps } from "./pieces.ts";
 import { LayerProducts, type Piece } from "./products.ts";
 import { backwardLoop, forwardLoop } from "./time-loop.ts";
-
-/**
- * Rows that backward goes over at once, and that have room for an engine's lists. A weight gradient is read and
- * written once for each such piece: one that stays in a second-level cache may be visited often. Against all rows at
- * once, native, a tenth kept: W1 and W7 (256 rows) took 0.97 of the time, W2 (1024 rows) 1.01; dense 1.00 all three;
- * W2 at 512 rows 1.03 (medians of CPU time, in turns, beside other work).
- */
-const NEAR_GRADIENT = 2 ** 18; // floats, 1 MB
-const NEAR_ROWS = 256;
-const FAR_ROWS = 1024;
 
 export interface RecurrentOptions {
   /** Module and index in PyTorch's naming: "lstm", 0 gives "lstm.weight_ih_l0". */
@@ -111,8 +102,7 @@ export class RecurrentLayer implements Module {
     const rows = segment * B; // of the largest product
     const gateColumns = cell.gates.length * H;
     const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : input.tensor.rowLength);
-    const pieceRows = widest <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
-    const listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
+    const listRows = pieceSteps(widest, segment, B) * B;
     this.name = name;
     this.cell = cell;
     this.options = options;

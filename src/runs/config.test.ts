@@ -33,6 +33,7 @@ describe("defaults", () => {
     expect(loadConfig()).toEqual({
       task: { name: "character", text: "melville-moby_dick" },
       model: {
+        net: "recurrent",
         cell: "lstm",
         numLayers: 2,
         hiddenSize: 128,

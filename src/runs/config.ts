@@ -8,9 +8,11 @@ import { resolve } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
-import { ATTENTIONS } from "../nn/attention.ts";
+import { ACTIVATIONS } from "../nn/activation.ts";
 import { cells } from "../nn/cells.ts";
+import { ATTENTIONS } from "../nn/luong-attention.ts";
 import { FORWARDS } from "../nn/model.ts";
+import { NETS } from "../nn/nets.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
 import { type TASKS, tasks } from "../tasks/tasks.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
@@ -24,20 +26,30 @@ const share = real("a number from 0 up to, not including, 1", (value) => value >
 const names = <T extends string>(table: Readonly<Record<T, unknown>>) => Object.keys(table) as [T, ...T[]];
 
 const model = z.strictObject({
+  net: oneOf(NETS).default("recurrent"),
+  /** recurrent. */
   cell: oneOf(names(cells)).default("lstm"),
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
   /** Of a decoder over what its encoder put out (tasks translation and captioning): general where nothing is said. */
   attention: oneOf(ATTENTIONS).optional(),
-  /** Layers read every sequence from both ends; of an encoder and a decoder, the encoder's. */
+  /** recurrent: layers read every sequence from both ends; of an encoder and a decoder, the encoder's. */
   bidirectional: z.boolean({ error: "true or false" }).default(false),
   /** Columns of a trained embedding; 0: one-hot input. */
   embedding: whole(0).default(128),
-  /** Between recurrent layers and before the head. */
+  /** Between layers and before the head; transformer: on what a block adds, and inside its feed-forward part. */
   dropout: share.default(0),
+  /** mlp, transformer; without it, relu. */
+  activation: oneOf(ACTIVATIONS).optional(),
+  /** transformer; without it, 4. Must divide hiddenSize. */
+  numHeads: whole(1).optional(),
+  /** transformer: columns inside a block's feed-forward part; 0, or without it: 4 hiddenSize. */
+  dimFeedforward: whole(0).optional(),
+  /** transformer: learned positions, the longest sequence it can ever read; without it, train.sequenceLength. */
+  positions: whole(1).optional(),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
-  /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
+  /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
   /** Operands of forward products: float32, or rounded to bf16 where the engine can. */
   forward: oneOf(FORWARDS).default("f32"),

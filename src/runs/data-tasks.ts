@@ -59,8 +59,13 @@ const WEATHER: Readonly<Record<string, string>> = {
   sp500: "sp500-2000.csv",
 };
 
+/** Data sets of Debian's packages, by name: where they lie once installed. */
+const DEBIAN: Readonly<Record<string, { readonly folder: string; readonly package: string }>> = {
+  "fashion-mnist": { folder: "/usr/share/datasets/fashion-mnist", package: "dataset-fashion-mnist" },
+};
+
 export const BUILTIN_DATA: Readonly<Record<string, readonly string[]>> = {
-  classification: ["surnames", "mnist"],
+  classification: ["surnames", "mnist", ...Object.keys(DEBIAN)],
   forecasting: Object.keys(WEATHER),
   tagging: ["brown"],
   translation: ["verses"],
@@ -78,6 +83,16 @@ export async function loadData(settings: DataSettings): Promise<LoadedData> {
     return builtin ? loadEmoji(data as keyof typeof EMOJI) : loadOwn(settings, data, captioned);
   if (data === "mnist") return loadImages(settings, data, join(dataSetFolders(data)[0] as string, "data"));
   if (data === "surnames") return loadSurnames();
+  const debian = builtin ? DEBIAN[data] : undefined;
+  if (debian) {
+    check(
+      isImageFolder(debian.folder),
+      () =>
+        `${data} is not installed: no images in ${debian.folder}. On Debian: apt install ${debian.package}; ` +
+        "elsewhere give a folder with its four IDX files as task.data.",
+    );
+    return loadImages(settings, data, debian.folder);
+  }
   if (existsSync(data) && statSync(data).isDirectory()) {
     check(
       isImageFolder(data),
@@ -180,7 +195,7 @@ function withTokenizer({ tokenizerFile }: DataSettings, data: LoadedData): Loade
 
 function loadImages({ order = "rows" }: DataSettings, data: string, folder: string): LoadedData {
   const { parts, image, sha256 } = readImages(folder, order);
-  const own = data === "mnist" ? {} : { data: folder };
+  const own = BUILTIN_DATA.classification?.includes(data) ? {} : { data: folder };
   return {
     name: data,
     path: own.data ?? data,
@@ -215,7 +230,7 @@ interface Reader<T> {
 }
 
 const classified: Reader<LabelledSequence> = {
-  choices: "a CSV or JSONL file, a folder of IDX files, or one of: surnames, mnist",
+  choices: "a CSV or JSONL file, a folder of IDX files, or one of: surnames, mnist, fashion-mnist",
   read(text, file, settings) {
     const { sequences, notes } = readSequences(text, file, settings);
     return { examples: sequences, notes };

@@ -5,6 +5,7 @@ import { check, formatNumber } from "../core/check.ts";
 import { hubConfig, hubVocabulary, modelCard, torchClass } from "../formats/hub.ts";
 import { loadEngine } from "../kernels/engines.ts";
 import type { Model } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
 import { policyText, type RunConfig } from "./config.ts";
 import { createFolderAtomic } from "./files.ts";
 import { type PlacedParameter, streamParameters } from "./model-folder.ts";
@@ -57,13 +58,13 @@ export function exportFolder(weights: RunWeights, out: string): void {
   const summary = store.readRun(dir);
   const scores = { validLoss: summary.validLoss, testLoss: summary.testLoss, ...summary.testScores };
   const known = Object.entries(scores).filter(([, value]) => value !== null) as [string, number][];
-  const { cell, numLayers, hiddenSize } = spec;
+  const { numLayers, hiddenSize } = spec;
   const card = modelCard({
     name: basename(resolve(out)),
     version,
     parameters: info.parameters,
     task: config.task.name,
-    net: `${cell.toUpperCase()} ${numLayers} x ${hiddenSize}`,
+    net: `${netName(spec).toUpperCase()} ${numLayers} x ${hiddenSize}`,
     policy: policyText(config),
     scores: known.map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
     torch: torchClass(spec, names) !== undefined,

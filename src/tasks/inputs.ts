@@ -6,7 +6,7 @@
  *   ["the", "cat"]             words: tokens as they stand
  *   [1.5, 1.7, 1.6]            one feature at each position
  *   [[1.5, 0], [1.7, 1]]       several
- *   Uint8Array of grey values  an image, read row by row or pixel by pixel
+ *   Uint8Array of grey values  an image, read row by row, pixel by pixel or at once
  */
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
@@ -20,8 +20,8 @@ export type SequenceInput =
   | readonly (readonly number[])[]
   | Uint8Array;
 
-/** How an image becomes a sequence: a row at a time, a pixel at a time, or pixels in one fixed random order. */
-export const ORDERS = ["rows", "pixels", "permuted"] as const;
+/** How an image becomes a sequence: a row at a time, a pixel at a time, pixels in one fixed random order, all at once. */
+export const ORDERS = ["rows", "pixels", "permuted", "flat"] as const;
 export type Order = (typeof ORDERS)[number];
 
 export type InputEncoding =
@@ -172,7 +172,7 @@ function featureForm(mean: readonly number[], deviation: readonly number[]): Inp
 
 function imageForm({ rows, columns, order, mean, deviation }: InputEncoding & { kind: "image" }): InputForm {
   const pixels = rows * columns;
-  const size = order === "rows" ? columns : 1;
+  const size = order === "rows" ? columns : order === "flat" ? pixels : 1;
   const place = order === "permuted" ? permutation(pixels) : undefined;
   return {
     spec: { kind: "features", size },

@@ -1,4 +1,9 @@
-/** Text from a trained language model: a character or word at a time, each drawn from the model's distribution. */
+/**
+ * Text from a trained language model: a character or word at a time, each drawn from the model's distribution.
+ *
+ * A recurrent net carries its states from one to the next. A transformer reads anew what it can see, for each one: all of
+ * the text so far, and, when that is longer than its positions, the last of them.
+ */
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
@@ -39,10 +44,17 @@ export function sampleText(model: Model, task: Task, options: SampleOptions = {}
   model.resetCarried();
   const random = new RandomStream(seed, "sample");
   const pass: Pass = { ...model.pass, T: 1, B: 1, lengths: undefined, training: false };
-  const logits = new Float64Array(vocabulary.length);
+  const window = Math.min(model.context, model.pass.T); // a net without carried states reads the last ones each time
+  const outputs = new Float64Array(window * vocabulary.length);
+  const logits = outputs.subarray(0, vocabulary.length);
+  const seen: number[] = [];
   const read = (token: number) => {
-    model.tokens.data[0] = token;
-    model.head.outputs(model.forward(pass), pass, logits);
+    seen.push(token);
+    if (seen.length > window) seen.shift();
+    pass.T = seen.length;
+    model.tokens.data.set(seen);
+    model.head.outputs(model.forward(pass), pass, outputs);
+    outputs.copyWithin(0, (seen.length - 1) * vocabulary.length, seen.length * vocabulary.length);
   };
   const primed = text.encode(prime);
   for (const token of primed.length ? primed : [text.first]) read(token);

@@ -12,6 +12,9 @@ export const GOLDEN_NAMES = [
   "rnn-lengths",
   "lstm-bidirectional",
   "gru-bidirectional",
+  "mlp",
+  "transformer",
+  "transformer-lengths",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -26,6 +29,11 @@ export type GoldenArrays = Readonly<Record<string, GoldenArray>>;
 
 export interface GoldenCase {
   readonly name: GoldenName;
+  /** A recurrent one if left out. */
+  readonly net?: "mlp" | "transformer";
+  readonly heads?: number;
+  readonly feedforward?: number;
+  readonly activation?: "relu" | "gelu";
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
   readonly bidirectional?: boolean;
