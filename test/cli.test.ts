@@ -100,6 +100,8 @@ describe("help", () => {
       "classification",
       "forecasting",
       "tagging",
+      "translation",
+      "captioning",
       "adding",
       "delay",
     ]);

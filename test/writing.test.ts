@@ -97,6 +97,15 @@ test("translation of two files: learns, scores what it writes, and translates", 
   put("other.tsv", `${pair(9).join("\t")}\n${pair(77).join("\t")}\n\tx\n`);
   const other = gatesieve("eval", "last", "--data", "other.tsv", "--json");
   expect(JSON.parse(other.stdout).signature).toMatch(/2 of 2$/);
+  expect(gatesieve("export", "last", "--out", "out")).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/whose model reads one sequence and writes another: it cannot be exported/),
+  });
+  const begun = gatesieve("train", ...SMALL, "task.name=translation", "task.data=other.tsv", "--from", "last");
+  expect({ status: begun.status, stderr: begun.stderr }).toEqual({
+    status: 1,
+    stderr: expect.stringMatching(/an encoder and a decoder: models that read one sequence/),
+  });
   expect(gatesieve("sample", "last").stderr).toMatch(
     /task translation makes no text; .* let it write with gatesieve predict/,
   );

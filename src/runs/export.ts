@@ -54,6 +54,10 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
 export function exportFolder(weights: RunWeights, out: string): void {
   const { dir, config, info, model, vocabulary, placed } = weights;
   const { spec } = model;
+  check(
+    !model.encoderDecoder,
+    `run ${info.id} is of task ${config.task.name}, whose model reads one sequence and writes another: it cannot be exported. Its weights, by PyTorch's names, are model.safetensors in ${join(dir, "model")}.`,
+  );
   const names = placed.map(({ name }) => name);
   const summary = store.readRun(dir);
   const scores = { validLoss: summary.validLoss, testLoss: summary.testLoss, ...summary.testScores };
@@ -84,10 +88,10 @@ export function exportFolder(weights: RunWeights, out: string): void {
 
 /** Paths of this machine are nobody's business elsewhere: names alone. */
 function withoutFolders({ from: _, ...config }: RunConfig): Record<string, unknown> {
-  const { text, validText, testText, ...task } = config.task;
-  const names = Object.entries({ text, validText, testText }).filter(([, path]) => path !== undefined);
-  return {
-    ...config,
-    task: { ...task, ...Object.fromEntries(names.map(([key, path]) => [key, basename(path as string)])) },
-  };
+  const named = (key: string, value: unknown) => typeof value === "string" && /(text|data|tokenizerFile)$/i.test(key);
+  const task = Object.entries(config.task).map(([key, value]) => [
+    key,
+    named(key, value) ? basename(value as string) : value,
+  ]);
+  return { ...config, task: Object.fromEntries(task) };
 }
