@@ -17,11 +17,11 @@ import type { RandomStream } from "../core/random.ts";
 import type { Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { SourceBuffers, SourceSpec } from "../tasks/task.ts";
+import { Attention, type AttentionKind } from "./attention.ts";
 import { BidirectionalLayer } from "./bidirectional.ts";
 import type { Cell } from "./cell.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
-import { type AttentionKind, LuongAttention } from "./luong-attention.ts";
 import {
   clearRows,
   type DropSite,
@@ -72,7 +72,7 @@ export class EncoderDecoder implements Module {
   readonly macs: readonly ProductMacs[];
   /** Of the encoder, then of the decoder. */
   readonly recurrent: readonly RecurrentLayer[];
-  readonly attention: LuongAttention | undefined;
+  readonly attention: Attention | undefined;
   /** What the head reads, (T*B, H). */
   readonly output: Rows;
   /** What the next pass of the encoder reads, and (B) the lengths of it. */
@@ -110,7 +110,7 @@ export class EncoderDecoder implements Module {
     this.attention =
       attention === "none"
         ? undefined
-        : new LuongAttention(planner, {
+        : new Attention(planner, {
             kind: attention,
             input: this.#decoder.output,
             memorySize: H,

@@ -13,11 +13,11 @@ import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { BatchBuffers, InputSpec, OutputSpec, SourceSpec } from "../tasks/task.ts";
+import type { AttentionKind } from "./attention.ts";
 import { cells } from "./cells.ts";
 import { Embedding } from "./embedding.ts";
 import { EncoderDecoder } from "./encoder-decoder.ts";
 import { Head } from "./head.ts";
-import type { AttentionKind } from "./luong-attention.ts";
 import {
   type DropSite,
   type Input,
@@ -35,12 +35,12 @@ import type { RecurrentLayer } from "./recurrent.ts";
 
 export interface ModelSpec extends NetOptions {
   readonly input: InputSpec;
-  /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts). */
+  /** recurrent if left out. */
+  readonly net?: NetName | undefined;
+  /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts), of recurrent layers. */
   readonly source?: SourceSpec | undefined;
   /** Of a decoder over what its encoder put out; general if left out. */
   readonly attention?: AttentionKind | undefined;
-  /** recurrent if left out. */
-  readonly net?: NetName | undefined;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
   /**
@@ -129,26 +129,23 @@ export class Model {
     this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
-    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding && !spec.source) {
+    if (spec.source) {
+      const { source, attention = "general", hiddenSize, numLayers, bidirectional = false } = spec;
+      const { dropout = 0, forgetBias = 1 } = spec;
+      check(name === "recurrent", `a model with a source is recurrent; got net ${name}. Leave net out.`);
+      const cell = choose("cell", spec.cell ?? "lstm", cells);
+      const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
+      const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
+      this.encoderDecoder = new EncoderDecoder(planner, { source, input: x, embedding, attention, ...shape });
+      layers.push(this.encoderDecoder);
+    } else if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
       const embedding = new Embedding(planner, x, spec.input.embedding);
       layers.push(embedding);
       x = embedding.output;
     }
-    this.encoderDecoder = spec.source && planEncoderDecoder(planner, x, spec, spec.source, recompute);
     const net = this.encoderDecoder
-      ? {
-          layers: [this.encoderDecoder],
-          output: this.encoderDecoder.output,
-          recurrent: this.encoderDecoder.recurrent,
-          context: 1,
-        }
-      : nets[name].build(planner, {
-          input: x,
-          below: layers.length,
-          output: spec.output,
-          options: spec,
-          recompute,
-        });
+      ? { layers: [], output: this.encoderDecoder.output, recurrent: this.encoderDecoder.recurrent, context: 1 }
+      : nets[name].build(planner, { input: x, below: layers.length, output: spec.output, options: spec, recompute });
     this.layers = [...layers, ...net.layers];
     this.recurrent = net.recurrent;
     this.context = net.context;
@@ -272,28 +269,6 @@ export class Model {
     this.timing.backwardMs = performance.now() - middle + this.head.backwardMs;
     return loss;
   }
-}
-
-function planEncoderDecoder(
-  planner: Planner,
-  input: Input,
-  spec: ModelSpec,
-  source: SourceSpec,
-  recompute: number,
-): EncoderDecoder {
-  const {
-    net = "recurrent",
-    cell = "lstm",
-    hiddenSize,
-    numLayers,
-    bidirectional = false,
-    attention = "general",
-  } = spec;
-  check(net === "recurrent", `net ${net} cannot read one sequence and write another; leave it out, or use recurrent.`);
-  const { dropout = 0, forgetBias = 1 } = spec;
-  const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
-  const shape = { cell: cells[cell], hiddenSize, numLayers, bidirectional, attention, dropout, forgetBias, recompute };
-  return new EncoderDecoder(planner, { source, input, embedding, ...shape });
 }
 
 /** Options that a net does not have would be lost without a word. */

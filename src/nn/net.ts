@@ -7,15 +7,13 @@ import type { RecurrentLayer } from "./recurrent.ts";
 
 /** What nets are built from; each says which of these it has. */
 export interface NetOptions {
-  /** recurrent: what its layers are made of; lstm if left out. */
-  readonly cell?: keyof typeof cells & string;
+  /** recurrent: what its layers are made of; lstm if left out; one's own: `registerCell`. */
+  readonly cell?: (keyof typeof cells & string) | undefined;
   /** Columns of a layer's output (recurrent: of each direction). */
   readonly hiddenSize: number;
   readonly numLayers: number;
-  /**
-   * recurrent: each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide.
-   * Of an encoder and a decoder: the encoder's layers do, with half of hiddenSize in each direction.
-   */
+  /** recurrent: each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide.
+   * With a source: the encoder's layers do, and have half of hiddenSize in each direction. */
   readonly bidirectional?: boolean;
   /** recurrent, mlp: after each layer; transformer: on what a block adds, and inside its feed-forward part. */
   readonly dropout?: number;

@@ -13,7 +13,7 @@ import type { RandomStream } from "../core/random.ts";
 import type { Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import { Activation, type ActivationName } from "./activation.ts";
-import { CausalAttention } from "./attention.ts";
+import { CausalAttention } from "./causal-attention.ts";
 import { Dropout } from "./dropout.ts";
 import { LayerNorm } from "./layer-norm.ts";
 import { Linear } from "./linear.ts";

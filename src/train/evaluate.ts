@@ -30,6 +30,21 @@ export function evaluate(
   seed: number,
   writing: WritingOptions = WRITTEN[split],
 ): Evaluation {
+  const batches = evaluating(model, task, split, seed, writing);
+  for (;;) {
+    const { done, value } = batches.next();
+    if (done) return value;
+  }
+}
+
+/** The same a batch at a time: undefined after each, so that a caller can look up in between. */
+export function* evaluating(
+  model: Model,
+  task: Task,
+  split: Split,
+  seed: number,
+  writing: WritingOptions = WRITTEN[split],
+): Generator<undefined, Evaluation> {
   const cursor = task.batches(split, { T: model.pass.T, B: model.pass.B, seed });
   const whole: Pass = { ...model.pass, T: cursor.T, B: cursor.B, training: false };
   const buffers = model.buffers();
@@ -39,21 +54,25 @@ export function evaluate(
   const outputs = scorer && new Float32Array((positions === "all" ? cursor.T : 1) * cursor.B * size);
   const sums = { lossSum: 0, positions: 0, correct: 0 } satisfies EvaluationSums;
   model.resetCarried();
-  for (let batch = 0; batch < cursor.batchesPerEpoch; batch++) {
-    if (cursor.next(buffers)) model.resetCarried();
-    whole.B = cursor.lanes ?? cursor.B;
-    const pass = model.trim(whole);
-    const y = model.forward(pass);
-    const part = model.head.evaluate(y, pass);
-    if (scorer && outputs) {
-      model.head.outputs(y, pass, outputs);
-      scorer.add(outputs, buffers, task.output.positions === "all" ? pass.T * pass.B : pass.B);
+  try {
+    for (let batch = 0; batch < cursor.batchesPerEpoch; batch++) {
+      if (cursor.next(buffers)) model.resetCarried();
+      whole.B = cursor.lanes ?? cursor.B;
+      const pass = model.trim(whole);
+      const y = model.forward(pass);
+      const part = model.head.evaluate(y, pass);
+      if (scorer && outputs) {
+        model.head.outputs(y, pass, outputs);
+        scorer.add(outputs, buffers, task.output.positions === "all" ? pass.T * pass.B : pass.B);
+      }
+      sums.lossSum += part.lossSum;
+      sums.positions += part.positions;
+      sums.correct += part.correct;
+      yield undefined;
     }
-    sums.lossSum += part.lossSum;
-    sums.positions += part.positions;
-    sums.correct += part.correct;
+  } finally {
+    for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   }
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
   const table = scorer?.table?.();
   const written = writtenScores(model, task, split, writing);
   return {

@@ -1,5 +1,7 @@
 /** Recurrent layers of one cell, in one or both directions, with dropout after each. */
+import { choose } from "../../core/check.ts";
 import { BidirectionalLayer } from "../bidirectional.ts";
+import type { Cell } from "../cell.ts";
 import { cells } from "../cells.ts";
 import { Dropout } from "../dropout.ts";
 import type { Module, Rows } from "../module.ts";
@@ -11,7 +13,7 @@ export const recurrentNet: Net = {
   refuses: ["activation", "numHeads", "dimFeedforward", "positions"],
   build(planner, { input, below, output, options, recompute }) {
     const { cell: name = "lstm", hiddenSize, numLayers, bidirectional, dropout = 0, forgetBias = 1 } = options;
-    const cell = cells[name];
+    const cell: Cell = choose("cell", name, cells);
     const layers: Module[] = [];
     const recurrent: RecurrentLayer[] = [];
     let x = input;
