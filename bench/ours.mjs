@@ -48,11 +48,12 @@ export function makeOurs(
     model,
     trainer,
     step() {
-      const { x, targets } = batches[next];
+      const { x, targets, source } = batches[next];
       next = (next + 1) % batches.length;
       if (workload.input.features) model.features.data.set(x);
       else model.tokens.data.set(x);
       model.head.targets.data.set(targets);
+      if (source) model.buffers().source.tokens.set(source);
       if (!workload.carried) model.resetCarried();
       return trainer.step();
     },
@@ -127,7 +128,7 @@ async function openWeights(runs, run) {
   return openModel(runs, run, { T: 1, B: 1, engine: "js" });
 }
 
-function drawBatches(model, { input }, seed) {
+function drawBatches(model, { input, source }, seed) {
   const random = new RandomStream(seed, "data");
   const classes = input.oneHot ?? input.tokens;
   const { targets } = model.head;
@@ -136,6 +137,7 @@ function drawBatches(model, { input }, seed) {
       ? Float32Array.from({ length: model.features.length }, () => random.normal())
       : Int32Array.from({ length: model.tokens.length }, () => random.below(classes)),
     targets: Int32Array.from({ length: targets.length }, () => random.below(model.spec.output.size)),
+    source: source && Int32Array.from({ length: source.length * model.pass.B }, () => random.below(source.tokens)),
   }));
 }
 

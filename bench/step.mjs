@@ -70,13 +70,13 @@ export async function stepRows(options) {
     ),
   );
   const theirs = [
-    ...(peers.includes("js") && !workload.cell && !workload.bidirectional
+    ...(peers.includes("js") && !workload.cell && !workload.bidirectional && !workload.source
       ? [
           { tool: "tfjs", threads: 1 },
           { tool: "jax-js", threads: 1 },
         ]
       : []),
-    ...(peers.includes("pytorch")
+    ...(peers.includes("pytorch") && !workload.source
       ? each(threadCounts, (threads) => [
           { tool: "pytorch", mkldnn: true, threads },
           { tool: "pytorch", mkldnn: false, threads },

@@ -7,6 +7,7 @@ export interface Workload {
     readonly embedding?: number;
     readonly features?: number;
   };
+  readonly source?: { readonly tokens: number; readonly embedding: number; readonly length: number };
   readonly cell?: "lstm" | "gru";
   readonly bidirectional?: boolean;
   readonly layers: number;
@@ -18,7 +19,9 @@ export interface Workload {
   readonly carried: boolean;
   readonly net?: Partial<ModelSpec>;
 }
-export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9", Workload>>;
+export const WORKLOADS: Readonly<
+  Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9" | "W10", Workload>
+>;
 export function gflop(workload: Workload): number;
 export function parameterCount(workload: Workload): number;
 export function describe(workload: Workload): string;

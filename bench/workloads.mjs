@@ -1,5 +1,5 @@
 /**
- * The workloads W0 to W9 and the FLOPs a dense trainer must spend on one step of each.
+ * The workloads W0 to W10 and the FLOPs a dense trainer must spend on one step of each.
  *
  * A full step = zero gradients, forward, mean cross-entropy, backward, clip the global norm to 5,
  * SGD; float32; two biases a layer as in PyTorch; uniform random tokens, targets and features from a
@@ -7,7 +7,9 @@
  * every step starts at zero.
  *
  * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows. `cell`: lstm if left
- * out; `bidirectional`: layers read from both ends; `net`: further settings of the model, such as dropout.
+ * out; `bidirectional`: layers read from both ends. `source`: { tokens, embedding, length }: an encoder of the same layers
+ * reads it, a decoder with attention (general) the input; both of one direction. `net`: further settings of the
+ * model, such as dropout.
  */
 export const WORKLOADS = {
   W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
@@ -23,6 +25,18 @@ export const WORKLOADS = {
     { tokens: 10_000, embedding: 256 },
     { bidirectional: true, layers: 2, H: 256, V: 45, B: 64, T: 30, carried: false },
   ),
+  W10: language(
+    { tokens: 4000, embedding: 256 },
+    {
+      source: { tokens: 4000, embedding: 256, length: 30 },
+      layers: 2,
+      H: 512,
+      V: 4000,
+      B: 64,
+      T: 30,
+      carried: false,
+    },
+  ),
 };
 
 const GATES = { lstm: 4, gru: 3 };
@@ -33,9 +47,12 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ input, cell = "lstm", bidirectional = false, layers, H, V, positions, net }) {
+export function modelSpec({ input, source, cell = "lstm", bidirectional = false, layers, H, V, positions, net }) {
   return {
     ...net,
+    ...(source && {
+      source: { kind: "tokens", vocabulary: source.tokens, embedding: source.embedding, length: source.length },
+    }),
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
@@ -58,7 +75,8 @@ function firstInputWidth({ input }) {
  * three products. Look-ups, pointwise work and the update count nothing.
  */
 export function gflop(workload) {
-  const { input, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions } = workload;
+  const { input, source, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions } = workload;
+  if (source) return (2 * encoderDecoderMacs(workload)) / 1e9;
   const rows = T * B;
   const directions = bidirectional ? 2 : 1;
   const columns = GATES[cell] * H;
@@ -74,8 +92,25 @@ export function gflop(workload) {
   return (2 * macs) / 1e9;
 }
 
+/** Both stacks with dh before their first step, which the states between them want, and attention over what is read. */
+function encoderDecoderMacs({ input, source, layers, H, V, B, T }) {
+  const S = source.length;
+  const stack = (positions, width) => {
+    let macs = 0;
+    for (let layer = 0; layer < layers; layer++) macs += positions * B * 4 * H * 3 * ((layer === 0 ? width : H) + H);
+    return macs;
+  };
+  const attention = T * B * (3 * H * H + 3 * 2 * H * H + 6 * S * H); // Wq, Wo, and six products of scores and shares
+  return stack(S, source.embedding) + stack(T, input.embedding) + attention + 3 * T * B * V * H;
+}
+
 /** Numbers trained. */
-export function parameterCount({ input, cell = "lstm", bidirectional = false, layers, H, V }) {
+export function parameterCount({ input, source, cell = "lstm", bidirectional = false, layers, H, V }) {
+  if (source) {
+    const stack = ({ tokens, embedding }) =>
+      parameterCount({ input: { tokens, embedding }, cell, layers, H, V }) - V * H - V; // without a head
+    return stack(source) + stack(input) + 3 * H * H + V * H + V;
+  }
   const directions = bidirectional ? 2 : 1;
   const inputWidth = input.oneHot ?? input.embedding ?? input.features;
   const table = input.embedding ? input.tokens * input.embedding : 0;
@@ -85,7 +120,12 @@ export function parameterCount({ input, cell = "lstm", bidirectional = false, la
   return count;
 }
 
-export function describe({ input, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions }) {
+export function describe({ input, source, cell = "lstm", bidirectional = false, layers, H, V, B, T, positions }) {
+  if (source)
+    return (
+      `encoder-decoder ${layers} x ${H} with attention, embeddings ${input.embedding} of ${input.tokens}, ` +
+      `head ${V}, B ${B}, S ${source.length}, T ${T}`
+    );
   const kind = cell === "lstm" && !bidirectional ? "" : `${bidirectional ? "bidirectional " : ""}${cell} `;
   const what = input.oneHot
     ? `one-hot ${input.oneHot}`

@@ -1,7 +1,7 @@
 // A policy of your own, by the slow and correct door: node examples/own-policy.mjs
 // top:K keeps the K gate gradients of largest magnitude in each row, as the built-in topk:SHARE does.
 import assert from "node:assert/strict";
-import { characterTask, loadEngine, Model, parsePolicy, Trainer, Training } from "gatesieve";
+import { languageModel, lstm } from "gatesieve";
 
 /** A policy makes one SitePolicy per site; that one fills a rule before each backward pass. */
 const top = (k) => ({
@@ -30,25 +30,24 @@ const top = (k) => ({
 });
 
 const text = Array.from({ length: 3000 }, (_, i) => `${i % 12} times ${i % 7} is ${(i % 12) * (i % 7)}, `).join("");
-const engine = await loadEngine();
 
-function run(policy) {
-  const task = characterTask({ name: "tables", text });
-  const spec = { input: task.input, output: task.output, cell: "lstm", hiddenSize: 64, numLayers: 1 };
-  const model = new Model(engine, spec, { T: 32, B: 16 });
-  const trainer = new Trainer(model, { policy, seed: 1, maxSteps: 200, learningRate: 5e-3 });
-  const training = new Training(trainer, task, { valCheckInterval: 200, patience: 0, logEverySteps: 20 });
-  const events = [...training.events()];
-  const end = events.at(-1);
+async function run(policy) {
+  const model = await languageModel(lstm({ hiddenSize: 64 })).fit(text, {
+    policy,
+    maxSteps: 200,
+    batchSize: 16,
+    sequenceLength: 32,
+  });
+  const { losses, validLoss, sparsity, macs } = model.report;
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   console.log(
-    `${policy.name.padEnd(8)} loss ${events[0].loss.toFixed(3)} to ${end.validLoss.toFixed(3)}, ` +
-      `${percent(end.sparsity.dropped)} dropped, ${percent(end.macs.macsSkippedAll)} of MACs skipped`,
+    `${model.report.policy.padEnd(8)} loss ${losses[0].loss.toFixed(3)} to ${validLoss.toFixed(3)}, ` +
+      `${percent(sparsity.dropped)} dropped, ${percent(macs.macsSkippedAll)} of MACs skipped`,
   );
-  return { first: events[0].loss, ...end };
+  return { first: losses[0].loss, ...model.report };
 }
 
-const dense = run(parsePolicy("dense"));
-const sparse = run(top(26)); // of 256: ten per cent
+const dense = await run("dense");
+const sparse = await run(top(26)); // of 256: ten per cent
 assert(dense.validLoss < dense.first / 2 && sparse.validLoss < sparse.first / 2, "the loss fell by less than half");
 assert(Math.abs(sparse.sparsity.sparsity - 230 / 256) < 0.01, "it did not drop what it should have");

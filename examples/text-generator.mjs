@@ -1,36 +1,29 @@
-// Trains a small LSTM on a string and lets it write: node examples/text-generator.mjs
+// Learns to write from a string, and writes: node examples/text-generator.mjs
 import assert from "node:assert/strict";
-import { characterTask, loadEngine, Model, parsePolicy, RandomStream, sampleText, Trainer, Training } from "gatesieve";
+import { languageModel, lstm, RandomStream } from "gatesieve";
 
-// A little language of 4,000 sentences; any string of a few thousand characters will do.
+// A little language of 4,000 sentences; any text will do, or a stream of pieces of one.
 const random = new RandomStream(1, "words");
 const pick = (words) => words.split(" ")[random.below(words.split(" ").length)];
 const sentence = () =>
   `the ${pick("cat dog owl")} ${pick("sees finds likes")} a ${pick("red blue green")} ${pick("hat ball box")}.\n`;
-const task = characterTask({ name: "sentences", text: Array.from({ length: 4000 }, sentence).join("") });
+const text = Array.from({ length: 4000 }, sentence).join("");
 
-// One step of training = 16 lanes of 32 characters.
-const spec = { input: task.input, output: task.output, cell: "lstm", hiddenSize: 64, numLayers: 1 };
-const model = new Model(await loadEngine(), spec, { T: 32, B: 16 });
-const trainer = new Trainer(model, { policy: parsePolicy("energy:0.99"), seed: 1, maxSteps: 300, learningRate: 5e-3 });
-const training = new Training(trainer, task, { valCheckInterval: 100, patience: 0, logEverySteps: 50 });
-
-const losses = [];
-let end;
-for (const event of training.events()) {
-  if (event.type === "step") {
-    losses.push(event.loss);
-    const dropped = (100 * event.sparsity.dropped).toFixed(0);
+const model = await languageModel(lstm({ hiddenSize: 64 })).fit(text, {
+  epochs: 2,
+  logEverySteps: 50,
+  onStep: ({ step, loss, sparsity }) =>
     console.log(
-      `step ${event.step}: ${event.loss.toFixed(3)} nats a character, ${dropped} % of gate gradients dropped`,
-    );
-  }
-  if (event.type === "end") end = event;
-}
-console.log(`test loss ${end.testLoss.toFixed(3)} on engine ${model.kernels.engine.name}`);
+      `step ${step}: ${loss.toFixed(3)} nats a character, ${(100 * sparsity.dropped).toFixed(0)} % of gate gradients dropped`,
+    ),
+});
 
-const text = sampleText(model, task, { length: 200, temperature: 0.5, seed: 1 });
-console.log(text);
+// As it is drawn, a character at a time.
+for await (const piece of model.generateStream({ prime: "the ", length: 120, temperature: 0.5, seed: 1 }))
+  process.stdout.write(piece);
+console.log();
 
-assert(losses.at(-1) < losses[0] / 2, "the loss fell by less than half");
-assert(text.includes("the "), "it has not even learnt its commonest word");
+const [likeliest] = model.stream().push("the cat sees a r");
+console.log(`after "the cat sees a r" comes "${likeliest.token}", ${(100 * likeliest.probability).toFixed(0)} %`);
+assert.equal(likeliest.token, "e");
+assert(model.generate({ length: 200, seed: 1 }).includes("the "), "it has not even learnt its commonest word");

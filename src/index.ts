@@ -7,11 +7,62 @@
 export type { Arena, Tensor } from "./core/arena.ts";
 export { GatesieveError, UsageError } from "./core/check.ts";
 export { RandomStream } from "./core/random.ts";
+// ---- from arrays to a trained model, in one call
+export {
+  type Classified,
+  Classifier,
+  type ClassifierData,
+  type ClassifierEstimator,
+  type ClassifierFitOptions,
+  type ClassifierOptions,
+  classifier,
+  type Label,
+  type Labelled,
+  type Position,
+} from "./estimators/classifier.ts";
+export type { Stream } from "./estimators/examples.ts";
+export {
+  type Forecast,
+  Forecaster,
+  type ForecasterData,
+  type ForecasterEstimator,
+  type ForecasterFitOptions,
+  forecaster,
+  type SeriesRow,
+} from "./estimators/forecaster.ts";
+export {
+  type Expected,
+  LanguageModel,
+  type LanguageModelEstimator,
+  type LanguageModelFitOptions,
+  type LanguageModelOptions,
+  LanguageStream,
+  languageModel,
+  type TextData,
+} from "./estimators/language-model.ts";
+export { type LoadOptions, loadModel } from "./estimators/load.ts";
+export { gru, lstm, minGru, type NetOptions, type NetSpec, recurrent, rnn } from "./estimators/nets.ts";
+export type { FitOptions, LearnOptions, Listeners } from "./estimators/options.ts";
+export type { FitReport } from "./estimators/report.ts";
+export { ModelStream } from "./estimators/stream.ts";
+export {
+  type Tagged,
+  Tagger,
+  type TaggerData,
+  type TaggerEstimator,
+  type TaggerFitOptions,
+  type TaggerOptions,
+  type TagResult,
+  tagger,
+} from "./estimators/tagger.ts";
+export { type SaveOptions, TrainedModel } from "./estimators/trained.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
-export type { Engine, EngineName, Kernels } from "./kernels/kernels.ts";
+export type { CellKernel, CellStep, Engine, EngineName, Kernels } from "./kernels/kernels.ts";
 export { registerTeamWorkers, serveTeam, type TeamMessage, type TeamWorker } from "./kernels/wasm-team.ts";
 // ---- models
+export type { Cell } from "./nn/cell.ts";
+export { registerCell } from "./nn/cells.ts";
 export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
 export type { DropSite, Parameter, Pass } from "./nn/module.ts";
@@ -28,6 +79,7 @@ export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
 // ---- tasks
 export { type CharacterOptions, characterTask, decode, encode } from "./tasks/character.ts";
+export type { SequenceInput } from "./tasks/inputs.ts";
 export type {
   BatchBuffers,
   BatchCursor,
@@ -58,6 +110,7 @@ export { OPTIMIZERS, type OptimizerName, type OptimizerOptions } from "./train/o
 export { type Fidelity, fidelityProbe } from "./train/probe.ts";
 export { type SampleOptions, sampleText } from "./train/sample.ts";
 export { epochDecay, SCHEDULES, type Schedule, type ScheduleName } from "./train/schedules.ts";
+export { Stepper, type StepperOptions, type StepperStates } from "./train/stepper.ts";
 export { CURVE_SPARSITIES, MILESTONES, type TelemetryOptions, TIME_BANDS } from "./train/telemetry.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";

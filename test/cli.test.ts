@@ -53,7 +53,9 @@ describe("help", () => {
       "runs",
       "compare",
       "inspect",
+      "ui",
       "trace",
+      "simulate",
       "advise",
       "export",
       "import",
@@ -71,13 +73,21 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(19);
+    expect(commands).toHaveLength(21);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });
       expect(stdout).toMatch(/Examples?:\n {2}gatesieve /);
       expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
     }
+  });
+
+  test("ui: a port that is none, a folder that is a file", () => {
+    expect(gatesieve("ui", "--port", "70000")).toMatchObject({
+      status: 2,
+      stderr: 'gatesieve: --port: got "70000", expected a whole number from 0 to 65535.\n',
+    });
+    expect(gatesieve("ui", "--port", "0", "--runs", main)).toMatchObject({ status: 2, stdout: "" });
   });
 
   test("--version", () => expect(gatesieve("--version").stdout).toMatch(/^\d+\.\d+\.\d+\n$/));

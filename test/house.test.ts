@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   energy: ["core", "seam", "sparse"],
   train: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   formats: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
+  estimators: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "formats"],
   runs: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   advise: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "runs"],
   plots: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs"],
@@ -43,7 +44,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "plots",
     "server",
   ],
-  "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
+  "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "estimators"],
   "node.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "index.ts"],
 };
 const SEAM = /^src\/sparse\/(site|rule|apply|choose|pattern|statistics)\.ts$/;

@@ -27,6 +27,7 @@ describe("workloads", () => {
             ? { tokens: 11, embedding: 6 }
             : { oneHot: input.oneHot as number },
         H: 4 + layers,
+        ...(workload.source && { source: { tokens: 9, embedding: 5, length: 4 } }),
         V: 7,
         B: 3,
         T: 5,

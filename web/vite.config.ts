@@ -1,4 +1,4 @@
-/** Builds the page to dist/web: `npx vite build --config web/vite.config.ts`. */
+/** Builds the playground to dist/web and the dashboard to dist/web/dashboard: `npx vite build --config web/vite.config.ts`. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,15 @@ export default defineConfig({
   base: "./", // served from any path
   logLevel: "warn",
   plugins: [passage()],
-  build: { outDir: fileURLToPath(new URL("../dist/web", import.meta.url)), emptyOutDir: true, target: "es2022" },
+  build: {
+    outDir: fileURLToPath(new URL("../dist/web", import.meta.url)),
+    emptyOutDir: true,
+    target: "es2022",
+    rolldownOptions: {
+      input: ["index.html", "dashboard/index.html"].map((page) => fileURLToPath(new URL(page, import.meta.url))),
+    },
+  },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es" },
 });
 

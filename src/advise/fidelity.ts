@@ -1,5 +1,5 @@
 /**
- * What the rules of an arm do to the gradient of the recurrent layers' weights, over a few batches at fixed weights: g the dense gradient of a batch,
+ * What the rules of an arm do to the gradient of the weights at its sites, over a few batches at fixed weights: g the dense gradient of a batch,
  * d = sparse - dense. With <a, b>' the mean of a_m . b_n over pairs of different batches m, n (no batch meets itself, so
  * noise does not add up):
  *
@@ -22,10 +22,7 @@ export interface ArmFidelity {
 export function armFidelity(trainer: Trainer, cursor: BatchCursor, batches: number): ArmFidelity {
   const { model, sites, sitePolicies } = trainer;
   const densePass = new DensePass(model);
-  const weights = model.recurrent
-    .flatMap(({ parameters }) => parameters)
-    .filter(({ name }) => name.includes("weight_"))
-    .map(({ gradient }) => gradient.data);
+  const weights = model.sites.flatMap((drop) => drop.weights).map(({ gradient }) => gradient.data);
   const length = weights.reduce((sum, data) => sum + data.length, 0);
   const [sparse, dense] = [new Float64Array(length), new Float64Array(length)];
   const [sumD, sumG] = [new Float64Array(length), new Float64Array(length)];

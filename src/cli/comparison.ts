@@ -54,7 +54,9 @@ export function comparisonRows(runs: readonly ComparedRun[]): string[][] {
     row("  there by themselves", ({ naturalZeros }) => percent(naturalZeros)),
     row("energy kept (squared norm)", ({ energy }) => percent(energy, 2)),
     row("cosine to the dense gradient, at the end", ({ fidelity }) => fixed(fidelity, 4)),
-    row("MACs skipped: recurrent products", ({ macsSkippedRecurrent }) => percent(macsSkippedRecurrent)),
+    // Nets without recurrent layers have no such products.
+    summaries.some(({ macsSkippedRecurrent }) => macsSkippedRecurrent !== 0) &&
+      row("MACs skipped: recurrent products", ({ macsSkippedRecurrent }) => percent(macsSkippedRecurrent)),
     row("MACs skipped: all training", ({ macsSkippedAll }) => percent(macsSkippedAll)),
     row("time per step", (summary) => milliseconds(stepMs(summary))),
     row("  times as fast as the first", (summary) => ratio(stepMs(first), stepMs(summary))),

@@ -1,4 +1,6 @@
 /** Runs from the command line's side: what they are, and their events with room for signals between. */
+
+import { netName } from "../nn/nets.ts";
 import type { Run } from "../runs/run.ts";
 import type { EndEvent, TrainEvent } from "../train/events.ts";
 import { metric } from "./format.ts";
@@ -45,10 +47,10 @@ export async function followShown(
 
 /** The task, net and length of a run: a line of at most 100 characters, unless names are long. */
 export function describeTraining({ config, info, maxSteps }: Run): string {
-  const { numLayers, hiddenSize, cell } = config.model;
+  const { numLayers, hiddenSize } = config.model;
   const data = info.text ? ` on ${info.text.name} (${metric(info.text.characters)} characters)` : "";
   return (
-    `task ${config.task.name}${data}, ${cell} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
+    `task ${config.task.name}${data}, ${netName(config.model)} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
     `${maxSteps} steps, seed ${config.seed}`
   );
 }

@@ -94,6 +94,12 @@ function timeTable({ sites }: TelemetryEvent, T: number): Part {
 }
 
 function layerTable({ layers }: TelemetryEvent): Part {
+  if (layers.length === 0)
+    return {
+      title: "Activations and units",
+      head: ["activations"],
+      rows: [["not looked at: they are told of recurrent layers alone, and this net has none"]],
+    };
   const gates = layers[0]?.gates.map(({ gate }) => gate) ?? [];
   return {
     title: "Activations and units",
@@ -114,6 +120,21 @@ function fidelityTable(probed: readonly TelemetryEvent[]): Part {
   const layers = probed[0]?.fidelity?.layers ?? [];
   const spread = Math.max(1, Math.ceil(probed.length / FIDELITY_ROWS));
   const shown = probed.filter((_, index) => (probed.length - 1 - index) % spread === 0);
+  if (layers.length > FIDELITY_COLUMNS)
+    return {
+      title: "Fidelity: cosine to a dense backward of the same batch",
+      head: ["cosine to dense, at step", "all", "least dW of a site", "site", "|sparse| / |dense|"],
+      rows: shown.map(({ step, fidelity }) => {
+        const least = fidelity?.layers.reduce((a, b) => (b.cosine < a.cosine ? b : a));
+        return [
+          String(step),
+          fixed(fidelity?.cosine, 4),
+          fixed(least?.cosine, 4),
+          least?.layer ?? "",
+          fixed(fidelity?.normRatio, 3),
+        ];
+      }),
+    };
   return {
     title: "Fidelity: cosine to a dense backward of the same batch",
     head: ["cosine to dense, at step", "all", ...layers.map(({ layer }) => `dW ${layer}`), "|sparse| / |dense|"],
@@ -127,6 +148,7 @@ function fidelityTable(probed: readonly TelemetryEvent[]): Part {
 }
 
 const FIDELITY_ROWS = 6;
+const FIDELITY_COLUMNS = 4; // more do not fit a terminal's line
 
 /** Samples nearest to the paper's shares of training, without repeats. */
 export function milestoneSamples(samples: readonly TelemetryEvent[], maxSteps: number): TelemetryEvent[] {

@@ -17,10 +17,12 @@ import { predictCommand } from "./commands/predict.ts";
 import { reproduceCommand } from "./commands/reproduce.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
+import { simulateCommand } from "./commands/simulate.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
 import { traceCommand } from "./commands/trace.ts";
 import { trainCommand } from "./commands/train.ts";
+import { uiCommand } from "./commands/ui.ts";
 import { paint } from "./print.ts";
 
 const USAGE_ERROR = 2;
@@ -35,6 +37,7 @@ const COMMANDS = [
   runsCommand,
   compareCommand,
   inspectCommand,
+  uiCommand,
   adviseCommand,
   exportCommand,
   importCommand,
@@ -42,6 +45,7 @@ const COMMANDS = [
   dataCommand,
   sweepCommand,
   traceCommand,
+  simulateCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,

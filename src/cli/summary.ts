@@ -57,7 +57,7 @@ export function scoreTable({ validLoss, testLoss, validScores, testScores }: End
 }
 
 export function score(name: string, value: number | undefined): string {
-  return name === "accuracy" ? percent(value) : fixed(value, 3);
+  return name === "accuracy" || name === "exactMatch" ? percent(value) : fixed(value, 3);
 }
 
 /** Per layer and gate, averaged over all steps. */
@@ -86,10 +86,14 @@ function macTable(products: readonly ProductMacs[], engine: string): string {
   };
   return table([
     heads(["multiply-accumulates (MACs)", "dense", "skipped", `executed by ${engine}`]),
-    row(
-      "recurrent products, as the paper counts",
-      products.filter(({ recurrent }) => recurrent),
-    ),
+    ...(products.some(({ recurrent }) => recurrent)
+      ? [
+          row(
+            "recurrent products, as the paper counts",
+            products.filter(({ recurrent }) => recurrent),
+          ),
+        ]
+      : []),
     row("all training", products),
   ]);
 }

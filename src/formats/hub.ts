@@ -1,5 +1,6 @@
 /** What lies beside the weights in a model folder as Hugging Face lays it out: config.json, vocab.json, README.md. */
 import type { ModelSpec } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
 
 /** Cells that torch.nn has as a class, with our parameter names after the first dot. */
 const TORCH_CLASSES: Readonly<Record<string, string>> = { lstm: "LSTM", gru: "GRU", rnn: "RNN" };
@@ -8,7 +9,7 @@ const PLAIN_NAME = /^(embedding\.weight|head\.(weight|bias)|[a-z]+\.(weight|bias
 /** The class of torch.nn that takes a net's recurrent parameters as they are; undefined if there is none. */
 export function torchClass(spec: ModelSpec, parameterNames: readonly string[]): string | undefined {
   if (spec.residual) return undefined;
-  return parameterNames.every((name) => PLAIN_NAME.test(name)) ? TORCH_CLASSES[spec.cell] : undefined;
+  return parameterNames.every((name) => PLAIN_NAME.test(name)) ? TORCH_CLASSES[netName(spec)] : undefined;
 }
 
 /** config.json: the field's names, and under `gatesieve` what this library needs to open the model again. */
@@ -24,7 +25,7 @@ export function hubConfig(
     model_type: "gatesieve",
     architectures: rnn ? [rnn] : [],
     torch_dtype: "float32",
-    cell: spec.cell,
+    cell: netName(spec),
     vocab_size: tokens ? input.vocabulary : null,
     embedding_size: tokens ? (input.embedding ?? 0) : 0,
     input_size: tokens ? input.embedding || input.vocabulary : input.size,

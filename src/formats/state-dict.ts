@@ -81,11 +81,20 @@ export function fitStateDict(
     );
   const module = modules[0] as string;
   const first = `${module}weight_hh_l0`;
-  if (!theirs.has(first)) fail(`"${first}" is missing.`);
-  const [rows = 0, hiddenSize = 0] = shapeOf(first);
-  const cell = CELL_OF_GATES[rows / hiddenSize];
-  if (cell === undefined)
-    fail(`"${first}" has shape [${shapeOf(first)}], expected [4H, H] (LSTM), [3H, H] (GRU) or [H, H] (RNN).`);
+  // minGRU alone has no hidden product: its module is known by its name.
+  const minimal = module === "mingru." && !recurrent.some((name) => name.startsWith("mingru.weight_hh"));
+  if (!theirs.has(first) && !minimal) fail(`"${first}" is missing.`);
+  const [rows = 0, columns = 0] = minimal
+    ? (tensors.get(theirs.get("mingru.weight_ih_l0") ?? "")?.shape ?? [])
+    : shapeOf(first);
+  const hiddenSize = minimal ? rows / 2 : columns;
+  const cell = minimal ? "mingru" : CELL_OF_GATES[rows / hiddenSize];
+  if (cell === undefined || !(hiddenSize > 0) || !Number.isInteger(hiddenSize))
+    fail(
+      minimal
+        ? `"mingru.weight_ih_l0" has shape [${[rows, columns]}], expected [2H, inputs].`
+        : `"${first}" has shape [${shapeOf(first)}], expected [4H, H] (LSTM), [3H, H] (GRU) or [H, H] (RNN).`,
+    );
   const places = recurrent.map((name) => placeOf(name) as Place);
   const numLayers = 1 + Math.max(...places.map(({ layer }) => layer));
   const bidirectional = places.some(({ reverse }) => reverse !== "");
@@ -97,7 +106,7 @@ export function fitStateDict(
   const taken = new Set<string>();
   for (let layer = 0; layer < numLayers; layer++)
     for (const reverse of bidirectional ? ["", "_reverse"] : [""])
-      for (const kind of ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]) {
+      for (const kind of minimal ? ["weight_ih", "bias_ih"] : ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]) {
         const name = `${module}${kind}_l${layer}${reverse}`;
         const found = theirs.has(name);
         if (!found && (biased || kind.startsWith("weight"))) missing.push(name);

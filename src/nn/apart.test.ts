@@ -89,7 +89,7 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
   const value = (name: string) => model.parameters.find((parameter) => parameter.name === name)!.value.data;
   const result: Record<string, Float64Array> = {};
   const seen: Record<string, number> = {};
-  const cell: Cell = cells[model.spec.cell];
+  const cell: Cell = cells[model.spec.cell ?? "lstm"];
   let dy = [...model.head.dx.tensor.data];
   for (const layer of [1, 0]) {
     const step = activations(model, layer);
@@ -166,7 +166,7 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
 }
 
 function activations(model: Model, layer: number) {
-  const cell: Cell = cells[model.spec.cell];
+  const cell: Cell = cells[model.spec.cell ?? "lstm"];
   const of = (name: string) => {
     const full = `${cell.name}.l${layer}.${name}`;
     const tensor = model.arena.tensors.find((tensor) => (tensor as { name: string }).name === full);

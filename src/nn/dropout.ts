@@ -20,7 +20,13 @@ export class Dropout implements Module {
   readonly #mask: ColumnMask | undefined;
   readonly #dx: Rows;
 
-  constructor({ arena, kernels, T, B }: Planner, name: string, width: number, p: number, kind: DropoutKind) {
+  constructor(
+    { arena, kernels, T, B }: Planner,
+    name: string,
+    width: number,
+    p: number,
+    kind: DropoutKind = "element",
+  ) {
     this.name = name;
     this.#p = p;
     this.#kernels = kernels;

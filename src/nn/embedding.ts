@@ -16,7 +16,7 @@ import {
 } from "./module.ts";
 
 export class Embedding implements Module {
-  readonly name = "embedding";
+  readonly name: string;
   readonly parameters: readonly Parameter[];
   readonly weights = [];
   readonly sites = [];
@@ -26,12 +26,14 @@ export class Embedding implements Module {
   readonly #kernels: Kernels;
   readonly #tokens: OneHot;
 
-  constructor({ arena, kernels, T, B }: Planner, tokens: OneHot, embeddingSize: number) {
+  /** Its parameter is "embedding.weight", or another module's: `name` "encoder.embedding". */
+  constructor({ arena, kernels, T, B }: Planner, tokens: OneHot, embeddingSize: number, name = "embedding") {
+    this.name = name;
     this.#kernels = kernels;
     this.#tokens = tokens;
-    this.#table = planRowParameter(arena, "embedding.weight", [tokens.size, embeddingSize]);
+    this.#table = planRowParameter(arena, `${name}.weight`, [tokens.size, embeddingSize]);
     this.parameters = [this.#table];
-    const y: Tensor = arena.tensor("embedding.y", [T * B, embeddingSize], "activations");
+    const y: Tensor = arena.tensor(`${name}.y`, [T * B, embeddingSize], "activations");
     this.output = new Rows(y);
   }
 

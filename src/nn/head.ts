@@ -210,7 +210,10 @@ export class Head {
     for (let start = 0; start < positions; start += chunk) {
       const rows = Math.min(chunk, positions - start);
       this.#chunkLogits(x, first + start, rows, pass.B);
-      out.set(this.#logits.data.subarray(0, rows * this.#spec.size), start * this.#spec.size);
+      // Not by set(subarray()): a view is an object, and a stepper makes none.
+      const { data } = this.#logits;
+      const to = start * this.#spec.size;
+      for (let i = 0; i < rows * this.#spec.size; i++) out[to + i] = data[i] as number;
     }
   }
 

@@ -1,13 +1,15 @@
 /**
- * Layer normalization of each row, PyTorch's nn.LayerNorm: epsilon 1e-5, a weight and a bias for each column.
+ * Layer norm: each row to mean 0 and variance 1, then times a weight, plus a bias. torch.nn.LayerNorm's names and formula.
  *
- *   forward    n = (x - mean) r,  r = 1 / sqrt(var + eps),  y = n weight + bias      mean and var of the row, over K
- *   backward   g = dy weight,  dx = r (g - mean(g) - n mean(g n));  dWeight += sum dy n,  dBias += sum dy
+ *   forward    xhat = (x - mean(x)) r,  r = 1 / sqrt(var(x) + eps),  var without Bessel's correction;  y = xhat w + b
+ *   backward   dw += sum of dy xhat over rows,  db += sum of dy
+ *              g = dy w;  dx = r (g - mean(g) - xhat mean(g xhat))
  *
- * One definition for all engines; sums in float64.
+ * Means are taken in float64. It has no site: no matrix product reads its output's gradient before it is spent here, and
+ * dx is dense whatever dy is. Rows of padding have dy = 0, so dx = 0.
  */
-import type { DoubleTensor } from "../core/arena.ts";
-import type { RandomStream } from "../core/random.ts";
+import type { Tensor } from "../core/arena.ts";
+import type { Kernels } from "../kernels/kernels.ts";
 import {
   type Input,
   type Module,
@@ -15,11 +17,12 @@ import {
   type Parameter,
   type Pass,
   type Planner,
+  type Pointwise,
   planParameter,
   Rows,
 } from "./module.ts";
 
-const EPSILON = 1e-5;
+export const LAYER_NORM_EPS = 1e-5; // PyTorch's default
 
 export class LayerNorm implements Module {
   readonly name: string;
@@ -27,92 +30,88 @@ export class LayerNorm implements Module {
   readonly weights = [];
   readonly sites = [];
   readonly macs = [];
-  readonly output: Rows; // (T*B, K)
-  readonly #weight: Parameter; // (K)
-  readonly #bias: Parameter; // (K)
-  readonly #normalized: Rows; // n (T*B, K)
-  readonly #scale: DoubleTensor; // r (T*B)
-  readonly #sums: DoubleTensor; // dWeight and dBias of a pass (2, K)
-  readonly #dx: Rows; // (T*B, K)
+  readonly pointwise: readonly Pointwise[];
+  readonly output: Rows; // (T*B, width)
+  readonly #kernels: Kernels;
+  readonly #weight: Parameter; // (width)
+  readonly #bias: Parameter; // (width)
+  readonly #dx: Rows; // (T*B, width)
+  readonly #mean: Tensor; // (T*B)
+  readonly #inverse: Tensor; // (T*B), r
+  #x!: Tensor; // what the last forward read: it must stay until backward
+  #xRow = 0;
 
-  constructor({ arena, T, B }: Planner, name: string, width: number) {
-    const rows = (label: string, purpose: "activations" | "workspace") =>
-      new Rows(arena.tensor(`${name}.${label}`, [T * B, width], purpose));
+  /** `name` is the module's in PyTorch, for example "transformer.layers.0.norm1"; `width` that of the rows it is given. */
+  constructor({ arena, kernels, T, B }: Planner, name: string, width: number) {
     this.name = name;
+    this.#kernels = kernels;
+    this.pointwise = [{ layer: name, kind: "layer norm", rows: 1, width }];
     this.#weight = planParameter(arena, `${name}.weight`, [width]);
     this.#bias = planParameter(arena, `${name}.bias`, [width]);
     this.parameters = [this.#weight, this.#bias];
-    this.output = rows("y", "activations");
-    this.#normalized = rows("normalized", "activations");
-    this.#scale = arena.doubles(`${name}.scale`, [T * B], "activations");
-    this.#sums = arena.doubles(`${name}.sums`, [2, width], "workspace");
-    this.#dx = rows("dx", "workspace");
+    this.output = new Rows(arena.tensor(`${name}.y`, [T * B, width], "activations"));
+    this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace"));
+    this.#mean = arena.tensor(`${name}.mean`, [T * B], "activations");
+    this.#inverse = arena.tensor(`${name}.inverse`, [T * B], "activations");
   }
 
-  /** PyTorch's: weight 1, bias 0, whatever the scale of other parameters. */
-  initialize(_random: RandomStream, _scale?: number): void {
+  /** PyTorch's, whatever the scale of other parameters: weight 1, bias 0. */
+  initialize(): void {
     this.#weight.value.data.fill(1);
     this.#bias.value.data.fill(0);
   }
 
   forward(x: Input, { T, B }: Pass): Rows {
     if (x instanceof OneHot) throw new Error("layer norm: the input must be real rows");
-    const K = x.tensor.rowLength;
+    this.#x = x.tensor;
+    this.#xRow = x.row;
+    const width = x.tensor.rowLength;
+    const from = x.tensor.data;
+    const to = this.output.tensor.data;
     const weight = this.#weight.value.data;
     const bias = this.#bias.value.data;
-    const normalized = this.#normalized.tensor.data;
-    const y = this.output.tensor.data;
-    const from = x.tensor.data;
     for (let r = 0; r < T * B; r++) {
-      const start = (x.row + r) * K;
+      const start = (x.row + r) * width;
       let sum = 0;
-      for (let c = 0; c < K; c++) sum += from[start + c]!;
-      const mean = sum / K;
+      for (let i = 0; i < width; i++) sum += from[start + i]!;
+      const mean = sum / width;
       let squares = 0;
-      for (let c = 0; c < K; c++) squares += (from[start + c]! - mean) ** 2;
-      const scale = 1 / Math.sqrt(squares / K + EPSILON);
-      this.#scale.data[r] = scale;
-      for (let c = 0; c < K; c++) {
-        const n = (from[start + c]! - mean) * scale;
-        normalized[r * K + c] = n;
-        y[r * K + c] = n * weight[c]! + bias[c]!;
-      }
+      for (let i = 0; i < width; i++) squares += (from[start + i]! - mean) ** 2;
+      const inverse = 1 / Math.sqrt(squares / width + LAYER_NORM_EPS);
+      this.#mean.data[r] = mean;
+      this.#inverse.data[r] = inverse;
+      for (let i = 0; i < width; i++) to[r * width + i] = (from[start + i]! - mean) * inverse * weight[i]! + bias[i]!;
     }
     return this.output;
   }
 
   backward(dy: Rows, { T, B }: Pass): Rows {
-    const K = this.output.tensor.rowLength;
-    const weight = this.#weight.value.data;
-    const normalized = this.#normalized.tensor.data;
-    const sums = this.#sums.data;
+    const width = this.#x.rowLength;
+    const x = this.#x.data;
     const g = dy.tensor.data;
     const dx = this.#dx.tensor.data;
-    sums.fill(0);
-    for (let r = 0; r < T * B; r++) {
-      const start = (dy.row + r) * K;
-      let mean = 0;
-      let along = 0;
-      for (let c = 0; c < K; c++) {
-        const d = g[start + c]!;
-        const n = normalized[r * K + c]!;
-        sums[c]! += d * n;
-        sums[K + c]! += d;
-        mean += d * weight[c]!;
-        along += d * weight[c]! * n;
-      }
-      mean /= K;
-      along /= K;
-      const scale = this.#scale.data[r]!;
-      for (let c = 0; c < K; c++)
-        dx[r * K + c] = scale * (g[start + c]! * weight[c]! - mean - normalized[r * K + c]! * along);
-    }
+    const weight = this.#weight.value.data;
     const dWeight = this.#weight.gradient.data;
-    const dBias = this.#bias.gradient.data;
-    for (let c = 0; c < K; c++) {
-      dWeight[c]! += sums[c]!;
-      dBias[c]! += sums[K + c]!;
+    for (let r = 0; r < T * B; r++) {
+      const mean = this.#mean.data[r]!;
+      const inverse = this.#inverse.data[r]!;
+      const xAt = (this.#xRow + r) * width;
+      const gAt = (dy.row + r) * width;
+      let sum = 0;
+      let along = 0;
+      for (let i = 0; i < width; i++) {
+        const xhat = (x[xAt + i]! - mean) * inverse;
+        const own = g[gAt + i]! * weight[i]!;
+        dWeight[i]! += g[gAt + i]! * xhat;
+        sum += own;
+        along += own * xhat;
+      }
+      sum /= width;
+      along /= width;
+      for (let i = 0; i < width; i++)
+        dx[r * width + i] = inverse * (g[gAt + i]! * weight[i]! - sum - (x[xAt + i]! - mean) * inverse * along);
     }
+    this.#kernels.sumRows(this.#bias.gradient, dy.tensor, dy.row, T * B);
     return this.#dx;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A model: input, recurrent layers, head. One object, one memory, one largest shape (T, B).
+ * A model: input, the layers of a net (nets.ts), head. One object, one memory, one largest shape (T, B).
  *
  *   const model = new Model(await loadEngine(), spec, { T: 50, B: 50 });
  *   model.initialize(1);            // allocates the arena and draws the weights
@@ -7,18 +7,17 @@
  *   const loss = model.lossAndGradient(model.pass);
  */
 import { Arena, type IntTensor, type Tensor } from "../core/arena.ts";
-import { check } from "../core/check.ts";
+import { check, choose } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { Engine, Kernels, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
-import type { BatchBuffers, InputSpec, OutputSpec } from "../tasks/task.ts";
-import { BidirectionalLayer } from "./bidirectional.ts";
+import type { BatchBuffers, InputSpec, OutputSpec, SourceSpec } from "../tasks/task.ts";
+import type { AttentionKind } from "./attention.ts";
 import { cells } from "./cells.ts";
-import { DROPOUT_KINDS, Dropout, type DropoutKind } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
+import { EncoderDecoder } from "./encoder-decoder.ts";
 import { Head } from "./head.ts";
-import { LayerNorm } from "./layer-norm.ts";
 import {
   type DropSite,
   type Input,
@@ -29,31 +28,19 @@ import {
   type Planner,
   Rows,
 } from "./module.ts";
+import { type NetOptions, RECURRENT_ALONE } from "./net.ts";
+import { type NetName, nets } from "./nets.ts";
 import { checkLengths } from "./padding.ts";
-import { RecurrentLayer, type RecurrentOptions } from "./recurrent.ts";
-import { Residual } from "./residual.ts";
+import type { RecurrentLayer } from "./recurrent.ts";
 
-export interface ModelSpec {
+export interface ModelSpec extends NetOptions {
   readonly input: InputSpec;
-  readonly cell: keyof typeof cells & string;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  /** Each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide. */
-  readonly bidirectional?: boolean;
-  /** Between recurrent layers and before the head. */
-  readonly dropout?: number;
-  /** On what the first layer reads: rows of an embedding or features. */
-  readonly inputDropout?: number;
-  /** Of these: each element by itself, or columns of a time step as a whole, which products then need not meet. */
-  readonly dropoutKind?: DropoutKind;
-  /** Share of the columns of h[t-1] that U does not see in training, drawn anew for each t. */
-  readonly recurrentDropout?: number;
-  /** Each layer but the first adds to what it reads: s + layer(dropout(norm(s))). */
-  readonly residual?: boolean;
-  /** What recurrent layers give is normalized, row by row, before the next layer or the head reads it. */
-  readonly layerNorm?: boolean;
-  /** Initial input bias of the forget gate. */
-  readonly forgetBias?: number;
+  /** recurrent if left out. */
+  readonly net?: NetName | undefined;
+  /** With it the model is an encoder, which reads this, and a decoder (encoder-decoder.ts), of recurrent layers. */
+  readonly source?: SourceSpec | undefined;
+  /** Of a decoder over what its encoder put out; general if left out. */
+  readonly attention?: AttentionKind | undefined;
   /** Draw every parameter uniformly in +-initScale; without it, each as PyTorch does. */
   readonly initScale?: number | undefined;
   /**
@@ -86,9 +73,13 @@ export class Model {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly layers: readonly Module[];
-  /** Of bidirectional layers both directions, forward first. */
+  /** None in other nets; of bidirectional layers both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
+  /** Positions a pass must hold so that its last one sees all it may; 1 where states are carried, or nothing is. */
+  readonly context: number;
   readonly head: Head;
+  /** Of a model with a source. */
+  readonly encoderDecoder: EncoderDecoder | undefined;
   /** What the next forward pass reads: (T*B) token numbers, or (T*B, size) features. */
   readonly input: Input;
   /** (B): positions of each lane that are there. A new model's are T. */
@@ -104,6 +95,7 @@ export class Model {
   readonly timing = { forwardMs: 0, backwardMs: 0 };
   readonly #weights: readonly Weight[];
   readonly #rowsOfWeights: readonly (RowSet | undefined)[];
+  readonly #trimmed: Pass;
   #buffers: BatchBuffers | undefined;
 
   constructor(engine: Engine, spec: ModelSpec, { T, B, real = "f32", recompute = 0 }: ModelShape) {
@@ -122,14 +114,13 @@ export class Model {
       spec.forward === undefined || FORWARDS.includes(spec.forward),
       `forward is ${spec.forward}; use one of: ${FORWARDS.join(", ")}.`,
     );
-    checkDropout(spec);
+    const { net: name = "recurrent" } = spec;
+    refuse(name, spec, recompute);
     this.spec = spec;
     this.arena = new Arena(real);
     this.kernels = engine.attach(this.arena);
     const nt = spec.forward === "bf16" ? "bf16" : (true as const);
     const planner: Planner = { arena: this.arena, kernels: this.kernels, T, B, nt };
-    const cell = cells[spec.cell];
-    const { dropout = 0, inputDropout = 0, dropoutKind = "element" } = spec;
 
     this.input =
       spec.input.kind === "tokens"
@@ -138,68 +129,40 @@ export class Model {
     this.lengths = this.arena.ints("lengths", [B], "batch");
     const layers: Module[] = [];
     let x: Input = this.input;
-    if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
+    if (spec.source) {
+      const { source, attention = "general", hiddenSize, numLayers, bidirectional = false } = spec;
+      const { dropout = 0, forgetBias = 1 } = spec;
+      for (const key of RECURRENT_ALONE)
+        check(!spec[key], `a model with a source has no ${key}: got ${spec[key]}. Leave it out.`);
+      check(name === "recurrent", `a model with a source is recurrent; got net ${name}. Leave net out.`);
+      const cell = choose("cell", spec.cell ?? "lstm", cells);
+      const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
+      const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
+      this.encoderDecoder = new EncoderDecoder(planner, { source, input: x, embedding, attention, ...shape });
+      layers.push(this.encoderDecoder);
+    } else if (x instanceof OneHot && spec.input.kind === "tokens" && spec.input.embedding) {
       const embedding = new Embedding(planner, x, spec.input.embedding);
       layers.push(embedding);
       x = embedding.output;
     }
-    const inputTrained = layers.length > 0;
-    if (inputDropout > 0 && x instanceof Rows) {
-      const mask = new Dropout(planner, "dropout.input", x.tensor.rowLength, inputDropout, dropoutKind);
-      layers.push(mask);
-      x = mask.output;
-    }
-    const recurrent: RecurrentLayer[] = [];
-    let between: Module[] = []; // norm and dropout of the stream, which the next layer reads
-    const width = spec.hiddenSize * (spec.bidirectional ? 2 : 1);
-    for (let index = 0; index < spec.numLayers; index++) {
-      const options: RecurrentOptions = {
-        name: cell.name,
-        index,
-        input: x,
-        hiddenSize: spec.hiddenSize,
-        forgetBias: spec.forgetBias ?? 1,
-        needsInputGradient: index > 0 || inputTrained,
-        recurrentDropout: spec.recurrentDropout ?? 0,
-        segment: recompute,
-      };
-      const final = index === spec.numLayers - 1 && spec.output.positions === "last";
-      const layer: RecurrentLayer | BidirectionalLayer = spec.bidirectional
-        ? new BidirectionalLayer(planner, cell, options, final)
-        : new RecurrentLayer(planner, cell, options);
-      recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
-      let stream = layer.output; // before norm and dropout
-      if (spec.residual && index > 0) {
-        const residual = new Residual(planner, `residual.l${index}`, width, [...between, layer]);
-        layers.push(residual);
-        stream = residual.output;
-      } else layers.push(...between, layer);
-      between = [];
-      x = stream;
-      if (spec.layerNorm) {
-        const norm = new LayerNorm(planner, `norm.l${index}`, width);
-        between.push(norm);
-        x = norm.output;
-      }
-      if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout, dropoutKind);
-        between.push(mask);
-        x = mask.output;
-      }
-    }
-    layers.push(...between);
-    this.layers = layers;
-    this.recurrent = recurrent;
-    this.head = new Head(planner, x as Rows, spec.output);
-    this.parameters = [...layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
-    this.sites = layers.flatMap((layer) => layer.sites);
-    this.macs = [...layers.flatMap((layer) => layer.macs), ...this.head.macs];
-    this.carried = recurrent.flatMap((layer) => layer.carried);
-    this.#weights = [...layers.flatMap((layer) => layer.weights), ...this.head.weights];
+    const net = this.encoderDecoder
+      ? { layers: [], output: this.encoderDecoder.output, recurrent: this.encoderDecoder.recurrent, context: 1 }
+      : nets[name].build(planner, { input: x, below: layers.length, output: spec.output, options: spec, recompute });
+    this.layers = [...layers, ...net.layers];
+    this.recurrent = net.recurrent;
+    this.context = net.context;
+    this.head = new Head(planner, net.output, spec.output);
+    this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
+    this.sites = this.layers.flatMap((layer) => layer.sites);
+    this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];
+    // An encoder begins each pass anew, and a decoder where it ended: nothing is carried on.
+    this.carried = this.encoderDecoder ? [] : this.recurrent.flatMap((layer) => layer.carried);
+    this.#weights = [...this.layers.flatMap((layer) => layer.weights), ...this.head.weights];
     this.#rowsOfWeights = this.#weights.map(
       ({ tensor }) => this.parameters.find(({ value }) => value === tensor)?.rows,
     );
     this.pass = { T, B, training: true, step: 0, seed: 0 };
+    this.#trimmed = { ...this.pass };
   }
 
   /** Allocates the arena and draws every parameter. */
@@ -227,6 +190,7 @@ export class Model {
       features: this.input instanceof OneHot ? undefined : this.features.data,
       targets: this.head.targets.data,
       lengths: this.lengths.data,
+      source: this.encoderDecoder?.buffers(),
     };
     return this.#buffers;
   }
@@ -274,9 +238,30 @@ export class Model {
     return x as Rows;
   }
 
+  /**
+   * The pass, or, where sequences are read and written, one no longer than the longest lane: the positions after it are
+   * padding in all of them, and count nowhere. One object, overwritten.
+   */
+  trim(pass: Pass): Pass {
+    const { lengths, T, B } = pass;
+    if (!this.encoderDecoder || !lengths) return pass;
+    let longest = 1;
+    for (let b = 0; b < B; b++) longest = Math.max(longest, lengths[b]!);
+    const trimmed = this.#trimmed;
+    trimmed.T = Math.min(T, longest);
+    trimmed.B = B;
+    trimmed.lengths = lengths;
+    trimmed.training = pass.training;
+    trimmed.step = pass.step;
+    trimmed.seed = pass.seed;
+    trimmed.watcher = pass.watcher;
+    return trimmed;
+  }
+
   /** Mean loss of the batch in `input` and `head.targets`; adds every parameter's gradient. */
-  lossAndGradient(pass: Pass): number {
+  lossAndGradient(whole: Pass): number {
     const began = performance.now();
+    const pass = this.trim(whole);
     const y = this.forward(pass);
     const loss = this.head.lossAndGradient(y, pass);
     const middle = performance.now();
@@ -288,19 +273,9 @@ export class Model {
   }
 }
 
-function checkDropout(spec: ModelSpec): void {
-  const { inputDropout = 0, dropoutKind = "element", input, cell } = spec;
-  check(DROPOUT_KINDS.includes(dropoutKind), `dropoutKind is ${dropoutKind}; use one of: ${DROPOUT_KINDS.join(", ")}.`);
-  for (const name of ["dropout", "inputDropout", "recurrentDropout"] as const) {
-    const { [name]: share = 0 } = spec;
-    check(share >= 0 && share < 1, `${name} is ${share}; give a number from 0 up to, not including, 1.`);
-  }
-  check(
-    inputDropout === 0 || input.kind === "features" || input.embedding,
-    "inputDropout drops from the rows of an embedding or from features, and this model reads one-hot tokens. Give it an embedding, or inputDropout 0.",
-  );
-  check(
-    !spec.recurrentDropout || cells[cell].hiddenProduct !== "none",
-    `recurrentDropout drops from what U sees, and a ${cell} has no hidden product. Use recurrentDropout 0.`,
-  );
+/** Options that a net does not have would be lost without a word. */
+function refuse(name: NetName, spec: ModelSpec, recompute: number): void {
+  const given = { ...spec, recompute };
+  for (const key of choose("net", name, nets).refuses)
+    check(!given[key], `net ${name} has no ${key}: got ${given[key]}. Leave it out, or use another net.`);
 }

@@ -39,8 +39,8 @@ export interface Pass {
 
 /** Looks into a training pass and changes nothing of it. */
 export interface PassWatcher {
-  /** Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations. */
-  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void;
+  /** Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations; `lengths`: of its pass. */
+  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number, lengths: Pass["lengths"]): void;
   /**
    * After the gate gradients of time t were compressed: the site's sums now reach from T-1 down to t, and its row t*B
    * is row t*B - firstRow of the pattern.
@@ -87,6 +87,15 @@ export class OneHot {
 
 export type Input = Rows | OneHot;
 
+/** Element-wise work of a module, for models of accelerators: `rows` for each row of the pass. */
+export interface Pointwise {
+  readonly layer: string;
+  /** "relu", "gelu", "layer norm" or "softmax". */
+  readonly kind: string;
+  readonly rows: number;
+  readonly width: number;
+}
+
 /** A site with all that belongs to it in one backward pass. */
 export interface DropSite {
   readonly site: Site;
@@ -104,12 +113,18 @@ export interface DropSite {
 
 export interface Module {
   readonly name: string;
+  /** What forward returns: rows [row, row + T*B), the same object in every pass. Dropout outside training: its input. */
+  readonly output: Rows;
   readonly parameters: readonly Parameter[];
   /** Weights with packed copies to refresh at the start of each step. */
   readonly weights: readonly Weight[];
   readonly sites: readonly DropSite[];
   /** Products of the last training pass, counted. */
   readonly macs: readonly ProductMacs[];
+  /** Multiply-accumulates of a dense training pass over T*B rows; layers with a time loop are counted elsewhere. */
+  denseMacs?(rows: number): number;
+  /** Beside products; of layers with a time loop their cell tells. */
+  readonly pointwise?: readonly Pointwise[];
   /** Draws initial values, once, after the arena is allocated; uniform in +-scale if one is given. */
   initialize(random: RandomStream, scale?: number): void;
   forward(x: Input, pass: Pass): Rows;

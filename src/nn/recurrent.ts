@@ -44,18 +44,9 @@ import {
   Rows,
 } from "./module.ts";
 import { Padding } from "./padding.ts";
+import { pieceSteps } from "./pieces.ts";
 import { LayerProducts, type Piece } from "./products.ts";
 import { backwardLoop, forwardLoop } from "./time-loop.ts";
-
-/**
- * Rows that backward goes over at once, and that have room for an engine's lists. A weight gradient is read and
- * written once for each such piece: one that stays in a second-level cache may be visited often. Against all rows at
- * once, native, a tenth kept: W1 and W7 (256 rows) took 0.97 of the time, W2 (1024 rows) 1.01; dense 1.00 all three;
- * W2 at 512 rows 1.03 (medians of CPU time, in turns, beside other work).
- */
-const NEAR_GRADIENT = 2 ** 18; // floats, 1 MB
-const NEAR_ROWS = 256;
-const FAR_ROWS = 1024;
 
 export interface RecurrentOptions {
   /** Module and index in PyTorch's naming: "lstm", 0 gives "lstm.weight_ih_l0". */
@@ -73,6 +64,8 @@ export interface RecurrentOptions {
   readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
   readonly segment?: number;
+  /** The states at both ends of a pass are part of a larger net: see `RecurrentLayer.stateGradients`. */
+  readonly stateGradients?: boolean;
 }
 
 export class RecurrentLayer implements Module {
@@ -97,6 +90,7 @@ export class RecurrentLayer implements Module {
   readonly #drop: DropSite;
   readonly #step: CellStep;
   readonly #loop: TimeLoop;
+  readonly #stateGradients: readonly Tensor[];
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
   readonly #parts: ApartParts;
@@ -112,8 +106,7 @@ export class RecurrentLayer implements Module {
     const rows = segment * B; // of the largest product
     const gateColumns = cell.gates.length * H;
     const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : input.tensor.rowLength);
-    const pieceRows = widest <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
-    const listRows = Math.min(segment, Math.max(1, Math.floor(pieceRows / B))) * B;
+    const listRows = pieceSteps(widest, segment, B) * B;
     this.name = name;
     this.cell = cell;
     this.options = options;
@@ -144,6 +137,7 @@ export class RecurrentLayer implements Module {
       segments > 1
         ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
         : [];
+    this.#stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
     this.#h = new Rows(this.#step.h);
     this.#drop = this.#planDrop(planner, site, hidden);
@@ -232,21 +226,31 @@ export class RecurrentLayer implements Module {
     this.#loop.steps = steps;
   }
 
+  /**
+   * With `options.stateGradients`: dLoss/d(state) in the order of `carried`, (B, H) each. Before backward of the states
+   * after the pass, to be filled by the caller; after it of those it began with.
+   */
+  get stateGradients(): readonly Tensor[] {
+    return this.#stateGradients;
+  }
+
   backward(dy: Rows, pass: Pass): Rows | undefined {
     const { T, B, watcher } = pass;
     const S = this.#segment;
     const { dh, dStates } = this.#step;
     this.#parts.padding.begin(pass);
     clearStatistics(this.#drop.statistics);
-    for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
-    clearRows(dh, B);
+    if (!this.options.stateGradients) {
+      for (let s = 0; s < dStates.length; s++) clearRows(dStates[s]!, B);
+      clearRows(dh, B);
+    }
     this.#products.clear();
 
     const last = Math.floor((T - 1) / S) * S;
     for (let from = last; from >= 0; from -= S) {
       const steps = Math.min(S, T - from);
       if (from < last) this.#recompute(from, steps, B);
-      watcher?.beforeBackward(this.name, this.#step, from, steps);
+      watcher?.beforeBackward(this.name, this.#step, from, steps, pass.lengths);
       this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
@@ -276,7 +280,8 @@ export class RecurrentLayer implements Module {
       if (hiddenPattern) hiddenPattern.listFirst = first * B;
       this.#moveLoop(from, first, Math.min(piece, steps - first), B);
       loop.dyRow = dy.row + loop.step.hRow;
-      loop.dhBefore = from + first > 0; // nothing before the first step wants dh
+      // Nothing before the first step wants dh, unless the states there come from elsewhere.
+      loop.dhBefore = from + first > 0 || this.options.stateGradients === true;
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }

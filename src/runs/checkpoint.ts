@@ -10,16 +10,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { GatesieveError } from "../core/check.ts";
-import {
-  type NamedTensor,
-  readSafetensors,
-  type Safetensors,
-  toArray,
-  writeSafetensors,
-} from "../formats/safetensors.ts";
+import { readExactJson, writeExactJson } from "../formats/exact-json.ts";
+import { readSafetensors, type Safetensors, toArray, writeSafetensors } from "../formats/safetensors.ts";
+import { loadWeights, modelFile } from "../formats/weights.ts";
 import type { Model } from "../nn/model.ts";
 import type { TrainingState } from "../train/training.ts";
 import { type Contents, writeFolderAtomic } from "./files.ts";
+
+export { loadWeights, modelFile };
 
 const FORMAT = "gatesieve checkpoint";
 const VERSION = 1;
@@ -69,7 +67,7 @@ export function checkpointContents(
   const files: Readonly<Record<string, string | Uint8Array>> = {
     [MODEL]: modelFile(model),
     [TENSORS]: writeSafetensors(tensors),
-    [NUMBERS]: JSON.stringify(state.numbers, keepNumbers),
+    [NUMBERS]: writeExactJson(state.numbers),
   };
   const listed = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, fingerprint(content)]));
   const manifest = { format: FORMAT, version: VERSION, step, vocabularyHash, files: listed };
@@ -137,37 +135,10 @@ export function readCheckpoint(dir: string, step: number): Checkpoint {
     vocabularyHash: manifest.vocabularyHash,
     weights: readSafetensors(checked(MODEL), MODEL),
     state: {
-      numbers: JSON.parse(checked(NUMBERS).toString(), reviveNumbers),
+      numbers: readExactJson(checked(NUMBERS).toString()) as TrainingState["numbers"],
       tensors: Object.fromEntries([...tensors].map(([name, stored]) => [name, toArray(stored) as Float32Array])),
     },
   };
-}
-
-/** The model's weights as a safetensors file that PyTorch loads by name. */
-export function modelFile(model: Model): Uint8Array {
-  const tensors = model.parameters.map(
-    ({ name, value }): NamedTensor => ({ name, shape: value.shape, data: value.data }),
-  );
-  return writeSafetensors(tensors, { format: "pt" });
-}
-
-/** Puts a file's weights into the model; names and shapes must be the model's. */
-export function loadWeights(model: Model, { tensors }: Safetensors, source: string): void {
-  const wanted = new Map(model.parameters.map(({ name, value }) => [name, value]));
-  const foreign = [...tensors.keys()].find((name) => !wanted.has(name));
-  if (foreign !== undefined)
-    throw new GatesieveError(`${source} has a tensor "${foreign}" that this model lacks. It belongs to another model.`);
-  for (const [name, value] of wanted) {
-    const stored = tensors.get(name);
-    const expected = `${model.arena.real.toUpperCase()} [${value.shape}]`;
-    const got = stored ? `${stored.dtype} [${stored.shape}]` : "nothing";
-    if (!stored || got !== expected)
-      throw new GatesieveError(
-        `${source}: got ${got} for "${name}", expected ${expected}. It belongs to another model.`,
-      );
-    value.data.set(toArray(stored));
-  }
-  model.pack();
 }
 
 interface Manifest {
@@ -191,21 +162,4 @@ function parseManifest(text: string, fail: (what: string) => never): Manifest {
 function fingerprint(content: string | Uint8Array): { bytes: number; sha256: string } {
   const bytes = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
   return { bytes, sha256: createHash("sha256").update(content).digest("hex") };
-}
-
-/** JSON has no NaN, infinities and -0, and a state must come back bit for bit. The state holds no other text. */
-const UNSPEAKABLE = new Map([
-  ["NaN", Number.NaN],
-  ["Infinity", Number.POSITIVE_INFINITY],
-  ["-Infinity", Number.NEGATIVE_INFINITY],
-  ["-0", -0],
-]);
-
-function keepNumbers(_key: string, value: unknown): unknown {
-  if (typeof value !== "number") return value;
-  return Object.is(value, -0) ? "-0" : Number.isFinite(value) ? value : String(value);
-}
-
-function reviveNumbers(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? (UNSPEAKABLE.get(value) ?? value) : value;
 }

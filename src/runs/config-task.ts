@@ -5,7 +5,7 @@ import { DEFAULT_DELAY } from "../tasks/delay.ts";
 import { ORDERS } from "../tasks/inputs.ts";
 import { TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
 import { DEFAULT_VOCABULARY } from "../tasks/word.ts";
-import { MISSING_CHOICES, TAGSETS, TEXT_TOKENIZERS } from "./data-settings.ts";
+import { LANGUAGES, MISSING_CHOICES, TAGSETS, TEXT_TOKENIZERS } from "./data-settings.ts";
 import { BUILTIN_DATA } from "./data-tasks.ts";
 import { DEFAULT_TEXT } from "./text.ts";
 
@@ -39,6 +39,18 @@ export const task = z.strictObject({
   labelColumn: named("the name of a column").optional(),
   textColumn: named("the name of a column").optional(),
   sequenceColumn: named("the name of a column").optional(),
+  /** translation: the other side of two files, line by line; `data` is then what is read. */
+  targetData: named("a path").optional(),
+  validTargetData: named("a path").optional(),
+  testTargetData: named("a path").optional(),
+  /** translation, of verses: from which language into which. */
+  languages: oneOf(LANGUAGES).optional(),
+  /** translation: a tokenizer.json in place of a vocabulary to learn. */
+  tokenizerFile: named("a path").optional(),
+  /** translation: positions of a source that are read; without it the longest of the data's. */
+  sourceLength: whole(1).optional(),
+  /** captioning: pixels along a patch's side. */
+  patch: whole(1).optional(),
   /** classification: how an image becomes a sequence. */
   order: oneOf(ORDERS).optional(),
   /** classification, forecasting: columns of numbers to read, with commas between. */
@@ -60,10 +72,17 @@ const OWNERS: Readonly<Record<string, readonly TaskName[]>> = {
   validText: ["word"],
   testText: ["word"],
   tokenizer: ["word", "classification"],
-  vocabulary: ["word", "classification", "tagging"],
-  data: ["classification", "forecasting", "tagging"],
-  validData: ["classification", "tagging"],
-  testData: ["classification", "tagging"],
+  vocabulary: ["word", "classification", "tagging", "translation", "captioning"],
+  data: ["classification", "forecasting", "tagging", "translation", "captioning"],
+  validData: ["classification", "tagging", "translation", "captioning"],
+  testData: ["classification", "tagging", "translation", "captioning"],
+  targetData: ["translation"],
+  validTargetData: ["translation"],
+  testTargetData: ["translation"],
+  languages: ["translation"],
+  tokenizerFile: ["translation"],
+  sourceLength: ["translation"],
+  patch: ["captioning"],
   labelColumn: ["classification"],
   textColumn: ["classification"],
   sequenceColumn: ["classification"],
@@ -78,7 +97,9 @@ const OWNERS: Readonly<Record<string, readonly TaskName[]>> = {
 
 /** Names and paths: on the command line they are text, whatever YAML would make of them. */
 export function isPathSetting(key: string): boolean {
-  return /^task\.(text|validText|testText|data|validData|testData|\w+Column|columns|target)$/.test(key);
+  return /^task\.(text|validText|testText|data|validData|testData|\w*[tT]argetData|tokenizerFile|\w+Column|columns|target)$/.test(
+    key,
+  );
 }
 
 /** Defaults of the task chosen; settings of another are refused. */
@@ -99,6 +120,7 @@ export function finishTask(task: TaskSettings): void {
   if (tasks[name].onData) task.data ??= BUILTIN_DATA[name]?.[0];
   together(task.validText, task.testText, "Text");
   together(task.validData, task.testData, "Data");
+  if (name === "translation") finishTranslation(task);
   if (name === "forecasting") {
     task.horizon ??= 1;
     task.period ??= 1;
@@ -109,6 +131,26 @@ export function finishTask(task: TaskSettings): void {
   if (task.tokenizer === "characters")
     throw new UsageError(
       'task.tokenizer: got "characters", expected one of words, spaces; or use task.name=character.',
+    );
+}
+
+/** Each file of sources has one of targets; verses have languages. */
+function finishTranslation(task: TaskSettings): void {
+  const { data, validData, targetData, validTargetData, testTargetData, tokenizerFile, vocabulary } = task;
+  if (data === "verses") task.languages ??= "en-es";
+  else if (task.languages !== undefined)
+    throw new UsageError(`task.languages: only verses has languages to choose from; leave it out for ${data}.`);
+  const split = validData !== undefined;
+  if (
+    (targetData !== undefined && split) !== (validTargetData !== undefined) ||
+    (validTargetData === undefined) !== (testTargetData === undefined)
+  )
+    throw new UsageError(
+      "task.validTargetData and task.testTargetData belong to task.validData and task.testData, beside task.targetData: give a file of targets for each of sources, or none where a file holds both.",
+    );
+  if (tokenizerFile !== undefined && vocabulary !== undefined)
+    throw new UsageError(
+      "task.vocabulary is for one to be learnt and task.tokenizerFile has its own; give one of them.",
     );
 }
 

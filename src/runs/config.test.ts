@@ -33,6 +33,7 @@ describe("defaults", () => {
     expect(loadConfig()).toEqual({
       task: { name: "character", text: "melville-moby_dick" },
       model: {
+        net: "recurrent",
         cell: "lstm",
         numLayers: 2,
         hiddenSize: 128,
@@ -40,7 +41,6 @@ describe("defaults", () => {
         embedding: 128,
         dropout: 0,
         inputDropout: 0,
-        dropoutKind: "element",
         recurrentDropout: 0,
         residual: false,
         layerNorm: false,
@@ -198,7 +198,7 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm, gru, rnn, mingru. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, translation, captioning, adding, delay. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],
@@ -207,7 +207,7 @@ describe("errors", () => {
     [["task.delay=3"], "task.delay: task character has no delay; leave it out, or use task.name=delay."],
     [
       ["task.vocabulary=9"],
-      "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word, classification or tagging.",
+      "task.vocabulary: task character has no vocabulary; leave it out, or use task.name=word, classification, tagging, translation or captioning.",
     ],
     [
       ["task.name=word", "task.validText=v.txt"],

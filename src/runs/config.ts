@@ -8,9 +8,12 @@ import { resolve } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { nearest, UsageError } from "../core/check.ts";
+import { ACTIVATIONS } from "../nn/activation.ts";
+import { ATTENTIONS } from "../nn/attention.ts";
 import { cells } from "../nn/cells.ts";
 import { DROPOUT_KINDS } from "../nn/dropout.ts";
 import { FORWARDS } from "../nn/model.ts";
+import { NETS } from "../nn/nets.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
 import { type TASKS, tasks } from "../tasks/tasks.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
@@ -24,28 +27,40 @@ const share = real("a number from 0 up to, not including, 1", (value) => value >
 const names = <T extends string>(table: Readonly<Record<T, unknown>>) => Object.keys(table) as [T, ...T[]];
 
 const model = z.strictObject({
+  net: oneOf(NETS).default("recurrent"),
+  /** recurrent. */
   cell: oneOf(names(cells)).default("lstm"),
   numLayers: whole(1).default(2),
   hiddenSize: whole(1).default(128),
-  /** Layers read every sequence from both ends. */
+  /** Of a decoder over what its encoder put out (tasks translation and captioning): general where nothing is said. */
+  attention: oneOf(ATTENTIONS).optional(),
+  /** recurrent: layers read every sequence from both ends; of an encoder and a decoder, the encoder's. */
   bidirectional: z.boolean({ error: "true or false" }).default(false),
   /** Columns of a trained embedding; 0: one-hot input. */
   embedding: whole(0).default(128),
-  /** Between recurrent layers and before the head. */
+  /** Between layers and before the head; transformer: on what a block adds, and inside its feed-forward part. */
   dropout: share.default(0),
-  /** On what the first layer reads: rows of an embedding or features. */
+  /** recurrent: on what the first layer reads: rows of an embedding or features. */
   inputDropout: share.default(0),
-  /** Of both: each element by itself, or columns of a time step as a whole. */
-  dropoutKind: oneOf(DROPOUT_KINDS).default("element"),
-  /** Columns of h[t-1] that U does not see in training. */
+  /** Of both, recurrent: each element by itself, or columns of a time step as a whole; element if left out. */
+  dropoutKind: oneOf(DROPOUT_KINDS).optional(),
+  /** recurrent: columns of h[t-1] that U does not see in training. */
   recurrentDropout: share.default(0),
-  /** Each layer but the first adds to what it reads. */
+  /** recurrent: each layer but the first adds to what it reads. */
   residual: z.boolean({ error: "true or false" }).default(false),
-  /** Rows between layers and before the head are normalized. */
+  /** recurrent: rows between layers and before the head are normalized. */
   layerNorm: z.boolean({ error: "true or false" }).default(false),
+  /** mlp, transformer; without it, relu. */
+  activation: oneOf(ACTIVATIONS).optional(),
+  /** transformer; without it, 4. Must divide hiddenSize. */
+  numHeads: whole(1).optional(),
+  /** transformer: columns inside a block's feed-forward part; 0, or without it: 4 hiddenSize. */
+  dimFeedforward: whole(0).optional(),
+  /** transformer: learned positions, the longest sequence it can ever read; without it, train.sequenceLength. */
+  positions: whole(1).optional(),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
-  /** Time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
+  /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
   /** Operands of forward products: float32, or rounded to bf16 where the engine can. */
   forward: oneOf(FORWARDS).default("f32"),

@@ -6,12 +6,14 @@ import type { Task } from "../tasks/task.ts";
 import type { PredictionInput } from "../train/predict.ts";
 import { readSequences } from "./data-classification.ts";
 import { readIdxFile, readIdxImages } from "./data-images.ts";
+import { readSources } from "./data-parallel.ts";
+import { readCaptioned, readPicture } from "./data-pictures.ts";
 import { readSeries } from "./data-series.ts";
 import type { DataSettings } from "./data-settings.ts";
 import { readTagged } from "./data-tagging.ts";
 import { loadFile } from "./text.ts";
 
-export const FORMATS = ["jsonl", "csv", "conll", "conllu"] as const;
+export const FORMATS = ["jsonl", "csv", "conll", "conllu", "txt"] as const;
 export type InputFormat = (typeof FORMATS)[number];
 
 /** `file` "-" is stdin, as JSONL unless another format is named. */
@@ -22,9 +24,10 @@ export function readPredictionInputs(
   format?: InputFormat,
 ): PredictionInput[] {
   check(
-    task.prediction !== undefined,
+    task.prediction !== undefined || task.writing !== undefined,
     `task ${task.name} predicts nothing of a sequence by itself; of a model of text use gatesieve sample.`,
   );
+  if (task.name === "captioning" && /\.png$/i.test(file)) return [{ input: readPicture(file), where: file }];
   if (/\bidx3-ubyte(\.gz)?$/.test(file)) return imagesOf(file);
   const stdin = file === "-";
   const name = stdin ? `stdin.${format ?? "jsonl"}` : format ? `${file}.${format}` : file;
@@ -35,6 +38,9 @@ export function readPredictionInputs(
 }
 
 function parse(task: Task, settings: DataSettings, text: string, name: string): PredictionInput[] {
+  if (task.name === "translation") return [...readSources(text, name)];
+  if (task.name === "captioning")
+    return readCaptioned(text, name, false).map(({ example, where }) => ({ input: example.picture, where }));
   if (task.name === "tagging")
     return readTagged(text, name, false).map(({ example, where }) => ({ input: example.tokens, where }));
   if (task.name === "classification")

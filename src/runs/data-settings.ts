@@ -3,6 +3,7 @@ import type { Order } from "../tasks/inputs.ts";
 
 export const MISSING_CHOICES = ["error", "previous", "drop"] as const;
 export const TAGSETS = ["base", "raw"] as const;
+export const LANGUAGES = ["en-es", "es-en"] as const;
 export const TEXT_TOKENIZERS = ["characters", "words", "spaces"] as const;
 
 export interface DataSettings {
@@ -23,5 +24,10 @@ export interface DataSettings {
   readonly target?: string | undefined;
   readonly horizon?: number | undefined;
   readonly period?: number | undefined;
+  readonly targetData?: string | undefined;
+  readonly validTargetData?: string | undefined;
+  readonly testTargetData?: string | undefined;
+  readonly languages?: (typeof LANGUAGES)[number] | undefined;
+  readonly tokenizerFile?: string | undefined;
   readonly tagset?: (typeof TAGSETS)[number] | undefined;
 }

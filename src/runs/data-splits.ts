@@ -1,6 +1,6 @@
 /** Examples of one's own into train, valid and test: by a column, by files, or 80/10/10 in an order that is always the same. */
 import { UsageError } from "../core/check.ts";
-import { RandomStream } from "../core/random.ts";
+import { holdBack } from "../tasks/splits.ts";
 import type { Split } from "../tasks/task.ts";
 
 export type Parts<T> = Record<Split, T[]>;
@@ -39,26 +39,12 @@ export function splitExamples<T>(placed: readonly Placed<T>[], classOf: (example
     }
     return parts;
   }
-  const random = new RandomStream(0, "split");
-  const byClass = new Map<string, number[]>();
-  for (const [index, { example }] of placed.entries()) {
-    const name = classOf(example);
-    const members = byClass.get(name);
-    if (members) members.push(index);
-    else byClass.set(name, [index]);
-  }
-  const split = new Array<Split>(placed.length).fill("train");
-  for (const members of byClass.values()) {
-    for (let i = members.length - 1; i > 0; i--) {
-      const j = random.below(i + 1);
-      [members[i], members[j]] = [members[j] as number, members[i] as number];
-    }
-    const held = Math.round(members.length / 10);
-    for (let i = 0; i < held; i++) {
-      split[members[i] as number] = "valid";
-      split[members[held + i] as number] = "test";
-    }
-  }
-  for (const [index, { example }] of placed.entries()) parts[split[index] as Split].push(example);
+  const part = holdBack(
+    placed.map(({ example }) => classOf(example)),
+    10,
+    2,
+  );
+  for (const [index, { example }] of placed.entries())
+    parts[(["train", "valid", "test"] as const)[part[index] as number] as Split].push(example);
   return parts;
 }

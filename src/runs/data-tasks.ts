@@ -4,6 +4,8 @@ import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { check, UsageError } from "../core/check.ts";
+import { readTokenizer } from "../formats/tokenizer.ts";
+import type { CaptionedPicture } from "../tasks/captioning.ts";
 import type { LabelledSequence } from "../tasks/classification.ts";
 import type { ForecastingEncoding } from "../tasks/forecasting.ts";
 import type { TaggedSentence } from "../tasks/tagging.ts";
@@ -12,11 +14,14 @@ import type { TaskOptions } from "../tasks/tasks.ts";
 import { dataSetFolders } from "./data.ts";
 import { readSequences } from "./data-classification.ts";
 import { isImageFolder, readImages } from "./data-images.ts";
+import { loadPairs } from "./data-parallel.ts";
+import { EMOJI, emojiPictures, readCaptioned } from "./data-pictures.ts";
 import { readSeries } from "./data-series.ts";
 import type { DataSettings } from "./data-settings.ts";
 import { type Parts, type Placed, splitExamples } from "./data-splits.ts";
 import { surnames } from "./data-surnames.ts";
 import { brownTagged, readTagged } from "./data-tagging.ts";
+import { readVerses } from "./data-verses.ts";
 import { loadFile, sha256 } from "./text.ts";
 
 export interface LoadedData {
@@ -29,10 +34,23 @@ export interface LoadedData {
   readonly examples: number;
   readonly notes: readonly string[];
   /** The settings that find it from any folder. */
-  readonly files: Partial<Record<"data" | "validData" | "testData", string>>;
+  readonly files: Partial<Record<DataFile, string>>;
   /** For `createTask`. */
-  readonly options: Pick<TaskOptions, "sequences" | "image" | "series" | "sentences" | "allTest">;
+  readonly options: Pick<
+    TaskOptions,
+    "sequences" | "image" | "series" | "sentences" | "pairs" | "pieces" | "pictures" | "allTest"
+  >;
 }
+
+/** Settings that name files. */
+type DataFile =
+  | "data"
+  | "validData"
+  | "testData"
+  | "targetData"
+  | "validTargetData"
+  | "testTargetData"
+  | "tokenizerFile";
 
 /** Tables of the data set weather. */
 const WEATHER: Readonly<Record<string, string>> = {
@@ -41,10 +59,17 @@ const WEATHER: Readonly<Record<string, string>> = {
   sp500: "sp500-2000.csv",
 };
 
+/** Data sets of Debian's packages, by name: where they lie once installed. */
+const DEBIAN: Readonly<Record<string, { readonly folder: string; readonly package: string }>> = {
+  "fashion-mnist": { folder: "/usr/share/datasets/fashion-mnist", package: "dataset-fashion-mnist" },
+};
+
 export const BUILTIN_DATA: Readonly<Record<string, readonly string[]>> = {
-  classification: ["surnames", "mnist"],
+  classification: ["surnames", "mnist", ...Object.keys(DEBIAN)],
   forecasting: Object.keys(WEATHER),
   tagging: ["brown"],
+  translation: ["verses"],
+  captioning: Object.keys(EMOJI),
 };
 
 export async function loadData(settings: DataSettings): Promise<LoadedData> {
@@ -52,8 +77,22 @@ export async function loadData(settings: DataSettings): Promise<LoadedData> {
   const builtin = BUILTIN_DATA[task]?.includes(data) ?? false;
   if (task === "forecasting") return loadSeries(settings, data, builtin);
   if (task === "tagging") return builtin ? loadBrownTags(settings) : loadOwn(settings, data, tagged);
+  if (task === "translation")
+    return withTokenizer(settings, builtin ? loadVerses(settings) : loadParallel(settings, data));
+  if (task === "captioning")
+    return builtin ? loadEmoji(data as keyof typeof EMOJI) : loadOwn(settings, data, captioned);
   if (data === "mnist") return loadImages(settings, data, join(dataSetFolders(data)[0] as string, "data"));
   if (data === "surnames") return loadSurnames();
+  const debian = builtin ? DEBIAN[data] : undefined;
+  if (debian) {
+    check(
+      isImageFolder(debian.folder),
+      () =>
+        `${data} is not installed: no images in ${debian.folder}. On Debian: apt install ${debian.package}; ` +
+        "elsewhere give a folder with its four IDX files as task.data.",
+    );
+    return loadImages(settings, data, debian.folder);
+  }
   if (existsSync(data) && statSync(data).isDirectory()) {
     check(
       isImageFolder(data),
@@ -93,9 +132,70 @@ function builtIn(
   return { name, path: name, sha256: digest, examples: count(parts), notes: [], files: {}, options };
 }
 
+function loadVerses({ languages = "en-es" }: DataSettings): LoadedData {
+  const parts = readVerses(languages);
+  const hash = createHash("sha256");
+  for (const { source, target } of [...parts.train, ...parts.valid, ...parts.test])
+    hash.update(`${source}\n${target}\n`);
+  return builtIn("verses", hash.digest("hex"), parts, { pairs: parts });
+}
+
+function loadEmoji(data: keyof typeof EMOJI): LoadedData {
+  const examples = emojiPictures(data);
+  const hash = createHash("sha256");
+  for (const { example } of examples) hash.update(example.picture.colours).update(`${example.caption}\n`);
+  const parts = splitExamples(examples, () => "");
+  return builtIn(data, hash.digest("hex"), parts, { pictures: parts });
+}
+
+/** One file, or two side by side, that are split; or so for each part. */
+function loadParallel(settings: DataSettings, data: string): LoadedData {
+  const { validData, testData, targetData, validTargetData, testTargetData } = settings;
+  const read = (file: string, targets: string | undefined) => {
+    const found = loadPairs(file, targets);
+    if (found.examples.length === 0) throw new UsageError(`${file} has no pairs; expected at least one.`);
+    return found;
+  };
+  const train = read(data, targetData);
+  const others =
+    validData === undefined || testData === undefined
+      ? []
+      : [read(validData, validTargetData), read(testData, testTargetData)];
+  const all = [train, ...others];
+  const [valid, test] = others;
+  const only = ({ examples }: typeof train) => examples.map(({ example }) => example);
+  const parts =
+    valid && test
+      ? { train: only(train), valid: only(valid), test: only(test) }
+      : splitExamples(train.examples, () => "");
+  const names: readonly (readonly [DataFile, DataFile])[] = [
+    ["data", "targetData"],
+    ["validData", "validTargetData"],
+    ["testData", "testTargetData"],
+  ];
+  return {
+    ...describe(train.files[0] as { name: string; path: string; sha256: string }),
+    sha256: sha256(Buffer.from(all.flatMap(({ files }) => files.map((file) => file.sha256)).join())),
+    examples: count(parts),
+    notes: all.flatMap(({ notes }) => notes),
+    files: Object.fromEntries(
+      all.flatMap(({ files }, part) => files.map(({ path }, side) => [names[part]![side] as string, path])),
+    ),
+    options: { pairs: parts },
+  };
+}
+
+/** With a tokenizer.json of one's own, if one is named. */
+function withTokenizer({ tokenizerFile }: DataSettings, data: LoadedData): LoadedData {
+  if (tokenizerFile === undefined) return data;
+  const { text, path } = loadFile(tokenizerFile, "data", "a tokenizer.json");
+  const pieces = readTokenizer(text, tokenizerFile);
+  return { ...data, files: { ...data.files, tokenizerFile: path }, options: { ...data.options, pieces } };
+}
+
 function loadImages({ order = "rows" }: DataSettings, data: string, folder: string): LoadedData {
   const { parts, image, sha256 } = readImages(folder, order);
-  const own = data === "mnist" ? {} : { data: folder };
+  const own = BUILTIN_DATA.classification?.includes(data) ? {} : { data: folder };
   return {
     name: data,
     path: own.data ?? data,
@@ -130,7 +230,7 @@ interface Reader<T> {
 }
 
 const classified: Reader<LabelledSequence> = {
-  choices: "a CSV or JSONL file, a folder of IDX files, or one of: surnames, mnist",
+  choices: "a CSV or JSONL file, a folder of IDX files, or one of: surnames, mnist, fashion-mnist",
   read(text, file, settings) {
     const { sequences, notes } = readSequences(text, file, settings);
     return { examples: sequences, notes };
@@ -144,6 +244,13 @@ const tagged: Reader<TaggedSentence> = {
   read: (text, file) => ({ examples: readTagged(text, file), notes: [] }),
   classOf: () => "",
   options: (sentences) => ({ sentences }),
+};
+
+const captioned: Reader<CaptionedPicture> = {
+  choices: "a JSONL file of images and captions, or one of: emoji, emoji-google",
+  read: (text, file) => ({ examples: readCaptioned(text, file), notes: [] }),
+  classOf: () => "",
+  options: (pictures) => ({ pictures }),
 };
 
 /** One file that is split, or one for each part. */
@@ -198,10 +305,14 @@ export async function loadTestData(settings: DataSettings, file: string, encodin
     data: file,
     validData: undefined,
     testData: undefined,
+    targetData: undefined,
+    validTargetData: undefined,
+    testTargetData: undefined,
+    tokenizerFile: undefined,
     columns: columns ?? settings.columns,
   };
   const data = await loadData(own);
-  const { sequences, sentences, series } = data.options;
+  const { sequences, sentences, series, pairs, pictures } = data.options;
   const whole = <T>(parts: Readonly<Record<Split, readonly T[]>>) => ({
     train: [],
     valid: [],
@@ -214,6 +325,8 @@ export async function loadTestData(settings: DataSettings, file: string, encodin
       ...(series && { allTest: true }),
       ...(sequences && { sequences: whole(sequences) }),
       ...(sentences && { sentences: whole(sentences) }),
+      ...(pairs && { pairs: whole(pairs) }),
+      ...(pictures && { pictures: whole(pictures) }),
     },
   };
 }

@@ -5,6 +5,8 @@ import { check, formatNumber } from "../core/check.ts";
 import { hubConfig, hubVocabulary, modelCard, torchClass } from "../formats/hub.ts";
 import { loadEngine } from "../kernels/engines.ts";
 import type { Model } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
+import type { Task } from "../tasks/task.ts";
 import { policyText, type RunConfig } from "./config.ts";
 import { createFolderAtomic } from "./files.ts";
 import { type PlacedParameter, streamParameters } from "./model-folder.ts";
@@ -20,6 +22,9 @@ export interface RunWeights {
   readonly info: store.RunInfo;
   /** Names, shapes and net; not allocated where the weights lie in a file. */
   readonly model: Model;
+  readonly task: Task;
+  /** Losses and scores that the run has, under their names. */
+  readonly scores: Readonly<Record<string, number>>;
   readonly vocabulary: readonly string[] | undefined;
   readonly placed: readonly PlacedParameter[];
 }
@@ -28,6 +33,7 @@ export interface RunWeights {
 export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<RunWeights> {
   const dir = store.findRun(runsDir, idOrDir);
   const [info, config] = [store.readInfo(dir), store.readConfig(dir)];
+  const common = { dir, config, info, scores: scoresOf(dir) };
   const file = join(dir, "model", WEIGHTS);
   const status = (store.readJson(join(dir, store.SUMMARY)) as Partial<store.RunSummary> | undefined)?.status;
   if (status === "finished" && existsSync(file)) {
@@ -39,36 +45,40 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
       check(String(source?.shape) === String(shape), `${file}: "${name}" is [${source?.shape}], expected [${shape}].`);
       return { name, shape, source };
     });
-    return { dir, config, info, model, vocabulary: task.vocabulary, placed };
+    return { ...common, model, task, vocabulary: task.vocabulary, placed };
   }
   const { model, task } = await openModel(runsDir, idOrDir, { T: 1, B: 1, engine: "js" });
   const placed = model.parameters.map(({ name, value: { shape, data } }) => {
     const source: ParameterSource = { dtype: "F32", shape, pieces: () => [Float32Array.from(data)] };
     return { name, shape, source };
   });
-  return { dir, config, info, model, vocabulary: task.vocabulary, placed };
+  return { ...common, model, task, vocabulary: task.vocabulary, placed };
+}
+
+function scoresOf(dir: string): Record<string, number> {
+  const summary = store.readRun(dir);
+  const scores = { validLoss: summary.validLoss, testLoss: summary.testLoss, ...summary.testScores };
+  return Object.fromEntries(Object.entries(scores).filter(([, value]) => value !== null)) as Record<string, number>;
 }
 
 /** A folder as Hugging Face lays it out; it must not be there yet. */
 export function exportFolder(weights: RunWeights, out: string): void {
-  const { dir, config, info, model, vocabulary, placed } = weights;
+  const { config, info, model, vocabulary, placed, scores } = weights;
   const { spec } = model;
   const names = placed.map(({ name }) => name);
-  const summary = store.readRun(dir);
-  const scores = { validLoss: summary.validLoss, testLoss: summary.testLoss, ...summary.testScores };
-  const known = Object.entries(scores).filter(([, value]) => value !== null) as [string, number][];
-  const { cell, numLayers, hiddenSize } = spec;
+  const { numLayers, hiddenSize } = spec;
   const card = modelCard({
     name: basename(resolve(out)),
     version,
     parameters: info.parameters,
     task: config.task.name,
-    net: `${cell.toUpperCase()} ${numLayers} x ${hiddenSize}`,
+    net: `${netName(spec).toUpperCase()} ${numLayers} x ${hiddenSize}`,
     policy: policyText(config),
-    scores: known.map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
+    scores: Object.entries(scores).map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
     torch: torchClass(spec, names) !== undefined,
   });
-  const own = { version, run: info.id, scores: Object.fromEntries(known), config: withoutFolders(config) };
+  const { encoding } = weights.task;
+  const own = { version, run: info.id, scores, config: withoutFolders(config), ...(encoding ? { encoding } : {}) };
   const files = {
     [WEIGHTS]: streamParameters(placed),
     [MODEL_CONFIG]: `${JSON.stringify(hubConfig(spec, names, own), null, 2)}\n`,
@@ -82,9 +92,10 @@ export function exportFolder(weights: RunWeights, out: string): void {
 }
 
 /** Paths of this machine are nobody's business elsewhere: names alone. */
-function withoutFolders({ from: _, ...config }: RunConfig): Record<string, unknown> {
-  const { text, validText, testText, ...task } = config.task;
-  const names = Object.entries({ text, validText, testText }).filter(([, path]) => path !== undefined);
+export function withoutFolders({ from: _, ...config }: RunConfig): Record<string, unknown> {
+  const { text, validText, testText, data, validData, testData, ...task } = config.task;
+  const paths = { text, validText, testText, data, validData, testData };
+  const names = Object.entries(paths).filter(([, path]) => path !== undefined);
   return {
     ...config,
     task: { ...task, ...Object.fromEntries(names.map(([key, path]) => [key, basename(path as string)])) },

@@ -9,6 +9,7 @@ import { loadEngine } from "../kernels/engines.ts";
 import type { Task } from "../tasks/task.ts";
 import { tasks } from "../tasks/tasks.ts";
 import { emptyTree, isTree, merge, parseConfig, type RunConfig, setOverride, type Tree } from "./config.ts";
+import { type LoadedData, loadData } from "./data-tasks.ts";
 import { createFolderAtomic } from "./files.ts";
 import { configOfSource, placeParameters, streamParameters } from "./model-folder.ts";
 import { type ModelSource, openModelSource, readVocabulary } from "./model-source.ts";
@@ -30,6 +31,10 @@ export interface ImportOptions {
   readonly vocabulary?: string | undefined;
 }
 
+type ImportedData = NonNullable<store.RunInfo["data"]>;
+
+const WHICH = { all: "all positions", last: "the last position alone" } as const;
+
 export interface Imported {
   readonly id: string;
   readonly dir: string;
@@ -46,8 +51,19 @@ export async function importModel(options: ImportOptions): Promise<Imported> {
   const { tree, fit } = configOfSource(source, renames);
   const { from: _, ...rest } = source.config ?? {};
   const config = parseConfig(mergeTask(merge(rest, tree), given));
-  const notes = [...fit.notes];
-  const { task, text } = openTask(config, source, options, isTree(given.task) && given.task.text !== undefined, notes);
+  const notes = [...(source.notes ?? []), ...fit.notes];
+  const { task, text, data } = await openTask(
+    config,
+    source,
+    options,
+    isTree(given.task) && given.task.text !== undefined,
+    notes,
+  );
+  const { positions = task.output.positions } = source;
+  if (positions !== task.output.positions)
+    throw new UsageError(
+      `${source.path}: its output layer reads ${WHICH[positions]}, task ${task.name} asks for ${WHICH[task.output.positions]}. Give another task with task.name=.`,
+    );
   const model = makeModel(config, task, await loadEngine("js"), 1, 1); // planned, never allocated
   const placed = placeParameters(model.parameters, source, fit, task.vocabulary?.length);
 
@@ -62,18 +78,21 @@ export async function importModel(options: ImportOptions): Promise<Imported> {
     const suffix = attempt > 1 ? `-${attempt}` : "";
     const dir = resolve(options.out ?? join(runsDir, `${stamp}-import-${name}${suffix}`));
     const id = basename(dir);
-    const info = describe(id, created, config, task, model.size, text, source.path);
-    const vocabulary = task.vocabulary ? { [store.VOCABULARY]: toJson(task.vocabulary) } : {};
+    const info = describe(id, created, config, task, model.size, { text, data }, source.path);
+    const learnt = {
+      ...(task.vocabulary ? { [store.VOCABULARY]: toJson(task.vocabulary) } : {}),
+      ...(task.encoding ? { [store.ENCODING]: toJson(task.encoding) } : {}),
+    };
     const summary = store.summarize(dir, config, info, [], "finished", null);
     const files = {
       [store.CONFIG]: toJson(config),
       [store.INFO]: toJson(info),
       [store.EVENTS]: "",
       [store.TELEMETRY]: "",
-      ...vocabulary,
+      ...learnt,
       "model/model.safetensors": streamParameters(placed),
       [`model/${store.CONFIG}`]: toJson(config),
-      ...Object.fromEntries(Object.entries(vocabulary).map(([file, content]) => [`model/${file}`, content])),
+      ...Object.fromEntries(Object.entries(learnt).map(([file, content]) => [`model/${file}`, content])),
       [store.SUMMARY]: toJson(summary),
     };
     if (createFolderAtomic(dir, files, "an imported model")) return { id, dir, info, config, notes };
@@ -90,20 +109,16 @@ export function mergeTask(tree: Tree, given: Tree): Tree {
 }
 
 /** A model with a vocabulary needs no text to be sampled: one that is not here is a remark, unless it was asked for. */
-function openTask(
+async function openTask(
   config: RunConfig,
   source: ModelSource,
   options: ImportOptions,
   asked: boolean,
   notes: string[],
-): { task: Task; text: LoadedText | undefined } {
+): Promise<{ task: Task; text?: LoadedText; data?: ImportedData }> {
   const { onText, onData } = tasks[config.task.name];
-  if (onData)
-    throw new UsageError(
-      `task ${config.task.name} reads its inputs by what it learnt of its training data, which no file of weights holds; ` +
-        "import models of tasks on text, or of generated sequences.",
-    );
-  if (!onText) return { task: makeTask(config, {}), text: undefined };
+  if (onData) return openDataTask(config, source, notes);
+  if (!onText) return { task: makeTask(config, {}) };
   const vocabulary = options.vocabulary ? readVocabulary(options.vocabulary) : source.vocabulary;
   if (options.vocabulary && !vocabulary) throw new UsageError(`no vocabulary ${options.vocabulary}.`);
   if (vocabulary) checkVocabulary(vocabulary, config, notes);
@@ -119,6 +134,38 @@ function openTask(
     text = { name: basename(path), path, text: "", sha256: "" };
   }
   return { task: makeTask(config, { text }, { vocabulary }), text };
+}
+
+/** A task on data reads its inputs by what it learnt of its training part; that data itself it needs no more. */
+async function openDataTask(config: RunConfig, { encoding, path }: ModelSource, notes: string[]) {
+  const { task } = config;
+  if (!encoding)
+    throw new UsageError(
+      `${path}: task ${task.name} reads its inputs by what it learnt of its training data, which this model does not tell. ` +
+        "Import what gatesieve export wrote, or a model of a task on text or generated sequences.",
+    );
+  let data: LoadedData | undefined;
+  try {
+    data = await loadData(task);
+  } catch {
+    notes.push(`its data ${task.data} is not here: name a file for eval with --data`);
+  }
+  const { name = String(task.data), sha256 = "", examples = 0 } = data ?? {};
+  if (data) Object.assign(task, data.files);
+  const found: ImportedData = { name, path: data?.path ?? name, sha256, examples };
+  return { task: makeTask(config, { data }, { encoding: checkEncoding(encoding, config, path) }), data: found };
+}
+
+/** The task stands with it: its input and output have sizes. */
+function checkEncoding(encoding: object, config: RunConfig, path: string): object {
+  const isSize = (size: unknown) => Number.isInteger(size) && (size as number) > 0;
+  try {
+    const { input, output } = makeTask(config, {}, { encoding });
+    if (isSize(output.size) && isSize(input.kind === "tokens" ? input.vocabulary : input.size)) return encoding;
+  } catch {
+    // told below
+  }
+  throw new UsageError(`${path}: what it tells of its training data is not what task ${config.task.name} learns.`);
 }
 
 function checkVocabulary(vocabulary: readonly string[], { task }: RunConfig, notes: string[]): void {
@@ -139,7 +186,7 @@ function describe(
   config: RunConfig,
   task: Task,
   parameters: number,
-  text: LoadedText | undefined,
+  { text, data }: { readonly text: LoadedText | undefined; readonly data: ImportedData | undefined },
   path: string,
 ): store.RunInfo {
   return {
@@ -155,7 +202,7 @@ function describe(
     maxSteps: 0,
     tokensPerStep: config.train.batchSize * config.train.sequenceLength,
     text: text ? { name: text.name, path: text.path, sha256: text.sha256, characters: [...text.text].length } : null,
-    data: null,
+    data: data ?? null,
     from: path,
     vocabularySize: task.vocabulary?.length ?? null,
     vocabularyHash: hashOf(task),

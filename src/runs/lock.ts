@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { GatesieveError } from "../core/check.ts";
 
-const LOCK = "run.lock";
+export const LOCK = "run.lock";
 /** A lock file is written in one go: one that is still unreadable after this long was cut short. */
 const UNREADABLE_MS = 5000;
 

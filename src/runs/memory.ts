@@ -48,7 +48,8 @@ export async function planMemory(given: RunConfig): Promise<MemoryPlan> {
   const { engine } = await chooseEngine(config.engine, config.threads);
   const model = planned(config, task, engine, config.model.recompute);
   const { sequenceLength } = config.train;
-  const lengths = [...new Set([...SEGMENTS, config.model.recompute])].filter((steps) => steps < sequenceLength);
+  const segments = model.recurrent.length > 0 ? SEGMENTS : [0]; // nothing is computed again elsewhere
+  const lengths = [...new Set([...segments, config.model.recompute])].filter((steps) => steps < sequenceLength);
   return {
     engine: engine.name,
     parameters: model.size,
@@ -99,6 +100,7 @@ export function plannedMacs(model: Model, recompute: number): { dense: number; a
     dense += columns * (T * B * inputColumns * products + (3 * T - 1) * B * H); // hU, dU, and dh at t > 0
     again += columns * rowsAgain * (inputColumns + H);
   }
+  for (const layer of model.layers) dense += layer.denseMacs?.(T * B) ?? 0;
   const { targets, parameters } = model.head;
   dense += 3 * targets.shape[0]! * parameters[0]!.value.length;
   return { dense, again };

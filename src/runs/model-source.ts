@@ -5,12 +5,16 @@
  *   model.safetensors   parameters
  *   config.json         ours: with a field "gatesieve" that holds the run's configuration; others' are not needed
  *   vocab.json          tokens in order, or { token: number }
+ *
+ * or in an ONNX file, that has all of this in it.
  */
 import * as fs from "node:fs";
 import { basename, extname, join, resolve } from "node:path";
 import { GatesieveError, UsageError } from "../core/check.ts";
 import { headerLength, readLayout, type SafetensorsType, toArray } from "../formats/safetensors.ts";
 import { list } from "../formats/state-dict.ts";
+import { openOnnxSource } from "./onnx-source.ts";
+import { ENCODING } from "./store.ts";
 
 /** A parameter, wherever its numbers are. */
 export interface ParameterSource {
@@ -28,6 +32,12 @@ export interface ModelSource {
   /** The run's configuration, where Gatesieve wrote the folder. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
   readonly vocabulary: readonly string[] | undefined;
+  /** What its task learnt of its data besides weights, where the source tells. */
+  readonly encoding: object | undefined;
+  /** Positions that its output layer reads, where the source tells. */
+  readonly positions?: "all" | "last" | undefined;
+  /** What a person should know of how it was read. */
+  readonly notes?: readonly string[];
 }
 
 export const WEIGHTS = "model.safetensors";
@@ -40,16 +50,24 @@ const REAL = ["F32", "F64", "F16", "BF16"];
 /** Reads headers alone. Throws an error that says what is wrong with which file. */
 export function openModelSource(path: string): ModelSource {
   const file = weightsFile(path);
+  if (extname(file) === ".onnx") return openOnnxSource(file);
   const folder = file === resolve(path) ? undefined : resolve(path);
   const config = folder === undefined ? undefined : readSmallJson(join(folder, MODEL_CONFIG));
-  const own = isObject(config) ? config.gatesieve : undefined;
+  const own = isObject(config) && isObject(config.gatesieve) ? config.gatesieve : undefined;
   return {
     path: file,
     name: basename(folder ?? file).replace(/\.safetensors$/, ""),
     parameters: openSafetensors(file),
-    config: isObject(own) && isObject(own.config) ? own.config : isRunConfig(config) ? config : undefined,
+    config: isObject(own?.config) ? own.config : isRunConfig(config) ? config : undefined,
     vocabulary: folder === undefined ? undefined : readVocabulary(join(folder, MODEL_VOCABULARY)),
+    encoding: isObject(own?.encoding) ? own.encoding : readEncoding(folder),
   };
+}
+
+/** Of a run's own folder: encoding.json beside the weights. */
+function readEncoding(folder: string | undefined): object | undefined {
+  const encoding = folder === undefined ? undefined : readSmallJson(join(folder, ENCODING));
+  return isObject(encoding) ? encoding : undefined;
 }
 
 /** Entries in token order, from a list or from { token: number }; undefined where there is no file. */

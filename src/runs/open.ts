@@ -8,6 +8,7 @@ import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import type { Split, Task } from "../tasks/task.ts";
 import { type Evaluation, evaluate } from "../train/evaluate.ts";
+import type { WritingOptions } from "../train/write.ts";
 import { checkpointName, checkpointsDir, loadWeights, readLastCheckpoint } from "./checkpoint.ts";
 import type { RunConfig } from "./config.ts";
 import { loadTestData } from "./data-tasks.ts";
@@ -65,9 +66,13 @@ export async function openModel(runsDir: string, idOrDir: string, options: OpenO
   return { id: info.id, dir, config, info, task, model, engine, engineReason: reason, notes };
 }
 
-/** Scores an opened model on a split of its task. */
-export function evaluateRun({ model, task, config }: OpenedModel, split: Split = "test"): Evaluation {
-  return evaluate(model, task, split, config.seed);
+/** Scores an opened model on a split of its task; `writing`: how, of tasks that write. */
+export function evaluateRun(
+  { model, task, config }: OpenedModel,
+  split: Split = "test",
+  writing?: WritingOptions,
+): Evaluation {
+  return evaluate(model, task, split, config.seed, writing);
 }
 
 /** Samples and predictions need what was learnt alone: without its text or data a task still stands, but has no batches. */

@@ -60,17 +60,27 @@ export function makeTask({ task, model }: RunConfig, { text, data }: Inputs, lea
     vocabularySize: task.vocabulary,
     embedding: model.embedding,
     delay: task.delay,
+    sourceLength: task.sourceLength,
+    patch: task.patch,
     ...learnt,
   });
 }
 
 export function makeModel(config: RunConfig, task: Task, engine: Engine, T: number, B: number): Model {
-  const { embedding: _, recompute, ...shape } = config.model;
+  const { recompute, embedding: _, positions, ...net } = config.model;
+  const { bidirectional, attention } = net;
   check(
-    !shape.bidirectional || !task.text,
+    attention === undefined || task.source !== undefined,
+    `model.attention: task ${task.name} has no encoder to look back at. Leave it out, or use task.name=translation or captioning.`,
+  );
+  check(
+    !bidirectional || !task.text,
     `model.bidirectional: task ${task.name} asks for the next position, which a net that reads from both ends has seen. Use model.bidirectional=false.`,
   );
-  const spec = { input: task.input, ...shape, output: task.output };
+  // A transformer reads later what it has positions for, whatever T it is opened with.
+  const learned =
+    net.net === "transformer" ? { positions: positions ?? (config.train.sequenceLength || T) } : { positions };
+  const spec = { input: task.input, source: task.source, ...net, ...learned, output: task.output };
   return new Model(engine, spec, { T, B, recompute });
 }
 

@@ -206,7 +206,11 @@ export class Run {
 export async function createRun({ config, runsDir, id: name }: RunOptions): Promise<Run> {
   const inputs = await loadInputs(config);
   const source = config.from === undefined ? undefined : openModelSource(config.from);
-  const task = makeTask(config, inputs, inputs.text && source ? { vocabulary: source.vocabulary } : {});
+  const task = makeTask(
+    config,
+    inputs,
+    source ? { vocabulary: inputs.text && source.vocabulary, encoding: inputs.data && source.encoding } : {},
+  );
   const from = config.from === undefined ? {} : { from: resolve(config.from) };
   const resolved = { ...resolveConfig(config, inputs, task), ...from };
   const maxSteps = stepsOf(resolved, task);

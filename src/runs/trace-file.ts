@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { deflateSync, inflateSync } from "node:zlib";
 import { z } from "zod";
 import { formatBytes, UsageError } from "../core/check.ts";
+import { netName } from "../nn/nets.ts";
 import type { Trace, TraceSite, TraceStep } from "../sparse/trace.ts";
 import { countBits, wordsOf } from "../sparse/trace.ts";
 import type { Training } from "../train/training.ts";
@@ -95,7 +96,7 @@ export function traceOf(training: Training, config: RunConfig, engine: string): 
     generator: `gatesieve ${version}`,
     run: {
       task: config.task.name,
-      cell: config.model.cell,
+      cell: netName(config.model),
       numLayers: config.model.numLayers,
       hiddenSize: config.model.hiddenSize,
       sequenceLength: config.train.sequenceLength,

@@ -11,11 +11,16 @@
 export interface ProductMacs {
   /** The module, for example "lstm.l0" or "head". */
   readonly layer: string;
-  /** "xW", "hU" forward; "dh", "dx", "dW", "dU" backward; the head has "xW", "dx", "dW". */
+  /**
+   * "xW", "hU" forward; "dh", "dx", "dW", "dU" backward; the head and linear layers have "xW", "dx", "dW",
+   * attention "qk", "pv" forward and "dv", "dp", "dq", "dk" backward.
+   */
   readonly product: string;
   readonly direction: "forward" | "backward";
   /** Belongs to a recurrent layer: the paper's figure is a share of these. */
   readonly recurrent: boolean;
+  /** Columns and depth [n, k] of a product that belongs to no site: (m, n) += over k. */
+  readonly shape?: readonly [n: number, k: number];
   dense: number;
   skipped: number;
   masked: number;

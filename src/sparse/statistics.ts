@@ -41,9 +41,16 @@ export function clearStatistics(statistics: SiteStatistics): void {
   statistics.histogram.data.fill(0);
 }
 
-/** Takes back what a sweep counted of a row of zeros that is no position of a sequence. `row`: the site's. */
-export function uncountRow({ sums, histogram }: SiteStatistics, site: Site, row: number): void {
-  const width = site.cols / site.groups.length;
+/**
+ * Takes back what a sweep counted of a row of zeros that is no position of a sequence. `row`: the site's; `width`: of so
+ * many of each group's columns.
+ */
+export function uncountRow(
+  { sums, histogram }: SiteStatistics,
+  site: Site,
+  row: number,
+  width = site.cols / site.groups.length,
+): void {
   for (let group = 0; group < site.groups.length; group++) {
     sums.data[group * SUM_COLUMNS + TOTAL]! -= width;
     sums.data[group * SUM_COLUMNS + NATURAL_ZEROS]! -= width;

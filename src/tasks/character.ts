@@ -6,13 +6,16 @@
  * there) for any other.
  */
 import { boundaries, splitRange, textCursor } from "./batches.ts";
-import type { EvaluationSums, Task } from "./task.ts";
+import type { EvaluationSums, Split, Task } from "./task.ts";
 import { UNK } from "./words.ts";
 
 export { UNK };
 
 export interface CharacterOptions {
+  /** The text, or its training part. */
   readonly text: string;
+  /** The other parts, where a text has three. */
+  readonly parts?: { readonly valid: string; readonly test: string } | undefined;
   /** What to call the text in messages. */
   readonly name: string;
   /** Columns of a trained embedding; 0 or none: one-hot input. */
@@ -21,12 +24,15 @@ export interface CharacterOptions {
   readonly vocabulary?: readonly string[] | undefined;
 }
 
-export function characterTask({ text, name, embedding = 0, vocabulary: given }: CharacterOptions): Task {
+export function characterTask({ text, parts, name, embedding = 0, vocabulary: given }: CharacterOptions): Task {
   const points = codePoints(text);
   const count = points.length;
-  const vocabulary = given ?? vocabularyOf(points.subarray(0, boundaries(count).train));
+  const vocabulary = given ?? vocabularyOf(parts ? points : points.subarray(0, boundaries(count).train));
   const token = tokenOf(vocabulary);
   for (let i = 0; i < count; i++) points[i] = token.get(points[i] as number) ?? 0;
+  const others = parts && { valid: encode(vocabulary, parts.valid), test: encode(vocabulary, parts.test) };
+  const part = (split: Split) =>
+    others ? { train: points, ...others }[split] : points.subarray(...splitRange(split, count));
 
   return {
     name: "character",
@@ -43,7 +49,7 @@ export function characterTask({ text, name, embedding = 0, vocabulary: given }: 
       unknown: (prime) => [...new Set(prime)].filter((character) => !vocabulary.slice(1).includes(character)),
     },
     batches: (split, shape) =>
-      textCursor(points.subarray(...splitRange(split, count)), split, shape, { name, unit: "characters", count }),
+      textCursor(part(split), split, shape, { name, unit: "characters", ...(others ? { part: split } : { count }) }),
     scores({ lossSum, positions, correct }: EvaluationSums): Record<string, number> {
       const loss = lossSum / positions;
       return { perplexity: Math.exp(loss), bitsPerCharacter: loss / Math.LN2, accuracy: correct / positions };

@@ -8,7 +8,12 @@ export interface ExampleSet {
   readonly count: number;
   /** Writes example `index` into lane b of B: inputs, targets, its length. */
   fill(index: number, into: BatchBuffers, T: number, B: number, b: number): void;
+  /** Where it is given, batches of training gather examples of like size: the less of them is padding. */
+  sizeOf?(index: number): number;
 }
+
+/** Batches within which examples are sorted by size. */
+const POOL = 32;
 
 /**
  * An epoch of training is floor(count / B) full batches of a fresh order, as of PyTorch's DataLoader with shuffle and
@@ -67,6 +72,29 @@ export class ExampleCursor implements BatchCursor {
       order[i] = order[j] as number;
       order[j] = kept;
     }
+    if (this.#set.sizeOf) this.#gather(this.#set.sizeOf);
+  }
+
+  /** By size within pools; the batches then in an order of their own. */
+  #gather(sizeOf: (index: number) => number): void {
+    const { B, batchesPerEpoch } = this;
+    const order = [...this.#order];
+    for (let from = 0; from < order.length; from += POOL * B)
+      this.#order.set(
+        order.slice(from, from + POOL * B).sort((a, b) => sizeOf(a) - sizeOf(b) || a - b),
+        from,
+      );
+    if (batchesPerEpoch < 2) return;
+    const sorted = this.#order.slice();
+    for (let batch = batchesPerEpoch - 1; batch >= 0; batch--) {
+      const other = this.#random.below(batch + 1);
+      for (let b = 0; b < B; b++) {
+        const kept = sorted[batch * B + b] as number;
+        sorted[batch * B + b] = sorted[other * B + b] as number;
+        sorted[other * B + b] = kept;
+      }
+    }
+    this.#order.set(sorted);
   }
 
   save(): number[] {

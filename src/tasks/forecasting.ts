@@ -31,12 +31,14 @@ export interface ForecastingOptions {
   readonly encoding?: ForecastingEncoding | undefined;
   /** Score the whole series as test. */
   readonly allTest?: boolean | undefined;
+  /** Rows that validate, at the end, where nothing is to be held back as test. */
+  readonly validRows?: number | undefined;
 }
 
 export function forecastingTask(options: ForecastingOptions): Task {
   const { name, series } = options;
   const rows = series ? series.values.length / series.columns.length : 0;
-  const bounds = options.allTest ? [0, 0, 0, rows] : [0, Math.floor(rows * 0.8), Math.floor(rows * 0.9), rows];
+  const bounds = boundsOf(rows, options);
   const encoding = options.encoding ?? fit(options, bounds[1] as number);
   const { targets, horizon, mean, deviation, scale } = encoding;
   const back = (h: number) => rowsBack(encoding, h);
@@ -123,6 +125,13 @@ export function forecastingTask(options: ForecastingOptions): Task {
       },
     },
   };
+}
+
+/** Where the train, the valid and the test rows begin and end. */
+function boundsOf(rows: number, { allTest, validRows }: ForecastingOptions): number[] {
+  if (allTest) return [0, 0, 0, rows];
+  if (validRows !== undefined) return [0, rows - validRows, rows, rows];
+  return [0, Math.floor(rows * 0.8), Math.floor(rows * 0.9), rows];
 }
 
 function fit(

@@ -5,9 +5,10 @@
  *   "Schmidt"                  characters: tokens, one a code point
  *   ["the", "cat"]             words: tokens as they stand
  *   [1.5, 1.7, 1.6]            one feature at each position
- *   [[1.5, 0], [1.7, 1]]       several
- *   Uint8Array of grey values  an image, read row by row or pixel by pixel
+ *   [[1.5, 0], [1.7, 1]]       several; rows and sequences may be typed arrays
+ *   Uint8Array of grey values  an image, read row by row, pixel by pixel or at once
  */
+import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { BatchBuffers, Encoded, InputSpec } from "./task.ts";
@@ -17,11 +18,12 @@ export type SequenceInput =
   | string
   | readonly string[]
   | readonly number[]
-  | readonly (readonly number[])[]
+  | readonly (readonly number[] | RealArray)[]
+  | RealArray
   | Uint8Array;
 
-/** How an image becomes a sequence: a row at a time, a pixel at a time, or pixels in one fixed random order. */
-export const ORDERS = ["rows", "pixels", "permuted"] as const;
+/** How an image becomes a sequence: a row at a time, a pixel at a time, pixels in one fixed random order, all at once. */
+export const ORDERS = ["rows", "pixels", "permuted", "flat"] as const;
 export type Order = (typeof ORDERS)[number];
 
 export type InputEncoding =
@@ -66,10 +68,13 @@ export function fitInput(inputs: readonly SequenceInput[], vocabularySize = 10_0
       vocabulary: wordVocabulary((inputs as readonly (readonly string[])[]).flat(), vocabularySize),
     };
   // What is no number or of another size is left to `encode`, which knows where it stands.
-  const positions = (inputs as readonly (readonly (number | readonly number[])[])[]).flat(1);
-  const size = Array.isArray(first[0]) ? first[0].length : 1;
+  const isArray = (value: unknown): value is readonly number[] => Array.isArray(value) || ArrayBuffer.isView(value);
+  const positions = (inputs as readonly (readonly (number | readonly number[])[])[]).flatMap(
+    (input) => (Array.isArray(input) ? input : Array.from(input)), // flatMap takes no typed array apart
+  );
+  const size = isArray(first[0]) ? first[0].length : 1;
   const isRow = (row: unknown) =>
-    Array.isArray(row) ? row.length === size && row.every(Number.isFinite) : size === 1 && Number.isFinite(row);
+    isArray(row) ? row.length === size && row.every(Number.isFinite) : size === 1 && Number.isFinite(row);
   return { kind: "features", ...momentsOf(positions.filter(isRow), size) };
 }
 
@@ -172,7 +177,7 @@ function featureForm(mean: readonly number[], deviation: readonly number[]): Inp
 
 function imageForm({ rows, columns, order, mean, deviation }: InputEncoding & { kind: "image" }): InputForm {
   const pixels = rows * columns;
-  const size = order === "rows" ? columns : 1;
+  const size = order === "rows" ? columns : order === "flat" ? pixels : 1;
   const place = order === "permuted" ? permutation(pixels) : undefined;
   return {
     spec: { kind: "features", size },

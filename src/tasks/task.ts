@@ -8,6 +8,12 @@ export type InputSpec =
   | { readonly kind: "tokens"; readonly vocabulary: number; readonly embedding?: number | undefined }
   | { readonly kind: "features"; readonly size: number };
 
+/** Of tasks that read one sequence and write another: what is read, by an encoder. The input is then what was written so far. */
+export type SourceSpec = InputSpec & {
+  /** Positions of the longest that is read whole. */
+  readonly length: number;
+};
+
 export interface OutputSpec {
   /** classes: softmax cross-entropy in nats. values: mean squared error. */
   readonly kind: "classes" | "values";
@@ -17,6 +23,16 @@ export interface OutputSpec {
 }
 
 export type Split = "train" | "valid" | "test";
+
+/** Buffers for what an encoder reads, of S positions: element (s, b) at s*B + b. */
+export interface SourceBuffers {
+  /** (S*B) token numbers, or undefined for features. */
+  readonly tokens: Int32Array | undefined;
+  /** (S*B, size), or undefined for tokens. */
+  readonly features: RealArray | undefined;
+  /** (B), 1 to S. */
+  readonly lengths: Int32Array;
+}
 
 /** A model's batch buffers; a cursor fills them in place, time-major: element (t, b) at t*B + b. */
 export interface BatchBuffers {
@@ -32,6 +48,8 @@ export interface BatchBuffers {
    * the last position that is there. Lanes all as long as the batch have T.
    */
   readonly lengths: Int32Array;
+  /** Of tasks with a source. */
+  readonly source?: SourceBuffers | undefined;
 }
 
 export interface BatchShape {
@@ -91,6 +109,31 @@ export interface PredictionForm {
   decode(outputs: RealArray, lane: number, lanes: number, encoded: Encoded): Record<string, unknown>;
 }
 
+/** What of a source its task could not read as it is: kept beside the result. */
+export type SourceRemarks = Readonly<Record<string, number>>;
+
+/** How a task whose model writes one sequence for another reads, goes on from token to token, and scores. */
+export interface WritingForm {
+  /** Of a result: "translation". */
+  readonly result: string;
+  /** What a decoder reads first; what ends it; what it never writes. */
+  readonly first: number;
+  readonly end: number;
+  readonly never: readonly number[];
+  /** Sources of a split, in order, and what should be written for each. */
+  count(split: Split): number;
+  example(split: Split, index: number): { readonly source: Encoded; readonly reference: string };
+  /** A UsageError that begins with `where` says what is wrong with an input. */
+  encode(input: unknown, where: string): { readonly source: Encoded; readonly remarks: SourceRemarks };
+  /** Into lane b of B; returns its length, at most the model's. */
+  fill(source: Encoded, into: SourceBuffers, B: number, b: number): number;
+  decode(tokens: readonly number[]): string;
+  /** Of texts written against their references. */
+  scores(written: readonly string[], references: readonly string[]): Record<string, number>;
+  /** How they are defined, for whoever quotes them. */
+  readonly signature: string;
+}
+
 /** How long a task's sequences are: what an automatic train.sequenceLength is, and whom a shorter one cuts. */
 export interface SequenceLengths {
   /** Positions of the longest sequence, of all splits. */
@@ -116,6 +159,8 @@ export interface Task {
   readonly summary: string;
   readonly input: InputSpec;
   readonly output: OutputSpec;
+  /** What an encoder reads, where one sequence is read and another written. */
+  readonly source?: SourceSpec | undefined;
   /** For example "nats/char". */
   readonly lossUnit: string;
   /** Batches of a split. Throws a UsageError that says how much data is needed if there is too little. */
@@ -132,6 +177,8 @@ export interface Task {
   scorer?(split: Split, shape: { readonly T: number }): Scorer;
   /** Tasks that predict something for a sequence by itself. */
   readonly prediction?: PredictionForm;
+  /** Tasks with a source. */
+  readonly writing?: WritingForm;
   /** Tasks on sequences of many lengths. */
   readonly lengths?: SequenceLengths;
 }

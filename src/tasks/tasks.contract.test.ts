@@ -65,8 +65,42 @@ const cases: Record<TaskName, TaskOptions[]> = {
     { text: prose, vocabularySize: 20, embedding: 7 },
     { text: prose.slice(0, 4000), textParts: { valid: prose.slice(4000, 5500), test: prose.slice(5500) } },
   ],
+  translation: [
+    { pairs: { train: pairs(0, 50), valid: pairs(50, 8), test: pairs(80, 7) }, embedding: 4, vocabularySize: 60 },
+    { pairs: { train: pairs(0, 50), valid: pairs(50, 8), test: pairs(80, 7) }, vocabularySize: 60, sourceLength: 9 },
+  ],
+  captioning: [
+    {
+      pictures: { train: captioned(0, 30), valid: captioned(30, 7), test: captioned(40, 5) },
+      patch: 2,
+      embedding: 3,
+      vocabularySize: 60,
+    },
+  ],
   adding: [{}],
   delay: [{}, { delay: 1 }, { delay: 9, embedding: 3 }],
+};
+/** Pairs and captions with a number of their own: the shortest of one piece for each digit and two words. */
+function pairs(first: number, count: number) {
+  return Array.from({ length: count }, (_, i) => ({
+    source: `${first + i} ${"abcdef".slice(0, 1 + (i % 6))}`,
+    target: `${first + i} ${"uvwxyz".slice(0, 1 + (i % 4))}.`,
+  }));
+}
+function captioned(first: number, count: number) {
+  return Array.from({ length: count }, (_, i) => ({
+    picture: { width: 6, height: 4, colours: Uint8Array.from({ length: 6 * 4 * 3 }, () => random.below(256)) },
+    caption: `${"ab".repeat(1 + (i % 3))} ${first + i}`,
+  }));
+}
+/** Of tasks that write: one position more than the shortest target to train on has pieces. */
+const shortestWritten = (name: TaskName) => (options: TaskOptions) => {
+  const task = createTask(name, options);
+  const lengths = Array.from(
+    { length: task.writing!.count("train") },
+    (_, i) => (task.writing!.example("train", i) as unknown as { target: Int32Array }).target.length,
+  );
+  return 1 + Math.min(...lengths);
 };
 /** The shortest sequence the task can do with these options, and one less. */
 const least: Record<TaskName, (options: TaskOptions) => number> = {
@@ -75,6 +109,8 @@ const least: Record<TaskName, (options: TaskOptions) => number> = {
   classification: () => 1,
   forecasting: () => 1,
   tagging: () => 1,
+  translation: shortestWritten("translation"),
+  captioning: shortestWritten("captioning"),
   adding: () => 2,
   delay: ({ delay = 5 }) => delay + 1,
 };
@@ -88,13 +124,15 @@ interface Batch {
   readonly features: number[] | undefined;
   readonly targets: number[];
   readonly lengths: number[];
+  /** What an encoder reads, and its lengths. */
+  readonly read: { readonly values: number[]; readonly lengths: number[] } | undefined;
   readonly lanes: number;
   /** Numbers at a position of the input. */
   readonly size: number;
 }
 
 /** Buffers filled with what no task writes, so that a gap shows. */
-function buffers({ input, output }: Task, { T, B }: { T: number; B: number }): BatchBuffers {
+function buffers({ input, output, source }: Task, { T, B }: { T: number; B: number }): BatchBuffers {
   const positions = output.positions === "all" ? T * B : B;
   return {
     tokens: input.kind === "tokens" ? new Int32Array(T * B).fill(-1) : undefined,
@@ -104,6 +142,12 @@ function buffers({ input, output }: Task, { T, B }: { T: number; B: number }): B
         ? new Int32Array(positions).fill(-1)
         : new Float32Array(positions * output.size).fill(Number.NaN),
     lengths: new Int32Array(B).fill(-1),
+    source: source && {
+      tokens: source.kind === "tokens" ? new Int32Array(source.length * B).fill(-1) : undefined,
+      features:
+        source.kind === "features" ? new Float32Array(source.length * B * source.size).fill(Number.NaN) : undefined,
+      lengths: new Int32Array(B).fill(-1),
+    },
   };
 }
 
@@ -130,6 +174,10 @@ function take(task: Task, cursor: BatchCursor, count: number): Batch[] {
       features: into.features && head(into.features, T * B),
       targets: head(into.targets, positions),
       lengths: head(into.lengths, B),
+      read: into.source && {
+        values: head((into.source.tokens ?? into.source.features) as ArrayLike<number>, task.source!.length * B),
+        lengths: head(into.source.lengths, B),
+      },
       size: input.kind === "features" ? input.size : 1,
     };
   });
@@ -147,6 +195,7 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
       const scores = {
         ...task.scores({ lossSum: 1, positions: 1, correct: 1 }),
         ...task.scorer?.("test", shape).scores(),
+        ...task.writing?.scores(["a"], ["a"]),
       };
       expect(Object.keys(scores)).toEqual(tasks[name].metrics);
       if (task.input.kind === "tokens") expect(task.input.embedding ?? 0).toBe(options.embedding ?? 0);
@@ -186,7 +235,12 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
         const tokenFits = (token: number) => input.kind === "tokens" && token >= 0 && token < input.vocabulary;
         const targetFits = (target: number) =>
           output.kind === "classes" ? target >= 0 && target < output.size : Number.isFinite(target);
-        for (const { tokens, features, targets, lanes, lengths } of take(task, cursor, cursor.batchesPerEpoch + 1)) {
+        const readFits = (value: number) =>
+          task.source?.kind === "tokens" ? value >= 0 && value < task.source.vocabulary : Number.isFinite(value);
+        const batches = take(task, cursor, cursor.batchesPerEpoch + 1);
+        for (const { tokens, features, targets, lanes, lengths, read } of batches) {
+          expect(read?.values.every(readFits) ?? true).toBe(true);
+          expect(read?.lengths.every((length) => length >= 1 && length <= task.source!.length) ?? true).toBe(true);
           expect(tokens ? tokens.every(tokenFits) : features!.every(Number.isFinite)).toBe(true);
           expect(lengths.every((length) => Number.isInteger(length) && length >= 1 && length <= cursor.T)).toBe(true);
           const isPadding = (index: number) => Math.floor(index / lanes) >= (lengths[index % lanes] as number);
@@ -380,6 +434,6 @@ test("generated tasks differ from seed to seed", () => {
 
 test("an unknown task lists the choices", () => {
   expect(() => createTask("charcter")).toThrow(
-    /unknown task "charcter", did you mean "character"\? The choices are: character, word, classification, forecasting, tagging, adding, delay/,
+    /unknown task "charcter", did you mean "character"\? The choices are: character, word, classification, forecasting, tagging, translation, captioning, adding, delay/,
   );
 });

@@ -1,6 +1,8 @@
 /** The table of tasks: a new task is one file and one line here. */
 import { check, choose } from "../core/check.ts";
 import { addingTask } from "./adding.ts";
+import type { BpeData } from "./bpe.ts";
+import { type CaptionedPicture, type CaptioningEncoding, captioningTask } from "./captioning.ts";
 import { characterTask } from "./character.ts";
 import {
   type ClassificationEncoding,
@@ -12,6 +14,7 @@ import { delayTask } from "./delay.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "./forecasting.ts";
 import { type TaggedSentence, type TaggingEncoding, taggingTask } from "./tagging.ts";
 import type { Split, Task } from "./task.ts";
+import { type ParallelPair, type TranslationEncoding, translationTask } from "./translation.ts";
 import { wordTask } from "./word.ts";
 import type { Tokenizer } from "./words.ts";
 
@@ -47,6 +50,13 @@ export interface TaskOptions {
   readonly period?: number | undefined;
   /** Score the series as a whole: all of it is the test split. */
   readonly allTest?: boolean | undefined;
+  /** Task translation: pairs of texts; a tokeniser of one's own; positions of a source that are read. */
+  readonly pairs?: Readonly<Record<Split, readonly ParallelPair[]>> | undefined;
+  readonly pieces?: BpeData | undefined;
+  readonly sourceLength?: number | undefined;
+  /** Task captioning: pictures with their captions; pixels along a patch's side. */
+  readonly pictures?: Readonly<Record<Split, readonly CaptionedPicture[]>> | undefined;
+  readonly patch?: number | undefined;
   /** Tasks on data: what another training learnt of its data (`Task.encoding`); without data, only to predict. */
   readonly encoding?: object | undefined;
 }
@@ -71,7 +81,17 @@ export interface TaskEntry {
   create(options: TaskOptions): Task;
 }
 
-export const TASKS = ["character", "word", "classification", "forecasting", "tagging", "adding", "delay"] as const;
+export const TASKS = [
+  "character",
+  "word",
+  "classification",
+  "forecasting",
+  "tagging",
+  "translation",
+  "captioning",
+  "adding",
+  "delay",
+] as const;
 export type TaskName = (typeof TASKS)[number];
 
 export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
@@ -144,6 +164,38 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     onData: true,
     create: ({ dataName = "sentences", sentences, encoding, ...options }) =>
       taggingTask({ ...options, name: dataName, parts: sentences, encoding: encoding as TaggingEncoding }),
+  },
+  translation: {
+    summary: "write in one language what is read in another",
+    input: "sentences",
+    output: "a sentence for each",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy", "bleu", "chrF2"],
+    config: "configs/translation.yaml",
+    onText: false,
+    onData: true,
+    sequenceLength: 0,
+    create: ({ dataName = "pairs", pairs, encoding, pieces, ...options }) =>
+      translationTask({
+        ...options,
+        name: dataName,
+        parts: pairs,
+        tokenizer: pieces,
+        encoding: encoding as TranslationEncoding,
+      }),
+  },
+  captioning: {
+    summary: "write what is on a picture",
+    input: "pictures",
+    output: "a caption for each",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy", "bleu", "chrF2", "exactMatch"],
+    config: "configs/captioning.yaml",
+    onText: false,
+    onData: true,
+    sequenceLength: 0,
+    create: ({ dataName = "pictures", pictures, encoding, ...options }) =>
+      captioningTask({ ...options, name: dataName, parts: pictures, encoding: encoding as CaptioningEncoding }),
   },
   adding: {
     summary: "add the two marked numbers of a sequence",

@@ -3,6 +3,8 @@ import { check, UsageError } from "../core/check.ts";
 import type { Model } from "../nn/model.ts";
 import type { Pass } from "../nn/module.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
+import { WRITTEN } from "./evaluate.ts";
+import { writeAll } from "./write.ts";
 
 /** A sequence as the task reads it, and where it stands, for messages and results. */
 export interface PredictionInput {
@@ -16,13 +18,18 @@ export function longestInput({ prediction }: Task, inputs: readonly PredictionIn
   return lengths.reduce((longest, length) => Math.max(longest, length), 1);
 }
 
-/** One result for each input, in order. The batch does not change it. Carried states are left as they were. */
+/**
+ * One result for each input, in order. The batch does not change it. Carried states are left as they were. `beam`: of tasks
+ * that write, hypotheses kept for each source.
+ */
 export function* predict(
   model: Model,
   task: Task,
   inputs: readonly PredictionInput[],
+  beam = Math.min(WRITTEN.test.beam, model.pass.B),
 ): Generator<Record<string, unknown>> {
   const { prediction, output } = task;
+  if (task.writing) return yield* writings(model, task, inputs, beam);
   if (!prediction)
     throw new UsageError(`task ${task.name} predicts nothing of a sequence by itself; a model of text is sampled.`);
   const { T: most, B } = model.pass;
@@ -43,6 +50,37 @@ export function* predict(
       yield { where: inputs[from + b]!.where, ...prediction.decode(outputs, b, lanes, each as Encoded) };
   }
 }
+
+/** All are read first: what is wrong with the last is said before anything is written. */
+function* writings(
+  model: Model,
+  task: Task,
+  inputs: readonly PredictionInput[],
+  beam: number,
+): Generator<Record<string, unknown>> {
+  const { writing } = task;
+  const read = inputs.map(({ input, where }) => ({ where, ...writing!.encode(input, where) }));
+  for (let from = 0; from < read.length; from += WRITTEN_TOGETHER) {
+    const some = read.slice(from, from + WRITTEN_TOGETHER);
+    const written = writeAll(
+      model,
+      task,
+      some.map(({ source }) => source),
+      { beam },
+    );
+    for (const [index, { tokens, score, ended }] of written.entries())
+      yield {
+        where: some[index]!.where,
+        [writing!.result]: writing!.decode(tokens),
+        score,
+        ...(ended ? {} : { ended }),
+        ...some[index]!.remarks,
+      };
+  }
+}
+
+/** Sources between two results that are given out. */
+const WRITTEN_TOGETHER = 256;
 
 function checkFinite(outputs: Float32Array): void {
   check(

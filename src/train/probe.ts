@@ -13,9 +13,9 @@ export interface Fidelity {
   /** Cosine over the whole gradient, and the ratio of its norms (sparse / dense). */
   readonly cosine: number;
   readonly normRatio: number;
-  /** Over weight_ih and weight_hh of all recurrent layers: the paper's "correlation" of dW. */
+  /** Over the weights of all sites, of recurrent layers weight_ih and weight_hh: the paper's "correlation" of dW. */
   readonly recurrent: { readonly cosine: number; readonly normRatio: number };
-  /** The same per layer. */
+  /** The same per site. */
   readonly layers: readonly { readonly layer: string; readonly cosine: number; readonly normRatio: number }[];
   readonly parameters: readonly { readonly name: string; readonly cosine: number }[];
 }
@@ -78,9 +78,9 @@ export class DenseProbe {
       ...products(gradient.data, this.#dense[index]!),
     }));
     const whole = add(parts);
-    const layers = model.recurrent.map(({ name: layer, parameters }) => {
-      const own = parameters.map(({ name }) => name).filter((name) => name.includes("weight_"));
-      return { layer, sum: add(parts.filter(({ name }) => own.includes(name))) };
+    const layers = model.sites.map(({ site, weights }) => {
+      const own = weights.map(({ name }) => name);
+      return { layer: site.name, sum: add(parts.filter(({ name }) => own.includes(name))) };
     });
     const recurrent = add(layers.map(({ sum }) => sum));
     return {

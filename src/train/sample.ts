@@ -1,9 +1,16 @@
-/** Text from a trained language model: a character or word at a time, each drawn from the model's distribution. */
+/**
+ * Text from a trained language model: a character or word at a time, each drawn from the model's distribution.
+ *
+ * A recurrent net carries its states from one to the next. A transformer reads anew what it can see, for each one: all of
+ * the text so far, and, when that is longer than its positions, the last of them.
+ */
+import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
 import type { Pass } from "../nn/module.ts";
-import type { Task } from "../tasks/task.ts";
+import type { Task, TextForm } from "../tasks/task.ts";
+import { Stepper } from "./stepper.ts";
 
 export interface SampleOptions {
   /** Characters or words to draw. */
@@ -17,11 +24,18 @@ export interface SampleOptions {
 
 /** The drawn text, without the prime. `<unk>` is never drawn. Carried states are left as they were. */
 export function sampleText(model: Model, task: Task, options: SampleOptions = {}): string {
+  const tokens = sampling(model, task, options);
+  return (task.text as TextForm).decode([...tokens]);
+}
+
+/** The same a token at a time; other work with the model, training included, may go on in between. */
+export function sampling(model: Model, task: Task, options: SampleOptions = {}): Generator<number, void> {
   const { length = 300, temperature = 1, prime = "", seed = 1 } = options;
   const { vocabulary, text } = task;
   check(
     text && vocabulary,
-    () => `task ${task.name} makes no text; only runs of tasks character and word can be sampled.`,
+    () =>
+      `task ${task.name} makes no text; only runs of tasks character and word can be sampled${task.writing ? "; let it write with gatesieve predict" : ""}.`,
   );
   check(Number.isSafeInteger(length) && length >= 0, () => `length is ${length}; give a whole number of at least 0.`);
   check(
@@ -33,30 +47,57 @@ export function sampleText(model: Model, task: Task, options: SampleOptions = {}
     throw new UsageError(
       `prime: ${unknown.map((piece) => JSON.stringify(piece)).join(", ")} not among the ${vocabulary.length - 1} ${text.unit} this model knows. Leave out what it does not know.`,
     );
-
-  const carried = model.carried.map((state) => state.data.slice());
-  model.resetCarried();
-  const random = new RandomStream(seed, "sample");
-  const pass: Pass = { ...model.pass, T: 1, B: 1, lengths: undefined, training: false };
-  const logits = new Float64Array(vocabulary.length);
-  const read = (token: number) => {
-    model.tokens.data[0] = token;
-    model.head.outputs(model.forward(pass), pass, logits);
-  };
   const primed = text.encode(prime);
-  for (const token of primed.length ? primed : [text.first]) read(token);
-  const drawn: number[] = [];
-  while (drawn.length < length) {
+  const reader = model.context > 1 ? windowReader(model) : stepReader(model);
+  return drawing(reader, primed.length ? primed : [text.first], { length, temperature, seed });
+}
+
+/** Reads one more token; returns the logits of what follows, overwritten by the next call. */
+type Reader = (token: number) => RealArray;
+
+/** Of a net that carries states. */
+function stepReader(model: Model): Reader {
+  const stepper = new Stepper(model);
+  return (token) => {
+    stepper.input[0] = token;
+    return stepper.step();
+  };
+}
+
+/** Of a net that reads anew what it can see. */
+function windowReader(model: Model): Reader {
+  const pass: Pass = { ...model.pass, T: 1, B: 1, lengths: undefined, training: false };
+  const window = Math.min(model.context, model.pass.T);
+  const { size } = model.spec.output;
+  const outputs = new Float64Array(window * size);
+  const seen: number[] = [];
+  return (token) => {
+    seen.push(token);
+    if (seen.length > window) seen.shift();
+    pass.T = seen.length;
+    model.tokens.data.set(seen);
+    model.head.outputs(model.forward(pass), pass, outputs);
+    return outputs.subarray((seen.length - 1) * size, seen.length * size);
+  };
+}
+
+function* drawing(
+  read: Reader,
+  primed: Iterable<number>,
+  { length, temperature, seed }: { readonly length: number; readonly temperature: number; readonly seed: number },
+): Generator<number, void> {
+  const random = new RandomStream(seed, "sample");
+  let logits: RealArray | undefined;
+  for (const token of primed) logits = read(token);
+  for (let drawn = 0; logits && drawn < length; drawn++) {
     const token = draw(logits, temperature, random);
-    drawn.push(token);
-    read(token);
+    yield token;
+    logits = read(token);
   }
-  for (const [index, state] of model.carried.entries()) state.data.set(carried[index] as Float32Array);
-  return text.decode(drawn);
 }
 
 /** A token other than 0 with probability softmax(logits / temperature). */
-function draw(logits: Float64Array, temperature: number, random: RandomStream): number {
+function draw(logits: RealArray, temperature: number, random: RandomStream): number {
   let best = 1;
   for (let token = 2; token < logits.length; token++) if (logits[token]! > logits[best]!) best = token;
   if (temperature === 0) return best;

@@ -12,7 +12,7 @@
  */
 
 import type { CellStep } from "../kernels/kernels.ts";
-import type { DropSite, PassWatcher } from "../nn/module.ts";
+import type { DropSite, Pass, PassWatcher } from "../nn/module.ts";
 import { fitLogNormal, magnitudesOf, measuredCosines } from "../sparse/lognormal.ts";
 import { type Sparsity, shares } from "../sparse/observation.ts";
 import { HISTOGRAM_BINS, SUM_COLUMNS } from "../sparse/statistics.ts";
@@ -57,7 +57,7 @@ export class Telemetry implements PassWatcher {
     this.#bands = trainer.sites.map(
       (drop) => new SiteBands(drop, drop === model.head.site ? 0 : Math.min(T, TIME_BANDS)),
     );
-    this.#layers = model.recurrent.map((layer) => new ActivationTally(layer, model.spec.hiddenSize, B));
+    this.#layers = model.recurrent.map((layer) => new ActivationTally(layer, layer.options.hiddenSize, B));
     const probes = options.probeEverySteps > 0 && options.probeEverySteps <= maxSteps;
     this.#probe = probes ? new DenseProbe(model) : undefined; // it holds a copy of all gradients
   }
@@ -102,15 +102,14 @@ export class Telemetry implements PassWatcher {
     return { ...event, ms: short(this.spentMs) };
   }
 
-  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void {
+  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number, lengths: Pass["lengths"]): void {
     const began = performance.now();
-    const { lengths } = this.#trainer.model.pass;
     for (const tally of this.#layers) if (tally.layer === layer) tally.add(step, from, steps, lengths);
     this.watchedMs += performance.now() - began;
   }
 
   afterSweep(drop: DropSite, t: number): void {
-    const { T } = this.#trainer.model.pass;
+    const T = drop.site.rows / this.#trainer.model.pass.B;
     for (let s = 0; s < this.#bands.length; s++) if (this.#bands[s]!.drop === drop) this.#bands[s]!.add(t, T);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { check, GatesieveError } from "../core/check.ts";
 import type { CellStep } from "../kernels/kernels.ts";
-import type { DropSite, PassWatcher } from "../nn/module.ts";
+import type { DropSite, Pass, PassWatcher } from "../nn/module.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import { SUM_COLUMNS } from "../sparse/statistics.ts";
 import {
@@ -24,7 +24,10 @@ export function defaultTraceSteps(maxSteps: number): number[] {
   return [...new Set(TRACE_SHARES.map((share) => Math.max(1, Math.round(share * maxSteps))))];
 }
 
-const FORMS: Readonly<Record<string, ProductForm>> = { xW: "NT", hU: "NT", dh: "NN", dx: "NN", dW: "TN", dU: "TN" };
+const FORMS: Readonly<Record<string, ProductForm>> = {
+  ...{ xW: "NT", hU: "NT", dh: "NN", dx: "NN", dW: "TN", dU: "TN" },
+  ...{ qk: "NT", pv: "NN", dp: "NT", dq: "NN", dk: "TN", dv: "TN" }, // of attention, lane by lane
+};
 const BY_TIME = new Set(["hU", "dh"]);
 const HIDDEN = new Set(["hU", "dh", "dU"]);
 
@@ -81,8 +84,8 @@ export class TraceRecorder implements PassWatcher {
     this.#bitmaps.clear();
   }
 
-  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number): void {
-    this.#inner?.beforeBackward(layer, step, from, steps);
+  beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number, lengths: Pass["lengths"]): void {
+    this.#inner?.beforeBackward(layer, step, from, steps, lengths);
   }
 
   afterSweep(drop: DropSite, t: number, pattern: Pattern): void {
@@ -111,13 +114,14 @@ export class TraceRecorder implements PassWatcher {
 
   #products(drops: readonly DropSite[]): TraceProduct[] {
     const { macs, pass } = this.#trainer.model;
-    return macs.flatMap(({ layer, product, direction, dense, skipped }): TraceProduct[] => {
+    return macs.flatMap(({ layer, product, direction, shape, dense, skipped }): TraceProduct[] => {
       if (dense === 0) return []; // a look-up, or nobody below wants it
       const drop = drops.find(({ site }) => site.name === layer);
       const form = FORMS[product];
+      if (shape && form) return [withoutSite(layer, product, direction, form, shape, dense)];
       if (!drop || !form)
         throw new GatesieveError(
-          `a trace cannot tell the shape of product ${product} of ${layer}: it belongs to no site. Trace a model of recurrent layers and a head.`,
+          `a trace cannot tell the shape of product ${product} of ${layer}: it belongs to no site. Trace a net of Gatesieve's own.`,
         );
       const weight = drop.weights[HIDDEN.has(product) ? 1 : 0]?.value;
       const k = weight?.rowLength as number;
@@ -146,10 +150,10 @@ export class TraceRecorder implements PassWatcher {
   }
 
   #pointwise(): TracePointwise[] {
-    const { recurrent, head, spec, pass, macs } = this.#trainer.model;
+    const { recurrent, head, layers, spec, pass, macs } = this.#trainer.model;
     const rows = pass.T * pass.B;
     const { cols } = head.site.site;
-    const logits = (macs.find(({ layer }) => layer === "head")?.dense ?? 0) / spec.hiddenSize;
+    const logits = (macs.find(({ layer }) => layer === "head")?.dense ?? 0) / head.dx.tensor.rowLength;
     return [
       ...recurrent.map(({ name, cell }) => ({
         layer: name,
@@ -158,9 +162,25 @@ export class TraceRecorder implements PassWatcher {
         width: spec.hiddenSize,
         gates: cell.gates.length,
       })),
+      ...layers.flatMap(({ pointwise = [] }) =>
+        pointwise.map((part) => ({ ...part, rows: part.rows * rows, gates: 1 })),
+      ),
       { layer: "head", kind: "softmax", rows: logits / cols, width: cols, gates: 1 },
     ];
   }
+}
+
+/** A product between activations: no site's gradients are among its operands. */
+function withoutSite(
+  layer: string,
+  product: string,
+  direction: TraceProduct["direction"],
+  form: ProductForm,
+  [n, k]: readonly [number, number],
+  dense: number,
+): TraceProduct {
+  const m = dense / (n * k);
+  return { layer, product, direction, form, m, n, k, block: m, site: null, firstRow: 0, skipped: 0 };
 }
 
 function siteOf(drop: DropSite, bitmap: Uint32Array): TraceSite {

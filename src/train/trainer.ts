@@ -12,7 +12,7 @@ import { type Schedule, type ScheduleName, scheduleFactor } from "./schedules.ts
 import { WatchedGradients } from "./watch.ts";
 
 export interface TrainerOptions extends OptimizerOptions {
-  /** For the gate gradients of every recurrent layer. */
+  /** For every site of the net: the gate gradients of recurrent layers, the outputs of linear ones. */
   readonly policy: Policy;
   /** In its place at some sites, by their name, for example "lstm.l0". */
   readonly policies?: Readonly<Record<string, Policy>>;
@@ -127,7 +127,8 @@ export class Trainer {
   /** Names the place: the first layer whose output is not finite, else the last parameter whose gradient is not. */
   #stop(what: string): never {
     const { model, options } = this;
-    const forward = model.recurrent.find(({ output }) => !allFinite(output.tensor.data));
+    const layers = model.recurrent.length > 0 ? model.recurrent : model.layers;
+    const forward = layers.find(({ output }) => !allFinite(output.tensor.data));
     const backward = [...model.parameters].reverse().find(({ gradient }) => !allFinite(gradient.data));
     const where = forward
       ? `the output of ${forward.name}`

@@ -8,7 +8,7 @@ import { GatesieveError } from "../core/check.ts";
 import { macShares, type ProductMacs } from "../sparse/macs.ts";
 import { SparsityTally } from "../sparse/observation.ts";
 import type { BatchCursor, Task } from "../tasks/task.ts";
-import { type Evaluation, evaluate } from "./evaluate.ts";
+import { type Evaluation, evaluating } from "./evaluate.ts";
 import type { EndEvent, StepEvent, TelemetryEvent, TrainEvent } from "./events.ts";
 import { fidelityProbe } from "./probe.ts";
 import { Telemetry } from "./telemetry.ts";
@@ -16,7 +16,7 @@ import type { TraceRecorder } from "./trace-recorder.ts";
 import type { Trainer } from "./trainer.ts";
 
 export interface TrainingOptions {
-  /** Steps between validations; the last step is always validated. */
+  /** Steps between validations; the last step is always validated. 0: there are none, and the last weights stay. */
   readonly valCheckInterval: number;
   /** Stop after this many validations without a new best; 0 never. */
   readonly patience: number;
@@ -26,6 +26,8 @@ export interface TrainingOptions {
   readonly telemetryEverySteps?: number;
   /** Steps between looks that also compare the gradient with a dense one; 0 or none: no probe. */
   readonly probeEverySteps?: number;
+  /** Whether the test split is looked at, at the end; false where there is none. */
+  readonly test?: boolean;
 }
 
 /** Everything a training needs to go on as if never stopped: numbers as JSON, tensors by name. */
@@ -88,7 +90,7 @@ export class Training {
     for (const tick of this.ticks()) if (tick) yield tick;
   }
 
-  /** The same a step at a time: undefined after a step without an event, so that a caller can look up in between. */
+  /** The same a step at a time: undefined after a step and after a batch of a validation, for a caller to look up. */
   *ticks(): Generator<TrainEvent | undefined, void> {
     const { trainer, options } = this;
     const { maxSteps } = trainer.options;
@@ -101,7 +103,7 @@ export class Training {
       this.step();
       const last = trainer.steps === maxSteps;
       const logs = last || trainer.steps % options.logEverySteps === 0;
-      const validates = last || trainer.steps % options.valCheckInterval === 0;
+      const validates = options.valCheckInterval > 0 && (last || trainer.steps % options.valCheckInterval === 0);
       this.midStep = this.#sample !== undefined || logs || validates;
       yield undefined;
       if (this.#sample) {
@@ -113,7 +115,7 @@ export class Training {
         yield this.#stepEvent();
       }
       if (validates) {
-        const { loss, scores } = this.validate();
+        const { loss, scores } = yield* this.#validating();
         this.midStep = false;
         const best = this.#sinceBest === 0;
         yield { type: "validation", step: trainer.steps, loss, scores, best, chosen: trainer.explain() };
@@ -123,7 +125,8 @@ export class Training {
         }
       }
     }
-    yield this.#endEvent(reason);
+    this.midStep = reason !== "stopped"; // the best weights come back: no state to go on from
+    yield yield* this.#ending(reason);
   }
 
   /** One batch, one update. */
@@ -159,8 +162,16 @@ export class Training {
 
   /** Scores the validation split and remembers the weights if they are the best so far. */
   validate(): Evaluation {
+    const batches = this.#validating();
+    for (;;) {
+      const { done, value } = batches.next();
+      if (done) return value;
+    }
+  }
+
+  *#validating(): Generator<undefined, Evaluation> {
     const { trainer } = this;
-    const evaluation = evaluate(trainer.model, this.task, "valid", trainer.options.seed);
+    const evaluation = yield* evaluating(trainer.model, this.task, "valid", trainer.options.seed);
     if (!Number.isFinite(evaluation.loss))
       throw new GatesieveError(
         `step ${trainer.steps}: the validation loss is ${evaluation.loss}. Try a smaller train.learningRate (now ${trainer.options.learningRate ?? 2e-3}).`,
@@ -201,8 +212,8 @@ export class Training {
   }
 
   /** At a real end the model gets its best weights back, and the test split is looked at, once. */
-  #endEvent(reason: EndEvent["reason"]): EndEvent {
-    const { trainer, task } = this;
+  *#ending(reason: EndEvent["reason"]): Generator<undefined, EndEvent> {
+    const { trainer, task, options } = this;
     const finished = reason !== "stopped" && Number.isFinite(this.#bestLoss);
     let test: Evaluation | undefined;
     let fidelity: number | null = null;
@@ -212,7 +223,7 @@ export class Training {
       model.pack();
       if (this.#cursor.next(model.buffers())) model.resetCarried();
       fidelity = fidelityProbe(model).cosine;
-      test = evaluate(trainer.model, task, "test", trainer.options.seed);
+      if (options.test ?? true) test = yield* evaluating(model, task, "test", trainer.options.seed);
     }
     return {
       type: "end",
@@ -296,20 +307,31 @@ export class Training {
 }
 
 /**
- * `training.events()` for an event loop: other work runs between events, and an aborted signal
- * ends training after the current step with reason "stopped".
+ * `training.events()` for an event loop: other work runs after every `sliceMs` of work (or one step, if that takes
+ * longer), and an aborted signal ends training after the current step with reason "stopped".
  */
-export async function* train(training: Training, signal?: AbortSignal): AsyncGenerator<TrainEvent, void> {
+export async function* train(
+  training: Training,
+  signal?: AbortSignal,
+  sliceMs: number = SLICE_MS,
+): AsyncGenerator<TrainEvent, void> {
   let last = performance.now();
   for (const tick of training.ticks()) {
     if (tick) yield tick;
-    // Hand over every 50 ms of work or after one step; setTimeout costs 1 ms or more, so not at each step.
-    if (performance.now() - last > 50) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+    if (performance.now() - last > sliceMs) {
+      await breathe();
       last = performance.now();
     }
     if (signal?.aborted) training.stopRequested = true;
   }
+}
+
+/** Work between two turns of an event loop: a turn by setTimeout costs 1 ms and more, so not at each step. */
+export const SLICE_MS = 50;
+
+/** One turn of the event loop. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function addMacs(total: ProductMacs, macs: ProductMacs): void {

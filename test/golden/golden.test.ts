@@ -103,6 +103,10 @@ function newModel(engine: Engine, golden: Golden, real: Real): Model {
 }
 
 function specOf({
+  net,
+  heads: numHeads,
+  feedforward: dimFeedforward,
+  activation,
   cell = "lstm",
   bidirectional = false,
   residual = false,
@@ -114,7 +118,9 @@ function specOf({
   hidden,
   layers,
 }: GoldenCase): ModelSpec {
-  const shared = { cell, bidirectional, residual, layerNorm, hiddenSize: hidden, numLayers: layers } as const;
+  const size = { hiddenSize: hidden, numLayers: layers } as const;
+  const own = { net, numHeads, dimFeedforward, activation };
+  const shared = net ? { ...own, ...size } : ({ cell, bidirectional, residual, layerNorm, ...size } as const);
   if (input === "features")
     return {
       ...shared,
@@ -128,7 +134,7 @@ function specOf({
   };
 }
 
-/** Language models carry their states from batch to batch; the adding problem starts each from zero. */
+/** Language models carry their states, if any, from batch to batch; the adding problem starts each from zero. */
 function carries({ input }: GoldenCase): boolean {
   return input !== "features";
 }

@@ -14,6 +14,9 @@ export const GOLDEN_NAMES = [
   "gru-bidirectional",
   "lstm-residual-norm",
   "gru-norm",
+  "mlp",
+  "transformer",
+  "transformer-lengths",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -28,6 +31,11 @@ export type GoldenArrays = Readonly<Record<string, GoldenArray>>;
 
 export interface GoldenCase {
   readonly name: GoldenName;
+  /** A recurrent one if left out. */
+  readonly net?: "mlp" | "transformer";
+  readonly heads?: number;
+  readonly feedforward?: number;
+  readonly activation?: "relu" | "gelu";
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
   readonly bidirectional?: boolean;

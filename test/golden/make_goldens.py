@@ -1,6 +1,7 @@
 """Golden numbers from PyTorch, in float64, for test/golden/golden.test.ts.
 
     /usr/bin/python3 test/golden/make_goldens.py            # writes test/golden/*.json
+    /usr/bin/python3 test/golden/make_goldens.py mlp        # one of them
 
 Deterministic: numpy's legacy RandomState (a frozen stream) draws everything, one thread computes.
 Whatever is drawn is a multiple of 2^-12, so it is exact in float32 too and short in decimal.
@@ -42,6 +43,13 @@ CASES = [
     dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
          residual=True, layerNorm=True),
     dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
+    # Nets without recurrence: nothing is carried. A key's bias shifts all scores of a query alike, so its gradient is zero
+    # but for rounding, which Adam and RMSprop would make steps of: transformers take plain steps.
+    dict(name="mlp", seed=11, net="mlp", input="embedding", vocabulary=11, embedding=5, hidden=6, layers=2, batch=4),
+    dict(name="transformer", seed=12, net="transformer", input="embedding", vocabulary=9, embedding=6, hidden=6, layers=2,
+         heads=2, feedforward=8, activation="gelu", batch=3, runs="sgd"),
+    dict(name="transformer-lengths", seed=13, net="transformer", input="features", features=2, hidden=6, layers=1, heads=3,
+         feedforward=7, activation="relu", batch=5, lengths=[9, 2, 5, 1, 7], runs="sgd"),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
@@ -68,6 +76,43 @@ def make_optimizer(parameters, run):
     return torch.optim.RMSprop(parameters, lr=lr, alpha=run["alpha"], eps=run["epsilon"])
 
 
+class MLP(nn.ModuleDict):
+    def __init__(self, case, inputs):
+        super().__init__({f"l{i}": nn.Linear(case["hidden"] if i else inputs, case["hidden"])
+                          for i in range(case["layers"])})
+
+    def forward(self, x):
+        for layer in self.values():
+            x = layer(x).relu()
+        return x
+
+
+class Transformer(nn.Module):
+    """torch.nn.TransformerEncoder over learned positions, under a causal mask."""
+
+    def __init__(self, case, inputs):
+        super().__init__()
+        width = case["hidden"]
+        if inputs != width:
+            self.input = nn.Linear(inputs, width)
+        self.positions = nn.Embedding(T, width)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, case["heads"], case["feedforward"], dropout=0, activation=case["activation"],
+                                       norm_first=True) for _ in range(case["layers"]))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x):
+        x = self.input(x) if hasattr(self, "input") else x
+        x = x + self.positions.weight[:, None]
+        mask = torch.full((T, T), float("-inf"), dtype=torch.float64).triu(1)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+NETS = dict(mlp=MLP, transformer=Transformer)
+
+
 class Net(nn.Module):
     """Its parameters carry the names gatesieve's models use."""
 
@@ -77,6 +122,10 @@ class Net(nn.Module):
         if case["input"] == "embedding":
             self.embedding = nn.Embedding(case["vocabulary"], case["embedding"])
         inputs = {"onehot": "vocabulary", "embedding": "embedding", "features": "features"}[case["input"]]
+        if "net" in case:
+            setattr(self, case["net"], NETS[case["net"]](case, case[inputs]))
+            self.head = nn.Linear(case["hidden"], case.get("vocabulary", 1))
+            return
         self.cell = case.get("cell", "lstm")
         both = case.get("bidirectional", False)
         setattr(self, self.cell, LAYERS[self.cell](case[inputs], case["hidden"], case["layers"], bidirectional=both))
@@ -89,6 +138,11 @@ class Net(nn.Module):
             x = nn.functional.one_hot(x, self.case["vocabulary"]).double()
         elif self.case["input"] == "embedding":
             x = self.embedding(x)
+        if "net" in self.case:
+            h = getattr(self, self.case["net"])(x)
+            if self.case["input"] == "features":
+                h = h[torch.tensor(self.case["lengths"]) - 1, torch.arange(self.case["batch"])]
+            return self.head(h), ()
         recurrent = getattr(self, self.cell)
         lengths = self.case.get("lengths")
         states = states if self.cell == "lstm" else states[0]
@@ -157,6 +211,8 @@ def make_batches(case, random):
 
 
 def zeros(case):
+    if "net" in case:
+        return ()
     shape = (case["layers"] * (2 if case.get("bidirectional") else 1), case["batch"], case["hidden"])
     return tuple(torch.zeros(shape, dtype=torch.float64) for _ in range(2 if case.get("cell", "lstm") == "lstm" else 1))
 
@@ -180,7 +236,7 @@ def make_case(case):
     initial = {name: draw(random, tuple(p.shape), 0.6) for name, p in net.named_parameters()}
     batches = make_batches(case, random)
     carried = case["input"] != "features"
-    shape = tuple(zeros(case)[0].shape)
+    shape = tuple(zeros(case)[0].shape) if zeros(case) else ()
     drawn = (draw(random, shape, 0.8), draw(random, shape, 1.5))[:len(zeros(case))]
     start = drawn if carried else zeros(case)
 
@@ -211,6 +267,8 @@ def make_case(case):
     # Ten steps of each optimizer, one batch a step, from states of zero.
     runs = []
     for run in RUNS:
+        if not run["optimizer"].startswith(case.get("runs", "")):
+            continue
         reset()
         optimizer = make_optimizer(net.parameters(), run)
         states, losses, norms = zeros(case), [], []
@@ -250,6 +308,8 @@ def main():
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}")
     for case in CASES:
+        if len(sys.argv) > 1 and case["name"] not in sys.argv[1:]:
+            continue
         golden = make_case(case)
         path = HERE / f"{case['name']}.json"
         path.write_text(dump(golden) + "\n")

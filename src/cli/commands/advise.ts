@@ -8,6 +8,7 @@ import { loadConfig, type RunConfig } from "../../runs/config.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
 import { loadInputs, makeTask, resolveConfig, stepsOf } from "../../runs/parts.ts";
 import "../../runs/run.ts"; // registers the native engine and wasm threads
+import { netName } from "../../nn/nets.ts";
 import { version } from "../../runs/version.ts";
 import { adviceChart, advicePage, adviceRows, advisedConfig, howItWasFound, LEGEND, verdictText } from "../advice.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
@@ -82,9 +83,9 @@ async function run(inputs: readonly string[], options: AdviseOptions): Promise<v
   const maxSteps = stepsOf(config, task);
   const { engine, reason } = await chooseEngine(config.engine, config.threads);
   const policies = options.policies?.split(";").map((policy) => policy.trim()) ?? CANDIDATES;
-  const { numLayers, hiddenSize, cell } = config.model;
+  const { numLayers, hiddenSize } = config.model;
   const name = data.text?.name ?? data.data?.name;
-  const what = `task ${task.name}${name ? ` on ${name}` : ""}, ${cell} ${numLayers} x ${hiddenSize}`;
+  const what = `task ${task.name}${name ? ` on ${name}` : ""}, ${netName(config.model)} ${numLayers} x ${hiddenSize}`;
   remark(`${what}, ${maxSteps} steps; engine ${engine.name} ${engine.isa} (${reason})`);
   const trial = { config, task, engine, maxSteps, policies, maxLoss: options.maxLoss, seconds: options.seconds };
   const advice = await followed(advise(trial));

@@ -4,7 +4,7 @@ import { check } from "../../core/check.ts";
 import { evaluateRun, openModel } from "../../runs/run.ts";
 import type { ScoreRow, Split } from "../../tasks/task.ts";
 import { fixed, metric, words } from "../format.ts";
-import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
+import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
 import { heads, score } from "../summary.ts";
 
@@ -13,6 +13,7 @@ interface EvalOptions extends RunsOption {
   readonly text?: string;
   readonly data?: string;
   readonly engine?: string;
+  readonly beam: number;
   readonly json?: boolean;
 }
 
@@ -24,11 +25,12 @@ export function evalCommand(): Command {
     .addOption(new Option("--split <split>", "part of the data").choices(["train", "valid", "test"]).default("test"))
     .option("--text <file>", "another UTF-8 text, or a built-in one, with the run's vocabulary")
     .option("--data <file>", "tasks on data: another file, read as the run's own was; all of it is scored")
+    .option("--beam <n>", "tasks that write: hypotheses kept for each source", wholeNumber(1), 4)
     .option("--engine <engine>", "js, wasm or auto (the run's own)")
     .addOption(jsonOption("one JSON object"))
     .addOption(runsOption())
     .addHelpText("after", "\nExamples:\n  gatesieve eval last\n  gatesieve eval last --split valid --json")
-    .action(async (id: string, { runs, split, engine, json, ...other }: EvalOptions) => {
+    .action(async (id: string, { runs, split, engine, beam, json, ...other }: EvalOptions) => {
       check(
         other.text === undefined || other.data === undefined,
         "--text and --data are for different tasks; give one.",
@@ -39,7 +41,7 @@ export function evalCommand(): Command {
         ...(text !== undefined && { text }),
       });
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
-      const { loss, scores, positions, table: rows } = evaluateRun(opened, split);
+      const { loss, scores, positions, signature, table: rows } = evaluateRun(opened, split, { beam });
       const { lossUnit } = opened.info;
       if (json)
         return printJson({
@@ -50,6 +52,7 @@ export function evalCommand(): Command {
           loss,
           ...scores,
           positions,
+          ...(signature !== undefined && { signature }),
           ...(rows && { table: rows }),
         });
       const names = Object.keys(scores);
@@ -59,6 +62,7 @@ export function evalCommand(): Command {
           [split, fixed(loss, 4), ...names.map((name) => score(name, scores[name])), metric(positions)],
         ]),
       );
+      if (signature !== undefined) print(signature);
       if (rows?.length) print(`\n${detailTable(rows)}`);
     });
 }

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { UsageError } from "../../core/check.ts";
 import { parseRename, type Rename } from "../../formats/state-dict.ts";
+import { netName } from "../../nn/nets.ts";
 import { importModel } from "../../runs/import.ts";
 import { metric } from "../format.ts";
 import { sortInputs } from "../inputs.ts";
@@ -51,8 +52,10 @@ async function importRun(source: string, inputs: readonly string[], options: Imp
   const { id, dir, info, config, notes } = imported;
   for (const note of notes) remark(`gatesieve: ${note}`);
   if (json) return printJson({ ...info, dir, notes, config });
-  const { cell, numLayers, hiddenSize } = config.model;
-  print(`${paint.bold(`run ${id}`)}: ${cell} ${numLayers} x ${hiddenSize}, ${metric(info.parameters)} parameters`);
+  const { numLayers, hiddenSize } = config.model;
+  print(
+    `${paint.bold(`run ${id}`)}: ${netName(config.model)} ${numLayers} x ${hiddenSize}, ${metric(info.parameters)} parameters`,
+  );
   print(`${paint.dim("kept in")} ${dir}`);
   const name = out === undefined ? id : dir;
   print(paint.dim("type next"));

@@ -10,6 +10,7 @@ interface PredictOptions extends RunsOption {
   readonly input: string;
   readonly format?: InputFormat;
   readonly batchSize: number;
+  readonly beam: number;
   readonly engine?: string;
 }
 
@@ -18,33 +19,38 @@ Examples:
   gatesieve predict last --input names.csv
   echo '{"text": "Schmidt"}' | gatesieve predict last --input -
   gatesieve predict last --input history.csv      task forecasting: what follows the last row
+  gatesieve predict last --input sentences.txt    task translation: a translation for each line
+  gatesieve predict last --input cat.png          task captioning
 
-One JSON object a line: where the sequence stands, then label and probabilities, tags, or forecast.`;
+One JSON object a line: where the sequence stands, then label and probabilities, tags, forecast,
+translation or caption.`;
 
 export function predictCommand(): Command {
   return new Command("predict")
-    .summary("let a run classify, tag or forecast")
-    .description("Let the best weights of a run classify, tag or forecast sequences of a file or of stdin.")
+    .summary("let a run classify, tag, forecast, translate or caption")
+    .description("Let the best weights of a run say what it has learnt to say of sequences of a file or of stdin.")
     .argument("<run>", RUN_ARGUMENT)
-    .requiredOption("--input <file>", "CSV, JSONL, CoNLL or IDX, as for training but without targets; - is stdin")
+    .requiredOption("--input <file>", "CSV, JSONL, CoNLL, IDX, PNG or text, without targets; - is stdin")
     .addOption(new Option("--format <format>", "of the input, where its name does not say").choices(FORMATS))
     .option("--batch-size <n>", "sequences at a time; the result is the same", wholeNumber(1), 64)
+    .option("--beam <n>", "translation, captioning: hypotheses kept for each source", wholeNumber(1), 4)
     .option("--engine <engine>", "js, wasm, native or auto (auto)")
     .addOption(runsOption())
     .addHelpText("after", EXAMPLES)
-    .action(async (id: string, { runs, input, format, batchSize, engine }: PredictOptions) => {
+    .action(async (id: string, { runs, input, format, batchSize, beam, engine }: PredictOptions) => {
       let inputs: readonly PredictionInput[] = [];
       const { model, task, notes } = await openModel(runs, id, {
         ...(engine !== undefined && { engine }),
-        B: batchSize,
+        B: Math.max(batchSize, beam),
         T: (task, { task: settings, train }) => {
           inputs = readPredictionInputs(task, settings, input, format);
+          if (task.writing) return train.sequenceLength;
           const longest = longestInput(task, inputs);
           // A forecast reads as many rows as it was trained with.
           return task.name === "forecasting" ? Math.min(longest, train.sequenceLength) : longest;
         },
       });
       for (const note of notes) remark(`gatesieve: ${note}`);
-      for (const result of predict(model, task, inputs)) printJson(result);
+      for (const result of predict(model, task, inputs, beam)) printJson(result);
     });
 }

@@ -1,5 +1,6 @@
 /** gatesieve sample: text written by a run's best weights. */
 import { Command } from "commander";
+import type { RunConfig } from "../../runs/config.ts";
 import { openModel } from "../../runs/run.ts";
 import { sampleText } from "../../train/sample.ts";
 import { jsonOption, numberFrom0, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
@@ -26,12 +27,17 @@ export function sampleCommand(): Command {
     .addOption(runsOption())
     .addHelpText("after", '\nExample:\n  gatesieve sample last --prime "Call me " --temperature 0.6')
     .action(async (id: string, { runs, json, ...options }: SampleOptions) => {
-      const opened = await openModel(runs, id, { T: 1, B: 1 });
+      const opened = await openModel(runs, id, { T: contextOf, B: 1 });
       for (const note of opened.notes) remark(`gatesieve: ${note}`);
       const text = sampleText(opened.model, opened.task, options);
       if (json) printJson({ id: opened.id, ...options, text });
       else print(options.prime + (needsSpace(opened.task.text?.unit, options.prime, text) ? " " : "") + text);
     });
+}
+
+/** Positions that a model must read at once. */
+function contextOf(_: unknown, { model, train }: RunConfig): number {
+  return model.net === "transformer" ? (model.positions ?? train.sequenceLength) : 1;
 }
 
 /** A word after a prime stands apart from it; a comma does not. */
