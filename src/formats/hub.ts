@@ -8,6 +8,7 @@ const PLAIN_NAME = /^(embedding\.weight|head\.(weight|bias)|[a-z]+\.(weight|bias
 
 /** The class of torch.nn that takes a net's recurrent parameters as they are; undefined if there is none. */
 export function torchClass(spec: ModelSpec, parameterNames: readonly string[]): string | undefined {
+  if (spec.residual) return undefined;
   return parameterNames.every((name) => PLAIN_NAME.test(name)) ? TORCH_CLASSES[netName(spec)] : undefined;
 }
 
