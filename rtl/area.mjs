@@ -69,6 +69,10 @@ const parts = {
   fifo: ["fifo", { W, DEPTH, P, SIZE }],
   dispatch: ["dispatch", { P, L, ...item, COUNT: ROOM }],
   queue: ["queue", { DEPTH: D, SIZE }],
+  // A group of the machine "sieve", src/energy/machines/sieve.ts: one lane of 256, one port, a queue of 4.
+  fifoAlone: ["fifo", { W, DEPTH, P: 1, SIZE }],
+  dispatchAlone: ["dispatch", { P: 1, L: 1, ...item, COUNT: ROOM }],
+  queueAlone: ["queue", { DEPTH: 4, SIZE }],
   multiply: ["multiply", {}],
   multiplyAdd: ["multiply_add", {}],
   laneOfOne: ["lane", { M: 1, ...item, COST }],
@@ -101,6 +105,8 @@ const unitStochastic = ge("compactUnitStochastic") + ge("fifo") + ge("dispatch")
 const group = (unit) => unit + L * (ge("queue") + lane);
 /** The same multipliers without anything for zeros: no unit, no queues; a lane's control stays. */
 const dense = L * lane;
+const alone = ge("fifoAlone") + ge("dispatchAlone") + ge("queueAlone");
+const denseAlone = laneControl + 256 * ge("multiplyAdd");
 const sums = {
   laneControl,
   lane,
@@ -113,6 +119,11 @@ const sums = {
   unitPerLane: unit / lane,
   unitStochasticPerLane: unitStochastic / lane,
   queuePerLane: ge("queue") / lane,
+  denseAlone,
+  unitAlone: alone + ge("compactUnit"),
+  unitAloneStochastic: alone + ge("compactUnitStochastic"),
+  overheadAlone: (alone + ge("compactUnit")) / denseAlone,
+  overheadAloneStochastic: (alone + ge("compactUnitStochastic")) / denseAlone,
   overhead: group(unit) / dense - 1,
   overheadStochastic: group(unitStochastic) / dense - 1,
 };
@@ -136,6 +147,8 @@ const LABELS = {
   fifo: `FIFO, ${DEPTH} elements of ${SIZE} bits`,
   dispatch: `dispatch, ${P} ports to ${L} lanes`,
   queue: `queue of a lane, ${D} elements`,
+  fifoAlone: "FIFO with one port",
+  queueAlone: "queue of 4 elements",
   multiply: "float32 multiplier",
   multiplyAdd: "float32 multiplier and adder",
   laneOfOne: "lane with one multiplier",
@@ -163,6 +176,14 @@ ${row("the same with the rule `stochastic`", whole(unitStochastic), percent(unit
 ${row(`${L} queues`, whole(sums.queues), percent(sums.queues / dense))}
 ${row("the group", whole(sums.group), percent(sums.group / dense))}
 ${row("the group with the rule `stochastic`", whole(sums.groupStochastic), percent(sums.groupStochastic / dense))}
+
+A group of the machine \`sieve\`, one lane of 256 multipliers behind one port and a queue of 4:
+
+${row("", "gate equivalents", "of the dense lane")}
+|---|---:|---:|
+${row("dense: a lane of 256 multipliers", whole(denseAlone), percent(1))}
+${row("unit, FIFO and queue", whole(sums.unitAlone), percent(sums.overheadAlone))}
+${row("the same with the rule `stochastic`", whole(sums.unitAloneStochastic), percent(sums.overheadAloneStochastic))}
 `;
 writeFileSync(new URL("../docs/results/rtl-area.md", import.meta.url), text);
 console.log(text);

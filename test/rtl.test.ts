@@ -34,6 +34,12 @@ const USUAL: Build = {
   multipliers: 1,
   stochastic: false,
 };
+/** A group of the machine "sieve" (src/energy/machines/sieve.ts). */
+const ALONE: Build = {
+  config: { width: 16, fifo: 64, ports: 1, lanes: 1, queue: 4, owner: "column", steal: false },
+  multipliers: 1,
+  stochastic: false,
+};
 /** All sizes at or near their least, two multipliers, and the rule "stochastic". */
 const LEAST: Build = {
   config: { width: 4, fifo: 8, ports: 1, lanes: 2, queue: 1, owner: "column", steal: false },
@@ -184,9 +190,11 @@ test.skipIf(!hasYosys)("its area is what was written", () => {
 describe.skipIf(!hasVerilator)("the hardware", () => {
   let usual: string;
   let least: string;
+  let alone: string;
   beforeAll(() => {
     usual = buildSieve(USUAL);
     least = buildSieve(LEAST);
+    alone = buildSieve(ALONE);
   }, 600_000); // seconds on an idle machine, and the first time only
 
   test("packs every pattern of 16 bits", () => {
@@ -208,6 +216,7 @@ describe.skipIf(!hasVerilator)("the hardware", () => {
     const values = gradientsOf(rows, tau);
     expect(prune({ rows, values, tau }).bitmap).toEqual(site.bitmap);
     const { elements } = compare(usual, USUAL, owner, { rows, values, tau, cost: 16 });
+    compare(alone, ALONE, owner, { rows, values, tau, cost: 1 });
     expect(elements).toBe(site.groups.reduce((sum, { kept }) => sum + kept, 0));
   });
 
