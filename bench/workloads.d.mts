@@ -8,6 +8,8 @@ export interface Workload {
     readonly features?: number;
   };
   readonly source?: { readonly tokens: number; readonly embedding: number; readonly length: number };
+  /** heap: in place of recurrent layers. */
+  readonly net?: "mlp" | "transformer";
   readonly cell?: "lstm" | "gru";
   readonly bidirectional?: boolean;
   readonly layers: number;
@@ -18,7 +20,9 @@ export interface Workload {
   readonly positions: "all" | "last";
   readonly carried: boolean;
 }
-export const WORKLOADS: Readonly<Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9" | "W10", Workload>>;
+export const WORKLOADS: Readonly<
+  Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9" | "W10", Workload>
+>;
 export function gflop(workload: Workload): number;
 export function parameterCount(workload: Workload): number;
 export function describe(workload: Workload): string;

@@ -46,7 +46,7 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ input, source, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
+export function modelSpec({ net, input, source, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
   return {
     ...(source && {
       source: { kind: "tokens", vocabulary: source.tokens, embedding: source.embedding, length: source.length },
@@ -54,8 +54,7 @@ export function modelSpec({ input, source, cell = "lstm", bidirectional = false,
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    cell,
-    bidirectional,
+    ...(net ? { net } : { cell, bidirectional }),
     hiddenSize: H,
     numLayers: layers,
     output: { kind: "classes", size: V, positions },

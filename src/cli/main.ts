@@ -17,6 +17,7 @@ import { predictCommand } from "./commands/predict.ts";
 import { reproduceCommand } from "./commands/reproduce.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { sampleCommand } from "./commands/sample.ts";
+import { simulateCommand } from "./commands/simulate.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { policiesCommand, tasksCommand } from "./commands/tables.ts";
 import { traceCommand } from "./commands/trace.ts";
@@ -44,13 +45,14 @@ const COMMANDS = [
   dataCommand,
   sweepCommand,
   traceCommand,
+  simulateCommand,
   doctorCommand,
   tasksCommand,
   policiesCommand,
 ];
 
 const INTRODUCTION = `
-Gatesieve trains LSTMs and skips the gate-gradient work that does not matter.
+Gatesieve trains recurrent nets and skips the gate-gradient work that does not matter.
 
   gatesieve demo                      dense and sparse training side by side, about two minutes
   gatesieve train my.txt              learn a text of your own; Ctrl-C keeps a checkpoint

@@ -37,6 +37,7 @@ Examples:
   gatesieve train my.txt model.hiddenSize=256 train.maxSteps=3000
   gatesieve train settings.yaml --seed 2          settings from a file
   gatesieve train task.name=adding                another task; see gatesieve tasks
+  gatesieve train my.txt model.net=transformer    another net: recurrent, mlp or transformer
   gatesieve train --resume last                   go on where a run was stopped
   gatesieve train --from last other.txt           a new run that begins with a run's weights
 
