@@ -9,7 +9,7 @@
  * T and B are free. Sequences shorter than T are right padded: states past their end are those of their end; what
  * `output` says there means nothing, and is not what our own nets say there.
  */
-import { check } from "../core/check.ts";
+import { check, UsageError } from "../core/check.ts";
 import type { ModelSpec } from "../nn/model.ts";
 import { netName } from "../nn/nets.ts";
 import type { OnnxFile, OnnxGraph } from "./onnx.ts";
@@ -77,6 +77,8 @@ class Exporter {
   readonly #cell: string;
 
   constructor(spec: ModelSpec, weightOf: (name: string) => WeightSource, options: OnnxExportOptions) {
+    for (const key of ["residual", "layerNorm"] as const)
+      if (spec[key]) throw new UsageError(`ONNX: a net with ${key} has no graph here. Use --format safetensors.`);
     this.#spec = spec;
     this.#cell = netName(spec);
     this.#weightOf = weightOf;

@@ -15,6 +15,10 @@ export const GOLDEN_NAMES = [
   "mlp",
   "transformer",
   "transformer-lengths",
+  "lstm-residual-norm",
+  "gru-norm",
+  "encoder-decoder",
+  "encoder-decoder-dot",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -37,8 +41,18 @@ export interface GoldenCase {
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
   readonly bidirectional?: boolean;
+  readonly residual?: boolean;
+  readonly layerNorm?: boolean;
   /** Of each lane, where they differ: PyTorch's packed sequences. */
   readonly lengths?: readonly number[];
+  readonly attention?: "dot" | "general";
+  /** What an encoder reads, (S, B) tokens up to each lane's length. */
+  readonly source?: {
+    readonly vocabulary: number;
+    readonly embedding: number;
+    readonly length: number;
+    readonly lengths: readonly number[];
+  };
   readonly input: "onehot" | "embedding" | "features";
   readonly vocabulary?: number;
   readonly embedding?: number;
@@ -51,6 +65,8 @@ export interface GoldenCase {
 export interface GoldenBatch {
   /** (T, B) tokens or (T, B, I) features. */
   readonly inputs: GoldenArray;
+  /** (S, B) tokens. */
+  readonly sources?: GoldenArray;
   /** (T, B) tokens, -1 past a lane's end, or (B, 1) values for its last position. */
   readonly targets: GoldenArray;
 }
