@@ -42,7 +42,6 @@ export interface NetOptions {
 
 /** Options that only recurrent layers have. */
 export const RECURRENT_ALONE = [
-  "bidirectional",
   "inputDropout",
   "dropoutKind",
   "recurrentDropout",

@@ -14,6 +14,7 @@ import {
   type Parameter,
   type Pass,
   type Planner,
+  type Pointwise,
   Rows,
 } from "./module.ts";
 
@@ -23,6 +24,7 @@ export class Residual implements Module {
   readonly weights: readonly Weight[];
   readonly sites: readonly DropSite[];
   readonly macs: readonly ProductMacs[];
+  readonly pointwise: readonly Pointwise[];
   readonly output: Rows; // (T*B, width)
   readonly #kernels: Kernels;
   readonly #children: readonly Module[];
@@ -37,6 +39,7 @@ export class Residual implements Module {
     this.weights = children.flatMap(({ weights }) => weights);
     this.sites = children.flatMap(({ sites }) => sites);
     this.macs = children.flatMap(({ macs }) => macs);
+    this.pointwise = children.flatMap(({ pointwise = [] }) => pointwise);
     this.output = new Rows(arena.tensor(`${name}.y`, [T * B, width], "activations"));
     this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace"));
   }
