@@ -105,6 +105,7 @@ describe("help", () => {
       "captioning",
       "adding",
       "delay",
+      "copy",
     ]);
     const policies = jsonLines(gatesieve("policies", "--json").stdout);
     expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["stochastic"]);

@@ -56,7 +56,7 @@ const LONGEST_FILE = 450; // lines
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const all = readFiles(
-  ["src", "assembly", "bench", "docs", "examples", "lab", "scripts", "test", "web", ".ci"],
+  ["src", "assembly", "bench", "docs", "examples", "lab", "rtl", "scripts", "test", "web", ".ci"],
   /\.(ts|tsx|mjs|js|md|json|html|css|py|sh)$|\.ci\/run$/,
 );
 for (const name of readdirSync(root)) if (/\.(md|json|ts)$/.test(name)) all.set(name, read(name));

@@ -111,6 +111,8 @@ function specOf({
   bidirectional = false,
   attention,
   source,
+  residual = false,
+  layerNorm = false,
   input,
   vocabulary = 0,
   embedding,
@@ -120,7 +122,7 @@ function specOf({
 }: GoldenCase): ModelSpec {
   const size = { hiddenSize: hidden, numLayers: layers } as const;
   const own = { net, numHeads, dimFeedforward, activation };
-  const shared = net ? { ...own, ...size } : ({ cell, bidirectional, ...size } as const);
+  const shared = net ? { ...own, ...size } : ({ cell, bidirectional, residual, layerNorm, ...size } as const);
   if (input === "features")
     return {
       ...shared,

@@ -17,6 +17,8 @@ export const GOLDEN_NAMES = [
   "transformer-lengths",
   "encoder-decoder",
   "encoder-decoder-dot",
+  "lstm-residual-norm",
+  "gru-norm",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -39,6 +41,8 @@ export interface GoldenCase {
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
   readonly bidirectional?: boolean;
+  readonly residual?: boolean;
+  readonly layerNorm?: boolean;
   /** Of each lane, where they differ: PyTorch's packed sequences. */
   readonly lengths?: readonly number[];
   readonly attention?: "dot" | "general";
