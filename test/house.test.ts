@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   energy: ["core", "seam", "sparse"],
   train: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   formats: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
+  tfjs: ["core", "seam", "sparse", "kernels", "nn"],
   estimators: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "formats"],
   runs: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   advise: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "runs"],

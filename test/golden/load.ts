@@ -15,10 +15,10 @@ export const GOLDEN_NAMES = [
   "mlp",
   "transformer",
   "transformer-lengths",
-  "encoder-decoder",
-  "encoder-decoder-dot",
   "lstm-residual-norm",
   "gru-norm",
+  "encoder-decoder",
+  "encoder-decoder-dot",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 

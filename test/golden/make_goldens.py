@@ -46,16 +46,16 @@ CASES = [
          heads=2, feedforward=8, activation="gelu", batch=3, runs="sgd"),
     dict(name="transformer-lengths", seed=13, net="transformer", input="features", features=2, hidden=6, layers=1, heads=3,
          feedforward=7, activation="relu", batch=5, lengths=[9, 2, 5, 1, 7], runs="sgd"),
+    # Layers that add to what they read, and layer norm of what the next layer or the head reads.
+    dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
+         residual=True, layerNorm=True),
+    dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
     # An encoder, and a decoder that begins with its last states and attends to its outputs (Luong et al. 2015).
     dict(name="encoder-decoder", seed=14, input="embedding", vocabulary=9, embedding=4, hidden=6, layers=2, batch=5,
          bidirectional=True, lengths=[9, 2, 5, 1, 7], attention="general",
          source=dict(vocabulary=8, embedding=3, length=7, lengths=[3, 7, 1, 6, 4])),
     dict(name="encoder-decoder-dot", seed=15, cell="gru", input="embedding", vocabulary=7, embedding=4, hidden=5, layers=1,
          batch=3, attention="dot", source=dict(vocabulary=6, embedding=3, length=5, lengths=[5, 5, 5])),
-    # Layers that add to what they read, and layer norm of what the next layer or the head reads.
-    dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
-         residual=True, layerNorm=True),
-    dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
