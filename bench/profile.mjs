@@ -132,18 +132,8 @@ function cpuMs() {
 
 /** The same kernels, each behind a clock. Properties that are no functions pass through. `apart`: no whole loops. */
 function timed(kernels, clock, apart) {
-  const wrapped = {};
-  for (const name of methodNames(kernels)) {
-    const kernel = kernels[name];
-    wrapped[name] = NOT_TIMED.has(name)
-      ? kernel.bind(kernels)
-      : (...args) => {
-          const began = clock.now();
-          const result = kernel.apply(kernels, args);
-          clock.add(partOf(name, args), clock.now() - began);
-          return result;
-        };
-  }
+  const wrapped = timedMethods(kernels, clock, "");
+  if (kernels.live) wrapped.live = timedMethods(kernels.live, clock, "live ");
   for (const name of Object.keys(kernels)) if (!(name in wrapped)) wrapped[name] = kernels[name];
   wrapped.engine = kernels.engine;
   wrapped.cells = Object.fromEntries(
@@ -156,6 +146,22 @@ function timed(kernels, clock, apart) {
   wrapped.recurrent = Object.fromEntries(
     Object.entries(loops).map(([cell, kernel]) => [cell, timedDirections(kernel, "loop", ({ step }) => step, clock)]),
   );
+  return wrapped;
+}
+
+function timedMethods(kernels, clock, kind) {
+  const wrapped = {};
+  for (const name of methodNames(kernels)) {
+    const kernel = kernels[name];
+    wrapped[name] = NOT_TIMED.has(name)
+      ? kernel.bind(kernels)
+      : (...args) => {
+          const began = clock.now();
+          const result = kernel.apply(kernels, args);
+          clock.add(partOf(name, args, kind), clock.now() - began);
+          return result;
+        };
+  }
   return wrapped;
 }
 
@@ -182,7 +188,7 @@ function methodNames(object) {
 }
 
 /** A line of the profile: "layer product (kernel)" for products, "layer kernel" for the rest. */
-function partOf(kernel, args) {
+function partOf(kernel, args, kind) {
   const names = args.map((arg) => arg?.tensor?.name ?? arg?.site?.name ?? arg?.name);
   const products = {
     gemmNT: ["xW", "hU"],
@@ -194,11 +200,11 @@ function partOf(kernel, args) {
   if (products[kernel]) {
     const weight = names.find((name) => /weight/.test(name ?? "")) ?? "?";
     const product = products[kernel][/weight_hh/.test(weight) ? 1 : 0];
-    return `${layerOf(weight)} ${product} (${kernel})`;
+    return `${layerOf(weight)} ${product} (${kind}${kernel})`;
   }
   const weight = names.find((name) => /weight|bias/.test(name ?? ""));
   const place = weight ?? names.find((name) => name !== undefined) ?? "";
-  return `${layerOf(place)} ${kernel}`.trim();
+  return `${layerOf(place)} ${kind}${kernel}`.trim();
 }
 
 /** "lstm.weight_hh_l1.gradient" and "lstm.l1.gates" to "lstm.l1"; "head.weight" to "head". */

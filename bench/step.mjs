@@ -42,25 +42,29 @@ export class BenchError extends Error {
 
 /**
  * Rows of one workload, in the order ours, peers. Ours: every policy with every instruction set of
- * `isas` (engine native; undefined is the best), every number of threads and settings of recompute and forward.
+ * `isas` (engine native; undefined is the best), every number of threads and settings of recompute, forward and the
+ * net (further settings of the model).
  */
 export async function stepRows(options) {
   const { workloadName, workload, engine, policies, headPolicy, peers, steps, note } = options;
-  const { threadCounts = [1], isas = [undefined], recomputes = [0], forwards = ["f32"] } = options;
+  const { threadCounts = [1], isas = [undefined], recomputes = [0], forwards = ["f32"], nets = [undefined] } = options;
   const each = (list, make) => list.flatMap(make);
   const ours = each(policies, (policy) =>
     each(isas, (isa) =>
       each(threadCounts, (threads) =>
         each(recomputes, (recompute) =>
-          each(forwards, (forward) => ({
-            tool: "gatesieve",
-            policy,
-            headPolicy: policy === "dense" ? "dense" : headPolicy,
-            isa,
-            threads,
-            recompute,
-            forward,
-          })),
+          each(forwards, (forward) =>
+            each(nets, (net) => ({
+              tool: "gatesieve",
+              policy,
+              headPolicy: policy === "dense" ? "dense" : headPolicy,
+              isa,
+              threads,
+              recompute,
+              forward,
+              net,
+            })),
+          ),
         ),
       ),
     ),
@@ -83,7 +87,8 @@ export async function stepRows(options) {
   const runners = [];
   try {
     for (const tool of tools) {
-      const runner = await Runner.start(tool, workload, { engine, steps, seed: 1 });
+      const own = tool.net ? { ...workload, net: tool.net } : workload;
+      const runner = await Runner.start(tool, own, { engine, steps, seed: 1 });
       if (runner.identity.skipped) note(`${tool.tool}: left out of ${workloadName}: ${runner.identity.skipped}`);
       else runners.push(runner);
     }
@@ -169,6 +174,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     density: tool.policy ? of("density") : null,
     recompute: tool.recompute ?? null,
     forward: tool.forward ?? null,
+    net: tool.net ?? null,
     threads: identity.threads,
     msMedian,
     msMin: Math.min(...samples.map(({ ms }) => ms)),

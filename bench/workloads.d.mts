@@ -19,6 +19,7 @@ export interface Workload {
   readonly T: number;
   readonly positions: "all" | "last";
   readonly carried: boolean;
+  readonly net?: Partial<ModelSpec>;
 }
 export const WORKLOADS: Readonly<
   Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9" | "W10", Workload>

@@ -9,6 +9,7 @@
  * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows. `cell`: lstm if left
  * out; `bidirectional`: layers read from both ends. `source`: { tokens, embedding, length }: an encoder of the same layers
  * reads it, a decoder with attention (general) the input; both of one direction.
+ * `net`: further settings of the model, such as dropout, or another net.
  */
 export const WORKLOADS = {
   W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
@@ -46,8 +47,9 @@ function language(input, shape) {
 }
 
 /** The workload as a model of ours. */
-export function modelSpec({ net, input, source, cell = "lstm", bidirectional = false, layers, H, V, positions }) {
+export function modelSpec({ input, source, cell = "lstm", bidirectional = false, layers, H, V, positions, net }) {
   return {
+    ...net,
     ...(source && {
       source: { kind: "tokens", vocabulary: source.tokens, embedding: source.embedding, length: source.length },
     }),

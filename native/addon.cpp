@@ -113,6 +113,8 @@ const Entry entries[] = {
     KERNEL(sumSquares),       KERNEL(sumSquaresOfRows),     KERNEL(sgd),                 KERNEL(rmsprop),
     KERNEL(adam),             KERNEL(clear),                KERNEL(gruForward),          KERNEL(gruBackward),
     KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
+    KERNEL(liveProduct),      KERNEL(liveProductNN),        KERNEL(liveProductTN),       KERNEL(maskRows),
+    KERNEL(packTurned),
 };
 #undef KERNEL
 

@@ -362,6 +362,44 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
   }
 }
 
+/// Products over live columns: every third one dead, others at each time; at the last time all of them.
+static void liveProducts(Team& team, Size times, Size rows, Size n, Size k) {
+  snprintf(where, sizeof where, "(%d, %d, %d, %d), %d threads,", int(times), int(rows), int(n), int(k), team.threads);
+  Floats w(n * k, 1), x(times * rows * k, 2), g(times * rows * n, 3);
+  Floats startN(times * rows * n, 4), startK(times * rows * k, 5), startNK(n * k, 6), factors(times * k);
+  Floats outN(startN), outK(startK), outNK(startNK), nt(panels(n) * k), turned(((n + 15) / 16 | 1) * 16 * k);
+  Buffer<int32_t> list(times * k), counts(times);
+  K.packTransposedPanels(team, n, k, w, nt);
+  K.packTurned(team, n, k, w, turned);
+  Sum sumN(startN), sumK(startK), sumNK(startNK);
+  Floats masked(x);
+  for (Size t = 0; t < times; t++)
+    for (Size j = 0; j < k; j++) {
+      const bool lives = (t * 7 + j) % 3 != 0 && (t + 1 < times || times == 1);
+      factors[t * k + j] = lives ? 2 : 0;
+      if (lives) list[t * k + counts[t]++] = static_cast<int32_t>(j);
+      for (Size r = t * rows; r < (t + 1) * rows; r++) {
+        masked[r * k + j] = lives ? 2 * x[r * k + j] : 0;
+        if (!lives) continue;
+        for (Size i = 0; i < n; i++) {
+          sumN.add(r * n + i, x[r * k + j], w[i * k + j]);
+          sumK.add(r * k + j, g[r * n + i], w[i * k + j]);
+          sumNK.add(i * k + j, g[r * n + i], x[r * k + j]);
+        }
+      }
+    }
+  K.liveProduct(team, times, rows, n, k, x, nt, list, counts, outN);
+  sumN.expect("live product nt", outN, k);
+  K.liveProductNN(team, times, rows, n, k, g, turned, list, counts, outK);
+  sumK.expect("live product nn", outK, n);
+  K.liveProductTN(team, times, rows, n, k, g, x, list, counts, outNK);
+  sumNK.expect("live product tn", outNK, times * rows);
+  K.maskRows(team, x, x, factors, times, rows, k);
+  bool same = true;
+  for (Size i = 0; i < x.length; i++) same &= x[i] == masked[i];
+  expectTrue("mask", same, "not the rows times their factors");
+}
+
 /// NaN and infinities pass both rules.
 static void oddGradients(Team& team) {
   snprintf(where, sizeof where, "NaN and infinities, %d threads,", team.threads);
@@ -724,6 +762,9 @@ static void everything(int threads) {
   for (const auto& [rows, n, k] : shapes) products(team, rows, n, k);
   for (Size width = 1; width <= 17; width++) products(team, width, 18 - width, width), products(team, 3, width, 5);
   products(team, 300, 10, 4100, 2);  // wider than the panels of x hold
+  for (const auto& [rows, n, k] : shapes) liveProducts(team, 3, rows % 40, n, k);
+  for (Size width = 1; width <= 17; width++) liveProducts(team, 2, width, 18 - width, width);
+  liveProducts(team, 1, 1100, 20, 9), liveProducts(team, 2, 130, 5, 1060), liveProducts(team, 2, 3, 66000, 2);
   oddGradients(team);
   for (Size cols = 1; cols <= 33; cols++)
     rowKernels(team, 9, cols), losses(team, 7, cols), lstm(team, 3, cols), updates(team, cols), rowUpdates(team, 5, cols);

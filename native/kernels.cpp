@@ -24,6 +24,8 @@ namespace {
 
 #include "bf16.h"
 
+#include "live.h"
+
 #include "lstm.h"
 
 #include "gru.h"
@@ -54,6 +56,11 @@ const Kernels ISA_TABLE = {
     isa::product,
     isa::productPairs,
     isa::productTN,
+    isa::packTurned,
+    isa::liveProduct,
+    isa::liveProductNN,
+    isa::liveProductTN,
+    isa::maskRows,
     isa::compress,
     isa::sparseProduct,
     isa::sparseProductTN,

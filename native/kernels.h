@@ -24,6 +24,8 @@ constexpr Size LIST_SLACK = 16;
 /// Rows a compress task sweeps; its partial sums are added in order.
 constexpr Size SWEEP_ROWS = 4;
 constexpr Size SWEEP_BLOCK = 256;
+/// Numbers of a thread's part of a transposed result: 1024 columns of the left factor with a panel.
+constexpr Size LIVE_FLOATS = 1024 * PANEL;
 /// Groups a site may have.
 constexpr Size MOST_GROUPS = 16;
 
@@ -35,6 +37,7 @@ struct Scratch {
   alignas(64) uint16_t offsets[TILE * COLUMN_ROOM];
   alignas(64) uint32_t ranges[TILE * 2];
   alignas(64) int32_t bins[8 * 1024];  // tables of the histogram
+  alignas(64) float turned[LIVE_FLOATS];
 };
 
 /// Threads that share one kernel call, and their scratch. Tasks write to disjoint, fixed ranges, so
@@ -66,6 +69,14 @@ struct Kernels {
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productPairs)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);
+  void (*packTurned)(Team&, Size n, Size k, const float* w, float* to);
+  double (*liveProduct)(Team&, Size times, Size rows, Size n, Size k, const float* a, const float* panels,
+                        const int32_t* list, const int32_t* counts, float* c);
+  double (*liveProductNN)(Team&, Size times, Size rows, Size n, Size k, const float* g, const float* turned,
+                          const int32_t* list, const int32_t* counts, float* out);
+  double (*liveProductTN)(Team&, Size times, Size rows, Size n, Size k, const float* g, const float* x,
+                          const int32_t* list, const int32_t* counts, float* out);
+  void (*maskRows)(Team&, float* out, const float* a, const float* factors, Size times, Size rows, Size cols);
   void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
                    const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
                    int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials);

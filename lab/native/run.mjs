@@ -1,17 +1,29 @@
 /**
- * Compiles and runs products.cpp for one instruction set.
+ * Compiles and runs products.cpp, or live.cpp, for one instruction set.
  *
  *   node lab/native/run.mjs [avx512|avx2|plain|neon] [H,B,T ...]
+ *   node lab/native/run.mjs [avx512|avx2|plain|neon] --program live [N,K,B,T ...]
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { FLAGS, INSTRUCTION_SETS } from "../../scripts/build-native.mjs";
 import { findCompiler } from "../../scripts/compiler.mjs";
 
-const [isa = "avx512", ...shapes] = process.argv.slice(2);
+/** Shapes if none are given; whether the program brings the kernels itself. */
+const PROGRAMS = {
+  products: { shapes: ["128,50,50", "512,50,50", "650,20,35"], own: false },
+  live: { shapes: ["2048,512,50,50", "2600,650,20,35", "10000,650,20,12"], own: true },
+};
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { program: { type: "string", default: "products" } },
+});
+const chosen = PROGRAMS[values.program];
+const [isa = "avx512", ...shapes] = positionals;
 const [, table, march] = INSTRUCTION_SETS[process.arch].find(([name]) => name === isa);
 const here = fileURLToPath(new URL(".", import.meta.url));
 const native = join(here, "../../native");
@@ -23,14 +35,14 @@ try {
     ...FLAGS,
     ...march,
     ...defines,
-    join(native, "kernels.cpp"),
+    ...(chosen.own ? [] : [join(native, "kernels.cpp")]),
     join(native, "team.cpp"),
-    join(here, "products.cpp"),
+    join(here, `${values.program}.cpp`),
     "-o",
     program,
     "-pthread",
   ]);
-  run(program, shapes.length > 0 ? shapes : ["128,50,50", "512,50,50", "650,20,35"]);
+  run(program, shapes.length > 0 ? shapes : chosen.shapes);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

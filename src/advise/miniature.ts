@@ -131,7 +131,10 @@ export class Miniature {
     const headWatched = model.head.site.watched;
     if (arm === DENSE) model.head.site.watched = false; // counting zeros there is no part of a dense step
     const tally = new SparsityTally(trainer.sites.map(({ site }) => site));
-    const totals: ProductMacs[] = model.macs.map((product) => ({ ...product, dense: 0, skipped: 0, executed: 0 }));
+    const totals: ProductMacs[] = model.macs.map((product) => ({
+      ...product,
+      ...{ dense: 0, skipped: 0, masked: 0, executed: 0 },
+    }));
     const times: number[] = [];
     let finite = true;
     try {
@@ -141,9 +144,10 @@ export class Miniature {
         times.push(performance.now() - began);
         for (const [index, { statistics }] of trainer.sites.entries()) tally.add(index, statistics);
         for (const [index, total] of totals.entries()) {
-          const { dense, skipped, executed } = model.macs[index] as ProductMacs;
+          const { dense, skipped, masked, executed } = model.macs[index] as ProductMacs;
           total.dense += dense;
           total.skipped += skipped;
+          total.masked += masked;
           total.executed += executed;
         }
         yield;

@@ -38,6 +38,8 @@ export interface WeightUses {
   readonly nn?: boolean;
   /** out (rows, N) += column index[r] of w: the product with a one-hot input. */
   readonly lookup?: boolean;
+  /** nt and nn also over live columns; engines without LiveKernels plan nothing for it. */
+  readonly live?: boolean;
 }
 
 /** A weight together with an engine's packed copies of it. */
@@ -122,6 +124,40 @@ export interface RecurrentKernel {
   backward(loop: TimeLoop): number | undefined;
 }
 
+/**
+ * The live columns of a matrix (T*B, K) whose other columns are zero in all B rows of a time step, as structured dropout
+ * leaves it.
+ */
+export interface LiveColumns {
+  /** (T, K): a time's live columns, ascending; so many of them as its count. */
+  readonly list: IntTensor;
+  /** (T) */
+  readonly counts: IntTensor;
+}
+
+/**
+ * Products that meet live columns only, of `times` blocks of `rows` rows from time `time` on. They compute what the
+ * dense products compute over the zeroed matrix; each returns the multiply-accumulates executed.
+ */
+export interface LiveKernels {
+  /** out += a w^T; a has live columns. w was planned with use `live`. */
+  gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, live: LiveRows): number;
+  /** Live columns of out += g w; the others stay as they were. w was planned with use `live`. */
+  gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, live: LiveRows): number;
+  /** out += g^T x; x has live columns. */
+  gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, live: LiveRows): number;
+  /** out = a, each row times the factors (T, K) of its time; exactly 0 where a factor is. */
+  mask(out: Tensor, outRow: number, a: Tensor, aRow: number, factors: Tensor, live: LiveRows): void;
+}
+
+/** `times` blocks of `rows` rows, the first of them time `time`; mutated in place by whoever multiplies. */
+export interface LiveRows {
+  readonly columns: LiveColumns;
+  time: number;
+  times: number;
+  rows: number;
+}
+
 /** Hyper-parameters of one optimizer update, mutated in place. */
 export interface UpdateSettings {
   learningRate: number;
@@ -201,6 +237,8 @@ export interface Kernels {
   addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void;
   /** Pointwise parts of cells, by cell name; missing ones run the cell's own reference. */
   readonly cells: Readonly<Record<string, CellKernel | undefined>>;
+  /** Products over live columns; without them the dense ones run over the zeroed matrix. */
+  readonly live?: LiveKernels;
   /** Whole time loops, by cell name; without one the layer runs its own. */
   readonly recurrent?: Readonly<Record<string, RecurrentKernel | undefined>>;
   /**

@@ -18,6 +18,8 @@ export interface NativeWeight extends Weight {
   readonly nt: Tensor | undefined;
   /** Panels over K of w, [K / 64][N][64]. */
   readonly nn: Tensor | undefined;
+  /** w^T (K, N and more), for products that make live columns only. */
+  readonly turned: Tensor | undefined;
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
   readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
 }

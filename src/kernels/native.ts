@@ -13,7 +13,7 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
-import type { CellKernel, Engine, Kernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import {
   AFTER,
@@ -28,6 +28,7 @@ import {
 } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 import { nativeCells } from "./native-cells.ts";
+import { nativeLive } from "./native-live.ts";
 
 interface Full {
   readonly nn: number;
@@ -69,6 +70,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
+  readonly live: LiveKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -102,6 +104,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
     this.cells = own.cells;
     this.recurrent = own.recurrent;
+    this.live = nativeLive(() => this.#call);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -115,6 +118,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       uses,
       nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
       nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
+      turned: uses.live && uses.nn ? packed("turned", [K, turnedRow(N)]) : undefined,
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -143,11 +147,12 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, nn, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, nn, turned, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
     const pairs = uses.nt === "bf16";
     if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
     const floats = pairs ? undefined : nt;
+    if (turned) this.#call.packTurned(N, K, tensor.ptr, turned.ptr);
     if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
     if (floats) this.#call.packTransposedPanels(N, K, tensor.ptr, floats.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
@@ -285,6 +290,11 @@ class NativeKernels extends AddressKernels implements Kernels {
   #fullOf(product: "nn" | "tn", columns: number): number {
     return columns > NARROW ? this.#full[product] : this.#full.narrow;
   }
+}
+
+/** Whole lines of 16 floats, and an odd number of them: native/live.h. */
+function turnedRow(columns: number): number {
+  return (Math.ceil(columns / 16) | 1) * 16;
 }
 
 function panels(columns: number): number {

@@ -13,7 +13,7 @@ import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { nonzerosBefore } from "../sparse/statistics.ts";
 import { clearRows, copyBlock, type PassWatcher } from "./module.ts";
 import type { LayerProducts } from "./products.ts";
-import type { LoopParts } from "./time-loop.ts";
+import { addHiddenGradient, type LoopParts } from "./time-loop.ts";
 
 /** Of a recurrent layer. */
 export interface ApartParts extends LoopParts {
@@ -87,8 +87,7 @@ export function backwardApart(
     }
     if (first) break;
     if (!cell.carriesH) clearRows(step.dh, B);
-    if (U && prunedH) counts.dhExecuted += kernels.spmmNN(step.dh, 0, seen, row, U, B);
-    else if (U) kernels.gemmNN(step.dh, 0, seen.dense, step.row, U, B);
+    if (U) counts.dhExecuted += addHiddenGradient(parts, step, seen, row, U, prunedH);
     padding.release(step, time);
   }
 

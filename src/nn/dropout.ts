@@ -1,7 +1,12 @@
-/** Dropout between layers: elements are zeroed with probability p, the rest scaled by 1/(1-p). */
+/** Dropout between layers: elements, or whole columns, are zeroed with probability p, the rest scaled by 1/(1-p). */
 import { streamKey } from "../core/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { ColumnMask } from "./column-mask.ts";
 import { type Input, type Module, OneHot, type Pass, type Planner, Rows } from "./module.ts";
+
+/** Element: each number has its own draw. Structured: column-mask.ts. */
+export const DROPOUT_KINDS = ["element", "structured"] as const;
+export type DropoutKind = (typeof DROPOUT_KINDS)[number];
 
 export class Dropout implements Module {
   readonly name: string;
@@ -12,14 +17,23 @@ export class Dropout implements Module {
   readonly output: Rows;
   readonly #p: number;
   readonly #kernels: Kernels;
+  readonly #mask: ColumnMask | undefined;
   readonly #dx: Rows;
 
-  constructor({ arena, kernels, T, B }: Planner, name: string, width: number, p: number) {
+  constructor(
+    { arena, kernels, T, B }: Planner,
+    name: string,
+    width: number,
+    p: number,
+    kind: DropoutKind = "element",
+  ) {
     this.name = name;
     this.#p = p;
     this.#kernels = kernels;
     this.output = new Rows(arena.tensor(`${name}.y`, [T * B, width], "activations"));
     this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace"));
+    this.#mask = kind === "structured" ? new ColumnMask(arena, kernels, name, { T, width, p }) : undefined;
+    this.output.live = this.#mask?.columns;
   }
 
   initialize(): void {}
@@ -27,17 +41,19 @@ export class Dropout implements Module {
   forward(x: Input, pass: Pass): Rows {
     if (x instanceof OneHot) throw new Error("dropout: the input must be real rows");
     if (!pass.training) return x;
-    this.#mask(this.output, x, pass);
+    this.#mask?.draw(pass);
+    this.#apply(this.output, x, pass);
     return this.output;
   }
 
   backward(dy: Rows, pass: Pass): Rows {
-    this.#mask(this.#dx, dy, pass);
+    this.#apply(this.#dx, dy, pass);
     return this.#dx;
   }
 
   /** The mask is a function of (seed, module, step, element): forward and backward draw the same one. */
-  #mask(out: Rows, x: Rows, { T, B, seed, step }: Pass): void {
-    this.#kernels.dropout(out.tensor, 0, x.tensor, x.row, T * B, this.#p, streamKey(seed, this.name, step));
+  #apply(out: Rows, x: Rows, { T, B, seed, step }: Pass): void {
+    if (this.#mask) this.#mask.apply(out.tensor, 0, x.tensor, x.row, B, 0, T);
+    else this.#kernels.dropout(out.tensor, 0, x.tensor, x.row, T * B, this.#p, streamKey(seed, this.name, step));
   }
 }

@@ -17,6 +17,7 @@ import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, nonzerosBefore, planStatistics, uncountRow } from "../sparse/statistics.ts";
 import type { OutputSpec } from "../tasks/task.ts";
+import { InputProducts } from "./column-mask.ts";
 import {
   copyBlock,
   type DropSite,
@@ -56,18 +57,22 @@ export class Head {
   readonly #weight: RowParameter; // (V, H)
   readonly #bias: Parameter; // (V)
   readonly #W: Weight;
+  readonly #inputProducts: InputProducts;
   readonly #chunk: number;
   readonly #logits: Tensor; // (chunk, V)
   readonly #count: Record<"xW" | "dx" | "dW", ProductMacs>;
 
-  constructor({ arena, kernels, T, B, nt }: Planner, hiddenSize: number, spec: OutputSpec) {
+  constructor({ arena, kernels, T, B, nt }: Planner, input: Rows, spec: OutputSpec) {
+    const hiddenSize = input.tensor.rowLength;
     this.#spec = spec;
     this.#kernels = kernels;
+    this.#inputProducts = new InputProducts(kernels);
     this.#weight = planRowParameter(arena, "head.weight", [spec.size, hiddenSize]);
     this.#bias = planParameter(arena, "head.bias", [spec.size]);
     this.parameters = [this.#weight, this.#bias];
     const positions = spec.positions === "all" ? T * B : B;
-    this.#chunk = Math.min(positions, Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12));
+    const chunk = Math.max(CHUNK_ROWS, Math.floor(CHUNK_ELEMENTS / spec.size / 12) * 12);
+    this.#chunk = Math.min(positions, input.live ? Math.max(chunk, B) : chunk);
     this.#logits = arena.tensor("head.logits", [this.#chunk, spec.size], "workspace");
     const site = { name: "head", groups: ["logits"], rows: this.#chunk, cols: spec.size, weights: 1 };
     this.site = {
@@ -79,7 +84,12 @@ export class Head {
       watched: false,
       planPaths() {}, // a chunk's products may run in any order: nothing is needed
     };
-    this.#W = kernels.planWeight(this.#weight.value, { rows: this.#chunk, nt, nn: true });
+    this.#W = kernels.planWeight(this.#weight.value, {
+      rows: this.#chunk,
+      nt,
+      nn: true,
+      live: input.live !== undefined,
+    });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);
     this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace"));
@@ -118,21 +128,27 @@ export class Head {
     kernels.clear(this.dx.tensor);
     let sum = 0;
     let kept = 0;
+    let xWExecuted = 0;
     let dWExecuted = 0;
     let dxExecuted = 0;
+    let [xWMasked, masked] = [0, 0];
     this.backwardMs = 0;
-    for (let start = 0; start < positions; start += this.#chunk) {
-      const rows = Math.min(this.#chunk, positions - start);
+    const { B } = pass;
+    const chunk = this.#chunkOf(x, pass);
+    for (let start = 0; start < positions; start += chunk) {
+      const rows = Math.min(chunk, positions - start);
       const row = first + start;
-      this.#chunkLogits(x, row, rows);
+      xWExecuted += this.#chunkLogits(x, row, rows, B);
       sum += this.#loss(start, rows, scale, pass);
       const began = performance.now();
       // Chunks reuse the same rows of the pattern, so a stochastic rule needs a key of its own for each.
       rule.key = key + start;
       // What a path sees unpruned comes before the rule.
       if (biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
-      if (!prunedW) kernels.gemmTN(this.#weight.gradient, logits, 0, x.tensor, x.row + row, rows);
-      if (!prunedX) kernels.gemmNN(this.dx.tensor, row, logits, 0, this.#W, rows);
+      const { gradient } = this.#weight;
+      const products = this.#inputProducts;
+      if (!prunedW) dWExecuted += products.gemmTN(gradient, logits, 0, x, row, this.#W, rows, B);
+      if (!prunedX) dxExecuted += products.gemmNN(this.dx.tensor, row, logits, 0, x, row, this.#W, rows, B);
       if (sparse || watched) {
         kernels.compress(pattern, 0, rows, rule, statistics);
         for (let r = 0; counted < positions && r < rows; r++)
@@ -142,21 +158,28 @@ export class Head {
       if (!biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
       if (prunedW) {
         this.#weight.rows.addColumns(pattern.bitmap, rows);
-        dWExecuted += kernels.spmmTN(this.#weight.gradient, pattern, 0, x.tensor, x.row + row, rows);
+        dWExecuted += kernels.spmmTN(gradient, pattern, 0, x.tensor, x.row + row, rows);
       } else this.#weight.rows.addAll();
       if (prunedX) dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
       kept += sparse || watched ? countRows(pattern, 0, rows) : rows * this.#spec.size;
+      for (let r = 0; x.live && r < rows; r++) {
+        if (!this.#isCounted(start + r, pass)) continue;
+        const dead = x.live.list.rowLength - x.live.counts.data[Math.floor((row + r) / B)]!;
+        xWMasked += this.#spec.size * dead;
+        masked += (sparse || watched ? pattern.rowCounts.data[r]! : this.#spec.size) * dead;
+      }
       this.backwardMs += performance.now() - began;
     }
     rule.key = key;
-    const all = positions * this.#weight.value.length;
     const dense = counted * this.#weight.value.length;
     const H = this.#weight.value.rowLength;
     if (!sparse && !watched) kept = counted * this.#spec.size;
     const seen = sparse ? nonzerosBefore(statistics) : kept; // by a path that is not pruned
-    setMacs(this.#count.xW, dense, 0, all);
-    setMacs(this.#count.dW, dense, dense - (prunedW ? kept : seen) * H, prunedW ? dWExecuted : all);
-    setMacs(this.#count.dx, dense, dense - (prunedX ? kept : seen) * H, prunedX ? dxExecuted : all);
+    const unpruned = sparse ? xWMasked * (seen / Math.max(1, counted * this.#spec.size)) : masked;
+    setMacs(this.#count.xW, dense, 0, xWExecuted, xWMasked);
+    const skippedBy = (pruned: boolean) => dense - (pruned ? kept : seen) * H;
+    setMacs(this.#count.dW, dense, skippedBy(prunedW), dWExecuted, prunedW ? masked : unpruned);
+    setMacs(this.#count.dx, dense, skippedBy(prunedX), dxExecuted, prunedX ? masked : unpruned);
     return sum * scale;
   }
 
@@ -166,9 +189,10 @@ export class Head {
     const first = pass.T * pass.B - positions;
     let lossSum = 0;
     let correct = 0;
-    for (let start = 0; start < positions; start += this.#chunk) {
-      const rows = Math.min(this.#chunk, positions - start);
-      this.#chunkLogits(x, first + start, rows);
+    const chunk = this.#chunkOf(x, pass);
+    for (let start = 0; start < positions; start += chunk) {
+      const rows = Math.min(chunk, positions - start);
+      this.#chunkLogits(x, first + start, rows, pass.B);
       if (this.#spec.kind === "classes")
         for (let r = 0; r < rows; r++)
           if (largest(this.#logits.data, r * this.#spec.size, this.#spec.size) === this.targets.data[start + r])
@@ -182,9 +206,10 @@ export class Head {
   outputs(x: Rows, pass: Pass, out: Float32Array | Float64Array): void {
     const positions = this.#positions(pass);
     const first = pass.T * pass.B - positions;
-    for (let start = 0; start < positions; start += this.#chunk) {
-      const rows = Math.min(this.#chunk, positions - start);
-      this.#chunkLogits(x, first + start, rows);
+    const chunk = this.#chunkOf(x, pass);
+    for (let start = 0; start < positions; start += chunk) {
+      const rows = Math.min(chunk, positions - start);
+      this.#chunkLogits(x, first + start, rows, pass.B);
       // Not by set(subarray()): a view is an object, and a stepper makes none.
       const { data } = this.#logits;
       const to = start * this.#spec.size;
@@ -216,9 +241,15 @@ export class Head {
     return Math.max(1, this.#spec.kind === "classes" ? counted : counted * this.#spec.size);
   }
 
-  #chunkLogits(x: Rows, row: number, rows: number): void {
+  /** Rows of a chunk: whole time steps, where each has live columns of its own. */
+  #chunkOf(x: Rows, { B }: Pass): number {
+    return x.live ? Math.floor(this.#chunk / B) * B : this.#chunk;
+  }
+
+  /** Returns the multiply-accumulates executed. */
+  #chunkLogits(x: Rows, row: number, rows: number, B: number): number {
     this.#kernels.setBias(this.#logits, 0, rows, this.#bias.value);
-    this.#kernels.gemmNT(this.#logits, 0, x.tensor, x.row + row, this.#W, rows);
+    return this.#inputProducts.gemmNT(this.#logits, 0, x, row, this.#W, rows, B);
   }
 
   /** Summed loss of the chunk in `#logits`; with a scale, turns them into their gradient. */

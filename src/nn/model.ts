@@ -133,6 +133,8 @@ export class Model {
       const { source, attention = "general", hiddenSize, numLayers, bidirectional = false } = spec;
       const { dropout = 0, forgetBias = 1 } = spec;
       check(name === "recurrent", `a model with a source is recurrent; got net ${name}. Leave net out.`);
+      for (const key of ["inputDropout", "dropoutKind", "recurrentDropout", "residual", "layerNorm"] as const)
+        check(!spec[key], `an encoder-decoder has no ${key}: got ${spec[key]}. Leave it out.`);
       const cell = choose("cell", spec.cell ?? "lstm", cells);
       const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
       const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;
@@ -149,7 +151,7 @@ export class Model {
     this.layers = [...layers, ...net.layers];
     this.recurrent = net.recurrent;
     this.context = net.context;
-    this.head = new Head(planner, net.output.tensor.rowLength, spec.output);
+    this.head = new Head(planner, net.output, spec.output);
     this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = this.layers.flatMap((layer) => layer.sites);
     this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];

@@ -5,7 +5,7 @@
 import type { Arena, IntTensor, Purpose, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
 import { RowSet } from "../core/row-set.ts";
-import type { CellStep, Kernels, Weight } from "../kernels/kernels.ts";
+import type { CellStep, Kernels, LiveColumns, Weight } from "../kernels/kernels.ts";
 import type { ProductMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule, Paths } from "../sparse/rule.ts";
@@ -66,6 +66,8 @@ export interface Parameter {
 export class Rows {
   readonly tensor: Tensor;
   row = 0;
+  /** Where structured dropout left them: all other columns are zero. */
+  live: LiveColumns | undefined = undefined;
 
   constructor(tensor: Tensor) {
     this.tensor = tensor;

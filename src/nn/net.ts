@@ -2,6 +2,7 @@
 import type { OutputSpec } from "../tasks/task.ts";
 import type { ActivationName } from "./activation.ts";
 import type { cells } from "./cells.ts";
+import type { DropoutKind } from "./dropout.ts";
 import type { Input, Module, Planner, Rows } from "./module.ts";
 import type { RecurrentLayer } from "./recurrent.ts";
 
@@ -17,6 +18,16 @@ export interface NetOptions {
   readonly bidirectional?: boolean;
   /** recurrent, mlp: after each layer; transformer: on what a block adds, and inside its feed-forward part. */
   readonly dropout?: number;
+  /** recurrent: on what the first layer reads: rows of an embedding or features. */
+  readonly inputDropout?: number;
+  /** recurrent, of both: each element by itself, or columns of a time step as a whole, which products then need not meet. */
+  readonly dropoutKind?: DropoutKind | undefined;
+  /** recurrent: share of the columns of h[t-1] that U does not see in training, drawn anew for each t. */
+  readonly recurrentDropout?: number;
+  /** recurrent: each layer but the first adds to what it reads: s + layer(dropout(norm(s))). */
+  readonly residual?: boolean;
+  /** recurrent: what layers give is normalized, row by row, before the next layer or the head reads it. */
+  readonly layerNorm?: boolean;
   /** recurrent: initial input bias of the forget gate. */
   readonly forgetBias?: number;
   /** mlp, transformer: relu if left out. */
@@ -28,6 +39,16 @@ export interface NetOptions {
   /** transformer: learned positions, the longest sequence it can ever read; T if left out. */
   readonly positions?: number | undefined;
 }
+
+/** Options that only recurrent layers have. */
+export const RECURRENT_ALONE = [
+  "bidirectional",
+  "inputDropout",
+  "dropoutKind",
+  "recurrentDropout",
+  "residual",
+  "layerNorm",
+] as const satisfies readonly (keyof NetOptions)[];
 
 export interface NetSite {
   readonly input: Input;

@@ -14,6 +14,7 @@ import type { CellStep, Kernels, Weight } from "../kernels/kernels.ts";
 import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { Cell } from "./cell.ts";
+import { InputProducts, maskedMacs } from "./column-mask.ts";
 import { fillUniform, type Input, OneHot, type Parameter, type Planner, planParameter, Rows } from "./module.ts";
 
 export interface LayerShape {
@@ -24,6 +25,8 @@ export interface LayerShape {
   readonly input: Input;
   readonly hiddenSize: number;
   readonly needsInputGradient: boolean;
+  /** Of what U sees: live columns of h[t-1], (T*B, H), in training; else all of h. */
+  readonly hiddenInput: Rows | undefined;
   /** Rows of the largest product (S*B), and those of the largest piece. */
   readonly rows: number;
   readonly listRows: number;
@@ -40,6 +43,10 @@ export interface Piece {
   readonly padded: number;
   /** Those that are not zero. */
   readonly kept: number;
+  /** B. */
+  readonly lanes: number;
+  /** Those of time `first + t` that are not zero; where that is not counted, they are taken as spread evenly. */
+  readonly keptAt: ((t: number) => number) | undefined;
 }
 
 export class LayerProducts {
@@ -52,6 +59,8 @@ export class LayerProducts {
   readonly count: Readonly<Record<"xW" | "hU" | "dh" | "dx" | "dW" | "dU", ProductMacs>>;
   readonly #kernels: Kernels;
   readonly #input: Input;
+  readonly #hiddenInput: Rows | undefined;
+  readonly #inputProducts: InputProducts;
   readonly #columns: number; // G*H
   readonly #hiddenSize: number;
   readonly #weightIH: Parameter;
@@ -62,13 +71,15 @@ export class LayerProducts {
   readonly #dBiasHH: Tensor; // (G*H), the same unless U sees other gradients
 
   constructor({ arena, kernels, T, B, nt }: Planner, cell: Cell, shape: LayerShape) {
-    const { layer, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows } = shape;
+    const { layer, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows, hiddenInput } = shape;
     const columns = cell.gates.length * H;
     const inputSize = input instanceof OneHot ? input.size : input.tensor.rowLength;
     const plan = (kind: string, dimensions: readonly number[]) => planParameter(arena, parameter(kind), dimensions);
     const hidden = cell.hiddenProduct !== "none";
     this.#kernels = kernels;
     this.#input = input;
+    this.#hiddenInput = hiddenInput;
+    this.#inputProducts = new InputProducts(kernels);
     this.#columns = columns;
     this.#hiddenSize = H;
     this.#weightIH = plan("weight_ih", [columns, inputSize]);
@@ -79,9 +90,13 @@ export class LayerProducts {
     this.parameters = all.filter((one) => one !== undefined);
     this.W = kernels.planWeight(
       this.#weightIH.value,
-      input instanceof OneHot ? { rows, lookup: true } : { rows, nt, nn: needsInputGradient },
+      input instanceof OneHot
+        ? { rows, lookup: true }
+        : { rows, nt, nn: needsInputGradient, live: input.live !== undefined },
     );
-    this.U = this.#weightHH && kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true });
+    this.U =
+      this.#weightHH &&
+      kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true, live: hiddenInput !== undefined });
     this.weights = this.U ? [this.W, this.U] : [this.W];
     if (!(input instanceof OneHot)) kernels.planTN(listRows, columns, inputSize);
     if (hidden) kernels.planTN(listRows, columns, H);
@@ -119,26 +134,35 @@ export class LayerProducts {
   }
 
   /** Rows [0, rows) of the gates, for rows of x from `siteRow` on. */
-  forward({ gates, hiddenGates }: CellStep, x: Input, siteRow: number, rows: number): void {
+  forward({ gates, hiddenGates, rows: B }: CellStep, x: Input, siteRow: number, rows: number): void {
     const kernels = this.#kernels;
     const bias = this.#biasIH.value;
     const biasHH = this.#biasHH?.value;
     kernels.setBias(gates, 0, rows, bias, hiddenGates ? undefined : biasHH);
     if (hiddenGates && biasHH) kernels.setBias(hiddenGates, 0, rows, biasHH);
     if (x instanceof OneHot) kernels.lookup(gates, 0, x.index, siteRow, this.W, rows);
-    else kernels.gemmNT(gates, 0, x.tensor, x.row + siteRow, this.W, rows);
+    else this.#inputProducts.gemmNT(gates, 0, x, siteRow, this.W, rows, B);
   }
 
-  /** A forward pass over `all` rows, `there` of them no padding. */
-  countForward(there: number, all: number): void {
-    setMacs(this.count.xW, this.#inputMacs(there), 0, this.#inputMacs(all));
-    setMacs(this.count.hU, this.#recurrentMacs(there), 0, this.#recurrentMacs(all));
+  /** A forward pass in training over T times of B rows, `padded(t)` of them padding. */
+  countForward(T: number, B: number, padded: (t: number) => number): void {
+    const { xW, hU } = this.count;
+    let padding = 0;
+    for (let t = 0; t < T; t++) padding += padded(t);
+    const there = (t: number) => (B - padded(t)) * this.#columns;
+    const masked = (x: Input | undefined) => (x instanceof Rows && x.live ? maskedMacs(x.live, 0, T, there) : 0);
+    setMacs(xW, this.#inputMacs(T * B - padding), 0, 0, masked(this.#input));
+    setMacs(hU, this.#recurrentMacs(T * B - padding), 0, 0, masked(this.#hiddenInput));
+    this.countAgain(0, T, B);
   }
 
-  /** Rows that were computed again. */
-  countAgain(rows: number): void {
-    this.count.xW.executed += this.#inputMacs(rows);
-    this.count.hU.executed += this.#recurrentMacs(rows);
+  /** Times [from, from + times) that were computed, the first time or again. */
+  countAgain(from: number, times: number, B: number): void {
+    const all = () => B * this.#columns;
+    const dead = (x: Input | undefined, w: Weight) =>
+      x instanceof Rows && x.live && this.#inputProducts.isLive(x, w) ? maskedMacs(x.live, from, times, all) : 0;
+    this.count.xW.executed += this.#inputMacs(times * B) - dead(this.#input, this.W);
+    if (this.U) this.count.hU.executed += this.#recurrentMacs(times * B) - dead(this.#hiddenInput, this.U);
   }
 
   /** Before a backward pass. */
@@ -153,47 +177,48 @@ export class LayerProducts {
     setMacs(dU, 0, 0, 0);
   }
 
-  /** dW and dU of a piece; `hidden`: of the gradients U sees. */
-  addWeightGradients(piece: Piece, pattern: Pattern, hidden: Pattern, h: Tensor, sparse: boolean): void {
+  /**
+   * dW and dU of a piece; `hidden`: of the gradients U sees; `h`: what U saw, of the same positions as x.
+   */
+  addWeightGradients(piece: Piece, pattern: Pattern, hidden: Pattern, h: Rows, sparse: boolean): void {
     const { row, siteRow, rows } = piece;
     const x = this.#input;
-    if (this.#weightHH) {
-      const executed = this.#weightProduct(this.#weightHH, hidden, row, h, siteRow, rows, sparse);
-      this.countProduct("dU", piece, h.rowLength, executed);
+    if (this.#weightHH && this.U) {
+      const executed = this.#weightProduct(this.#weightHH, this.U, piece, hidden, h, sparse);
+      this.countProduct("dU", piece, h, executed);
     }
     if (x instanceof OneHot) {
       const { gradient } = this.#weightIH;
       this.#kernels.lookupGradient(gradient, x.index, siteRow, pattern.dense, row, this.W, rows);
       return;
     }
-    const executed = this.#weightProduct(this.#weightIH, pattern, row, x.tensor, x.row + siteRow, rows, sparse);
-    this.countProduct("dW", piece, x.tensor.rowLength, executed);
+    const executed = this.#weightProduct(this.#weightIH, this.W, piece, pattern, x, sparse);
+    this.countProduct("dW", piece, x, executed);
   }
 
-  /** gradient += dGates^T x. Multiply-accumulates executed, undefined for a dense product. */
+  /** gradient += dGates^T x. Returns the multiply-accumulates executed. */
   #weightProduct(
     { gradient }: Parameter,
+    w: Weight,
+    { row, siteRow, rows, lanes }: Piece,
     pattern: Pattern,
-    row: number,
-    x: Tensor,
-    xRow: number,
-    rows: number,
+    x: Rows,
     sparse: boolean,
-  ): number | undefined {
-    if (sparse) return this.#kernels.spmmTN(gradient, pattern, row, x, xRow, rows);
-    this.#kernels.gemmTN(gradient, pattern.dense, row, x, xRow, rows);
-    return undefined;
+  ): number {
+    if (sparse) return this.#kernels.spmmTN(gradient, pattern, row, x.tensor, x.row + siteRow, rows);
+    return this.#inputProducts.gemmTN(gradient, pattern.dense, row, x, siteRow, w, rows, lanes);
   }
 
   /** dx of a piece. */
   addInputGradient(piece: Piece, pattern: Pattern, sparse: boolean): void {
-    if (!this.dx) return;
-    const { row, siteRow, rows } = piece;
+    const x = this.#input;
+    if (!this.dx || x instanceof OneHot) return;
+    const { row, siteRow, rows, lanes } = piece;
     const out = this.dx.tensor;
-    let executed: number | undefined;
-    if (sparse) executed = this.#kernels.spmmNN(out, siteRow, pattern, row, this.W, rows);
-    else this.#kernels.gemmNN(out, siteRow, pattern.dense, row, this.W, rows);
-    this.countProduct("dx", piece, out.rowLength, executed);
+    const executed = sparse
+      ? this.#kernels.spmmNN(out, siteRow, pattern, row, this.W, rows)
+      : this.#inputProducts.gemmNN(out, siteRow, pattern.dense, row, x, siteRow, this.W, rows, lanes);
+    this.countProduct("dx", piece, x, executed);
   }
 
   /** Adds rows of gate gradients to the biases'; `hidden`: of the gradients U sees. */
@@ -208,18 +233,18 @@ export class LayerProducts {
     if (this.#biasHH) this.#kernels.addRows(this.#biasHH.gradient, 0, this.#dBiasHH, 0, this.#columns);
   }
 
-  /** Adds a backward product of a piece's gate gradients with rows of `width`; a dense one executes all. */
-  countProduct(
-    product: "dh" | "dx" | "dW" | "dU",
-    { rows, padded, kept }: Pick<Piece, "rows" | "padded" | "kept">,
-    width: number,
-    executed?: number,
-  ): void {
+  /** Adds a backward product of a piece's gate gradients with rows like those of `x`; a dense one executes all. */
+  countProduct(product: "dh" | "dx" | "dW" | "dU", piece: Omit<Piece, "row">, x: Rows, executed?: number): void {
+    const { siteRow, rows, padded, kept, lanes, keptAt } = piece;
     const macs = this.count[product];
     const elements = rows * this.#columns;
+    const width = x.tensor.rowLength;
     macs.dense += (elements - padded) * width;
     macs.skipped += (elements - padded - kept) * width;
     macs.executed += executed ?? elements * width;
+    if (!x.live) return;
+    const times = rows / lanes;
+    macs.masked += maskedMacs(x.live, siteRow / lanes, times, keptAt ?? (() => kept / times));
   }
 
   #inputMacs(rows: number): number {

@@ -29,6 +29,7 @@ import { clearStatistics, planStatistics } from "../sparse/statistics.ts";
 import { type ApartCounts, type ApartParts, backwardApart } from "./apart.ts";
 import type { Cell } from "./cell.ts";
 import { HiddenGates } from "./hidden.ts";
+import { HiddenDropout } from "./hidden-dropout.ts";
 import {
   clearRows,
   copyBlock,
@@ -57,6 +58,8 @@ export interface RecurrentOptions {
   readonly forgetBias: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
+  /** Share of h[t-1]'s columns that U does not see in training (hidden-dropout.ts). */
+  readonly recurrentDropout?: number;
   /** The other direction of a bidirectional layer: it goes by names of its own. */
   readonly reverse?: boolean;
   /** Time steps kept for backward at once; earlier ones are computed again. 0: all of them are kept. */
@@ -91,6 +94,7 @@ export class RecurrentLayer implements Module {
   /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
   readonly #starts: readonly Tensor[];
   readonly #parts: ApartParts;
+  readonly #h: Rows; // as U sees it without dropout: h[t-1] at block t
   readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
 
   constructor(planner: Planner, cell: Cell, options: RecurrentOptions) {
@@ -112,7 +116,10 @@ export class RecurrentLayer implements Module {
 
     const suffix = options.reverse ? "_reverse" : "";
     const parameter = (kind: string) => `${options.name}.${kind}_l${options.index}${suffix}`;
-    const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, rows, listRows };
+    const p = options.recurrentDropout ?? 0;
+    const dropout = p > 0 ? new HiddenDropout(arena, kernels, name, { T, B, H, p }) : undefined;
+    const hiddenInput = dropout?.rows;
+    const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, hiddenInput, rows, listRows };
     const products = new LayerProducts(planner, cell, shape);
     this.#products = products;
     this.parameters = products.parameters;
@@ -132,6 +139,7 @@ export class RecurrentLayer implements Module {
         : [];
     this.#stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
+    this.#h = new Rows(this.#step.h);
     this.#drop = this.#planDrop(planner, site, hidden);
     this.sites = [this.#drop];
     const { pattern, rule, statistics } = this.#drop;
@@ -139,7 +147,8 @@ export class RecurrentLayer implements Module {
     const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
     this.#loop = { step: this.#step, U, pattern, hiddenPattern: hidden?.pattern, rule, statistics, ...passing };
     const padding = new Padding(arena, name, cell.states, B, H);
-    this.#parts = { kernels, cell, pointwise, drop: this.#drop, padding, hidden, products, scratch: undefined };
+    const drop = this.#drop;
+    this.#parts = { kernels, cell, pointwise, drop, padding, hidden, dropout, products, scratch: undefined };
   }
 
   #planDrop({ arena, kernels, B }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
@@ -168,6 +177,7 @@ export class RecurrentLayer implements Module {
     const S = this.#segment;
     const { padding } = this.#parts;
     padding.begin(pass);
+    this.#parts.dropout?.begin(pass);
     const { h, states } = this.#step;
     copyBlock(h, 0, this.carried[0]!, 0, B);
     for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.carried[s + 1]!, 0, B);
@@ -183,7 +193,7 @@ export class RecurrentLayer implements Module {
     const end = (((T - 1) % S) + 1) * B; // of the last segment
     copyBlock(this.carried[0]!, 0, h, T * B, B);
     for (let s = 0; s < states.length; s++) copyBlock(this.carried[s + 1]!, 0, states[s]!, end, B);
-    if (training) this.#products.countForward(T * B - padding.rows(0, T), T * B);
+    if (training) this.#products.countForward(T, B, (t) => padding.rows(t, 1));
     this.output.row = B;
     return this.output;
   }
@@ -192,7 +202,7 @@ export class RecurrentLayer implements Module {
   #forwardSegment(x: Input, from: number, steps: number, B: number): void {
     this.#products.forward(this.#step, x, from * B, steps * B);
     // An engine's whole loop takes the time steps where all lanes are there.
-    const whole = this.#whole ? Math.max(0, Math.min(steps, this.#parts.padding.full - from)) : 0;
+    const whole = this.#wholeNow ? Math.max(0, Math.min(steps, this.#parts.padding.full - from)) : 0;
     if (whole > 0) {
       this.#moveLoop(from, 0, whole, B);
       this.#whole?.forward(this.#loop);
@@ -200,6 +210,11 @@ export class RecurrentLayer implements Module {
     if (whole === steps) return;
     this.#moveLoop(from, whole, steps - whole, B);
     forwardLoop(this.#parts, this.#loop);
+  }
+
+  /** An engine's whole loop knows no dropout. */
+  get #wholeNow(): RecurrentKernel | undefined {
+    return this.#parts.dropout?.active ? undefined : this.#whole;
   }
 
   /** To `steps` time steps, the first of them step `first` of the segment that begins at `from`. */
@@ -248,7 +263,7 @@ export class RecurrentLayer implements Module {
     const { states } = this.#step;
     for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.#starts[s]!, (from / this.#segment) * B, B);
     this.#forwardSegment(this.options.input, from, steps, B);
-    this.#products.countAgain(steps * B);
+    this.#products.countAgain(from, steps, B);
   }
 
   /** Backward through a segment, in pieces whose rows have room for lists. */
@@ -284,25 +299,37 @@ export class RecurrentLayer implements Module {
     const padded = this.#parts.padding.rows(hRow / B, loop.steps) * gates.rowLength;
     const sparse = rule.kind !== "keep";
     // An engine's whole loop does not stop at each t, to be looked at or for padding; it gives the same bits.
-    const whole = watcher || padded > 0 ? undefined : this.#whole;
+    const whole = watcher || padded > 0 ? undefined : this.#wholeNow;
     const executed = whole?.backward(loop) ?? backwardLoop(this.#parts, loop, watcher);
 
-    const kept = sparse || watched ? countRows(pattern, row, rows) : rows * gates.rowLength - padded;
-    const piece: Piece = { row, siteRow: hRow, rows, padded, kept };
-    this.#countDh(piece, sparse || watched, sparse ? executed : undefined);
-    products.addWeightGradients(piece, pattern, hidden, this.#step.h, sparse);
+    const counted = sparse || watched;
+    const all = B * gates.rowLength;
+    const keptAt = counted
+      ? (t: number) => countRows(pattern, row + t * B - hRow, B)
+      : (t: number) => all - this.#parts.padding.rows(t, 1) * gates.rowLength;
+    const kept = counted ? countRows(pattern, row, rows) : rows * gates.rowLength - padded;
+    const piece: Piece = { row, siteRow: hRow, rows, padded, kept, lanes: B, keptAt };
+    this.#countDh(piece, counted, sparse || this.#parts.dropout?.active ? executed : undefined);
+    products.addWeightGradients(piece, pattern, hidden, this.#seenH, sparse);
     products.sumBiases(gates, hidden.dense, row, rows);
     products.addInputGradient(piece, pattern, sparse);
   }
 
+  /** What U saw in the last training pass. */
+  get #seenH(): Rows {
+    const { dropout } = this.#parts;
+    return dropout?.active ? dropout.rows : this.#h;
+  }
+
   /** No dh is made from the rows of time 0. */
-  #countDh({ row, rows, padded, kept }: Piece, counted: boolean, executed: number | undefined): void {
+  #countDh(piece: Piece, counted: boolean, executed: number | undefined): void {
     const { step, dhBefore, pattern, U } = this.#loop;
     if (!U) return;
+    const { row, siteRow, rows, kept } = piece;
     const start = dhBefore ? 0 : step.rows;
     const startKept = counted ? countRows(pattern, row, start) : start * this.#gates.rowLength;
-    const piece = { rows: rows - start, padded, kept: kept - startKept };
-    this.#products.countProduct("dh", piece, step.hidden, executed);
+    const rest = { ...piece, siteRow: siteRow + start, rows: rows - start, kept: kept - startKept };
+    this.#products.countProduct("dh", rest, this.#seenH, executed);
   }
 
   /** One path is pruned and the other not, or the biases see everything: apart.ts. */
@@ -317,13 +344,17 @@ export class RecurrentLayer implements Module {
     const padded = this.#parts.padding.rows(hRow / B, steps) * this.#gates.rowLength;
     const prunedH = paths !== "dW";
     const rows = steps * B;
-    const dh = { rows: dhBefore ? rows : rows - B, padded, kept: counts.dhKept }; // none is made from time 0
-    if (U) products.countProduct("dh", dh, step.hidden, prunedH ? counts.dhExecuted : undefined);
-    const piece: Piece = { row, siteRow: hRow, rows, padded, kept: counts.dWKept };
-    products.addWeightGradients(piece, pattern, loop.hiddenPattern ?? pattern, step.h, paths !== "dh");
-    if (!products.dx) return;
-    const dx = { rows, padded, kept: counts.dxKept };
-    products.countProduct("dx", dx, products.dx.tensor.rowLength, prunedH ? counts.dxExecuted : undefined);
+    const start = dhBefore ? 0 : B; // none is made from time 0
+    const whole = { padded, lanes: B, keptAt: undefined };
+    const dh = { ...whole, siteRow: hRow + start, rows: rows - start, kept: counts.dhKept };
+    const active = this.#parts.dropout?.active;
+    if (U) products.countProduct("dh", dh, this.#seenH, prunedH || active ? counts.dhExecuted : undefined);
+    const piece: Piece = { ...whole, row, siteRow: hRow, rows, kept: counts.dWKept };
+    products.addWeightGradients(piece, pattern, loop.hiddenPattern ?? pattern, this.#seenH, paths !== "dh");
+    const { input } = this.options;
+    if (!products.dx || input instanceof OneHot) return;
+    const dx = { ...whole, siteRow: hRow, rows, kept: counts.dxKept };
+    products.countProduct("dx", dx, input, prunedH ? counts.dxExecuted : undefined);
   }
 }
 

@@ -2,9 +2,11 @@
  * The time loops of a recurrent layer: the definition of RecurrentKernel, which an engine may have in one call, and
  * the only ones that know of padding.
  */
-import type { CellKernel, Kernels, TimeLoop } from "../kernels/kernels.ts";
+import type { CellKernel, CellStep, Kernels, TimeLoop, Weight } from "../kernels/kernels.ts";
+import type { Pattern } from "../sparse/pattern.ts";
 import type { Cell } from "./cell.ts";
 import type { HiddenGates } from "./hidden.ts";
+import type { HiddenDropout } from "./hidden-dropout.ts";
 import { clearRows, type DropSite, type PassWatcher } from "./module.ts";
 import type { Padding } from "./padding.ts";
 
@@ -16,21 +18,23 @@ export interface LoopParts {
   readonly padding: Padding;
   /** Where the hidden product stands apart. */
   readonly hidden: HiddenGates | undefined;
+  readonly dropout: HiddenDropout | undefined;
 }
 
 /** For t up: gates[t] += h[t-1] U^T; the cell. */
-export function forwardLoop({ kernels, pointwise, padding }: LoopParts, { step, steps, U }: TimeLoop): void {
+export function forwardLoop({ kernels, pointwise, padding, dropout }: LoopParts, { step, steps, U }: TimeLoop): void {
   const { row, hRow, rows: B } = step;
   for (let t = 0; t < steps; t++) {
     step.row = row + t * B;
     step.hRow = hRow + t * B;
-    if (U) kernels.gemmNT(step.hiddenGates ?? step.gates, step.row, step.h, step.hRow, U, B);
+    if (U && dropout?.active) dropout.forward(step, U);
+    else if (U) kernels.gemmNT(step.hiddenGates ?? step.gates, step.row, step.h, step.hRow, U, B);
     pointwise.forward(step);
     padding.freeze(step, step.hRow / B);
   }
 }
 
-/** For t down: dh += dy[t]; the cell; compress; dh = dGates[t] U. Returns the multiply-accumulates of dh, 0 where dense. */
+/** For t down: dh += dy[t]; the cell; compress; dh = dGates[t] U. Returns the multiply-accumulates of dh. */
 export function backwardLoop(parts: LoopParts, loop: TimeLoop, watcher: PassWatcher | undefined): number {
   const { kernels, cell, pointwise, drop, padding, hidden } = parts;
   const { step, steps, U, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = loop;
@@ -54,9 +58,24 @@ export function backwardLoop(parts: LoopParts, loop: TimeLoop, watcher: PassWatc
     hidden?.make(step, step.gates, step.row, seen, step.row, sparse);
     if (t === 0 && !dhBefore) break;
     if (!cell.carriesH) clearRows(step.dh, B);
-    if (U && sparse) executed += kernels.spmmNN(step.dh, 0, seen, step.row, U, B);
-    else if (U) kernels.gemmNN(step.dh, 0, seen.dense, step.row, U, B);
+    if (U) executed += addHiddenGradient(parts, step, seen, step.row, U, sparse);
     padding.release(step, time);
   }
   return executed;
+}
+
+/** dh += what `seen` of the gate gradients brings through U. Returns the multiply-accumulates executed. */
+export function addHiddenGradient(
+  { kernels, dropout }: LoopParts,
+  step: CellStep,
+  seen: Pattern,
+  seenRow: number,
+  U: Weight,
+  sparse: boolean,
+): number {
+  const { rows: B } = step;
+  if (dropout?.active) return dropout.backward(step, seen, seenRow, U, sparse);
+  if (sparse) return kernels.spmmNN(step.dh, 0, seen, seenRow, U, B);
+  kernels.gemmNN(step.dh, 0, seen.dense, step.row, U, B);
+  return B * U.tensor.length;
 }

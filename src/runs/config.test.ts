@@ -40,6 +40,10 @@ describe("defaults", () => {
         bidirectional: false,
         embedding: 128,
         dropout: 0,
+        inputDropout: 0,
+        recurrentDropout: 0,
+        residual: false,
+        layerNorm: false,
         forgetBias: 1,
         recompute: 0,
         forward: "f32",
@@ -194,7 +198,7 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm, gru, rnn, mingru. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, translation, captioning, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, translation, captioning, adding, delay, copy. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],

@@ -11,6 +11,7 @@ import { nearest, UsageError } from "../core/check.ts";
 import { ACTIVATIONS } from "../nn/activation.ts";
 import { ATTENTIONS } from "../nn/attention.ts";
 import { cells } from "../nn/cells.ts";
+import { DROPOUT_KINDS } from "../nn/dropout.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { NETS } from "../nn/nets.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
@@ -47,6 +48,16 @@ const model = z.strictObject({
   dimFeedforward: whole(0).optional(),
   /** transformer: learned positions, the longest sequence it can ever read; without it, train.sequenceLength. */
   positions: whole(1).optional(),
+  /** On what the first layer reads: rows of an embedding or features. */
+  inputDropout: share.default(0),
+  /** Of both: each element by itself, or columns of a time step as a whole. Without it: element. */
+  dropoutKind: oneOf(DROPOUT_KINDS).optional(),
+  /** Columns of h[t-1] that U does not see in training. */
+  recurrentDropout: share.default(0),
+  /** Each layer but the first adds to what it reads. */
+  residual: z.boolean({ error: "true or false" }).default(false),
+  /** Rows between layers and before the head are normalized. */
+  layerNorm: z.boolean({ error: "true or false" }).default(false),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
   /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */

@@ -4,6 +4,8 @@
  * dense     the textbook count of products a dense trainer must do: look-ups 0, dh at t = 0 and dx
  *           below the first layer not counted
  * skipped   those the pattern made redundant (natural zeros included), whatever the engine did
+ * masked    of what the pattern left, those of columns that structured dropout zeroed: no policy's merit, so in a
+ *           book of their own
  * executed  what the engine did
  */
 export interface ProductMacs {
@@ -21,6 +23,7 @@ export interface ProductMacs {
   readonly shape?: readonly [n: number, k: number];
   dense: number;
   skipped: number;
+  masked: number;
   executed: number;
 }
 
@@ -30,37 +33,46 @@ export function productMacs(
   direction: "forward" | "backward",
   recurrent: boolean,
 ): ProductMacs {
-  return { layer, product, direction, recurrent, dense: 0, skipped: 0, executed: 0 };
+  return { layer, product, direction, recurrent, dense: 0, skipped: 0, masked: 0, executed: 0 };
 }
 
-export function setMacs(macs: ProductMacs, dense: number, skipped: number, executed: number): void {
+export function setMacs(macs: ProductMacs, dense: number, skipped: number, executed: number, masked = 0): void {
   macs.dense = dense;
   macs.skipped = skipped;
+  macs.masked = masked;
   macs.executed = executed;
 }
 
-/** Shares of `skipped` in `dense`: of recurrent layers' products, and of all training. */
+/** Shares of `skipped` in `dense`: of recurrent layers' products, and of all training; of `masked` in all training. */
 export interface MacShares {
   dense: number;
   skipped: number;
   executed: number;
   macsSkippedRecurrent: number;
   macsSkippedAll: number;
+  /** These two only where structured dropout masked something. */
+  masked?: number;
+  macsMaskedAll?: number;
 }
 
 export function macShares(products: readonly ProductMacs[]): MacShares {
-  const shares: MacShares = { dense: 0, skipped: 0, executed: 0, macsSkippedRecurrent: 0, macsSkippedAll: 0 };
+  const shares = { dense: 0, skipped: 0, masked: 0, executed: 0 };
   let recurrentDense = 0;
   let recurrentSkipped = 0;
-  for (const { recurrent, dense, skipped, executed } of products) {
+  for (const { recurrent, dense, skipped, masked, executed } of products) {
     shares.dense += dense;
     shares.skipped += skipped;
+    shares.masked += masked;
     shares.executed += executed;
     if (!recurrent) continue;
     recurrentDense += dense;
     recurrentSkipped += skipped;
   }
-  shares.macsSkippedAll = shares.dense ? shares.skipped / shares.dense : 0;
-  shares.macsSkippedRecurrent = recurrentDense ? recurrentSkipped / recurrentDense : 0;
-  return shares;
+  const { masked, ...rest } = shares;
+  return {
+    ...rest,
+    macsSkippedRecurrent: recurrentDense ? recurrentSkipped / recurrentDense : 0,
+    macsSkippedAll: shares.dense ? shares.skipped / shares.dense : 0,
+    ...(masked > 0 ? { masked, macsMaskedAll: masked / shares.dense } : {}),
+  };
 }

@@ -207,7 +207,7 @@ export class Training {
 
   #clearRecent(): void {
     this.#recent.clear();
-    for (const macs of this.#recentMacs) macs.dense = macs.skipped = macs.executed = 0;
+    for (const macs of this.#recentMacs) macs.dense = macs.skipped = macs.masked = macs.executed = 0;
     this.#recentLoss = this.#recentSteps = this.#recentSeconds = 0;
   }
 
@@ -261,8 +261,8 @@ export class Training {
         timing: { ...this.#timing },
         tally: this.#tally.save(),
         recentTally: this.#recent.save(),
-        totals: this.#totals.map(({ dense, skipped, executed }) => [dense, skipped, executed]),
-        recentTotals: this.#recentMacs.map(({ dense, skipped, executed }) => [dense, skipped, executed]),
+        totals: this.#totals.map(savedMacs),
+        recentTotals: this.#recentMacs.map(savedMacs),
         recent: [this.#recentLoss, this.#recentSteps, this.#recentSeconds],
       },
       tensors: Object.fromEntries([
@@ -337,9 +337,17 @@ export function breathe(): Promise<void> {
 function addMacs(total: ProductMacs, macs: ProductMacs): void {
   total.dense += macs.dense;
   total.skipped += macs.skipped;
+  total.masked += macs.masked;
   total.executed += macs.executed;
 }
 
-function loadMacs(totals: readonly ProductMacs[], saved: readonly (readonly [number, number, number])[]): void {
-  for (const [index, macs] of totals.entries()) [macs.dense, macs.skipped, macs.executed] = saved[index]!;
+type SavedMacs = readonly [dense: number, skipped: number, executed: number, masked?: number];
+
+function savedMacs({ dense, skipped, executed, masked }: ProductMacs): SavedMacs {
+  return [dense, skipped, executed, masked];
+}
+
+function loadMacs(totals: readonly ProductMacs[], saved: readonly SavedMacs[]): void {
+  for (const [index, macs] of totals.entries())
+    [macs.dense, macs.skipped, macs.executed, macs.masked = 0] = saved[index]!;
 }

@@ -109,6 +109,8 @@ function specOf({
   activation,
   cell = "lstm",
   bidirectional = false,
+  residual = false,
+  layerNorm = false,
   input,
   vocabulary = 0,
   embedding,
@@ -118,7 +120,7 @@ function specOf({
 }: GoldenCase): ModelSpec {
   const size = { hiddenSize: hidden, numLayers: layers } as const;
   const own = { net, numHeads, dimFeedforward, activation };
-  const shared = net ? { ...own, ...size } : ({ cell, bidirectional, ...size } as const);
+  const shared = net ? { ...own, ...size } : ({ cell, bidirectional, residual, layerNorm, ...size } as const);
   if (input === "features")
     return {
       ...shared,

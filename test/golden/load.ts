@@ -15,6 +15,8 @@ export const GOLDEN_NAMES = [
   "mlp",
   "transformer",
   "transformer-lengths",
+  "lstm-residual-norm",
+  "gru-norm",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -37,6 +39,8 @@ export interface GoldenCase {
   /** lstm if left out. */
   readonly cell?: "lstm" | "gru" | "rnn";
   readonly bidirectional?: boolean;
+  readonly residual?: boolean;
+  readonly layerNorm?: boolean;
   /** Of each lane, where they differ: PyTorch's packed sequences. */
   readonly lengths?: readonly number[];
   readonly input: "onehot" | "embedding" | "features";

@@ -46,6 +46,10 @@ CASES = [
          heads=2, feedforward=8, activation="gelu", batch=3, runs="sgd"),
     dict(name="transformer-lengths", seed=13, net="transformer", input="features", features=2, hidden=6, layers=1, heads=3,
          feedforward=7, activation="relu", batch=5, lengths=[9, 2, 5, 1, 7], runs="sgd"),
+    # Layers that add to what they read, and layer norm of what the next layer or the head reads.
+    dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
+         residual=True, layerNorm=True),
+    dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
@@ -125,6 +129,8 @@ class Net(nn.Module):
         self.cell = case.get("cell", "lstm")
         both = case.get("bidirectional", False)
         setattr(self, self.cell, LAYERS[self.cell](case[inputs], case["hidden"], case["layers"], bidirectional=both))
+        if case.get("layerNorm"):
+            self.norm = nn.ModuleDict({f"l{layer}": nn.LayerNorm(case["hidden"]) for layer in range(case["layers"])})
         self.head = nn.Linear(case["hidden"] * (2 if both else 1), case.get("vocabulary", 1))
 
     def forward(self, x, states):
@@ -140,7 +146,9 @@ class Net(nn.Module):
         recurrent = getattr(self, self.cell)
         lengths = self.case.get("lengths")
         states = states if self.cell == "lstm" else states[0]
-        if lengths:
+        if self.case.get("layerNorm"):
+            h, states = self.by_layers(recurrent, x, states)
+        elif lengths:
             packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
             h, states = recurrent(packed, states)
             h, _ = nn.utils.rnn.pad_packed_sequence(h, total_length=T)
@@ -152,6 +160,24 @@ class Net(nn.Module):
         elif self.case["input"] == "features":
             h = h[torch.tensor(lengths or [T] * self.case["batch"]) - 1, torch.arange(self.case["batch"])]
         return self.head(h), states if isinstance(states, tuple) else (states,)
+
+    def by_layers(self, recurrent, x, states):
+        """The layers of `recurrent` one by one, each with what lies between."""
+        gru, ended, stream = self.cell == "gru", [], x
+        for layer in range(self.case["layers"]):
+            names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+            weights = [getattr(recurrent, f"{name}_l{layer}") for name in names]
+            rest = (weights, True, 1, 0.0, False, False, False)
+            if gru:
+                y, last = torch._VF.gru(x, states[layer:layer + 1], *rest)
+                ended.append((last,))
+            else:
+                y, *last = torch._VF.lstm(x, tuple(s[layer:layer + 1] for s in states), *rest)
+                ended.append(last)
+            stream = stream + y if self.case.get("residual") and layer > 0 else y
+            x = self.norm[f"l{layer}"](stream)
+        both = tuple(torch.cat(parts) for parts in zip(*ended))
+        return x, both[0] if gru else both
 
     def loss(self, outputs, targets):
         if self.case["input"] == "features":

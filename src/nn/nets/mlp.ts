@@ -7,11 +7,11 @@ import { Dropout } from "../dropout.ts";
 import { LastPosition } from "../last-position.ts";
 import { Linear } from "../linear.ts";
 import type { Input, Module, Rows } from "../module.ts";
-import type { Net } from "../net.ts";
+import { type Net, RECURRENT_ALONE } from "../net.ts";
 
 export const mlpNet: Net = {
   summary: "linear layers with an activation after each, every position by itself",
-  refuses: ["bidirectional", "numHeads", "dimFeedforward", "positions", "recompute"],
+  refuses: [...RECURRENT_ALONE, "numHeads", "dimFeedforward", "positions", "recompute"],
   build(planner, { input, below, output, options }) {
     const { hiddenSize, numLayers, dropout = 0, activation: kind = "relu" } = options;
     const layers: Module[] = [];

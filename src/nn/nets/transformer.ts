@@ -10,7 +10,7 @@ import { LastPosition } from "../last-position.ts";
 import { LayerNorm } from "../layer-norm.ts";
 import { Linear } from "../linear.ts";
 import { type Module, OneHot, type Rows } from "../module.ts";
-import type { Net } from "../net.ts";
+import { type Net, RECURRENT_ALONE } from "../net.ts";
 import { Positions } from "../positions.ts";
 import { TransformerBlock } from "../transformer-block.ts";
 
@@ -18,7 +18,7 @@ export const DEFAULT_HEADS = 4;
 
 export const transformerNet: Net = {
   summary: "blocks of causal attention and a feed-forward part over T positions at once",
-  refuses: ["bidirectional", "recompute"],
+  refuses: [...RECURRENT_ALONE, "recompute"],
   build(planner, { input, below, output, options }) {
     const { hiddenSize, numLayers, dropout = 0, activation = "relu", numHeads: heads = DEFAULT_HEADS } = options;
     const positions = options.positions ?? planner.T;
