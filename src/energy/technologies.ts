@@ -10,7 +10,7 @@ const FGDRAM = "M. O'Connor et al., Fine-Grained DRAM, MICRO 2017: HBM2 at about
 const SCALED = "scaled from 40 nm by the ratio of float32 multiply and add, (1.31 + 0.38) / (3.7 + 0.9) = 0.37";
 const SHRUNK = "scaled from 45 nm by the ratio of SRAM cells, 0.027 / 0.346 square micrometres = 0.078";
 
-function figure(value: number, low: number, high: number, source: string, standing: Standing = "read"): Figure {
+function figure(value: number, low: number, high: number, source: string, standing: Standing = "cited"): Figure {
   return { value, low, high, source, standing };
 }
 

@@ -24,7 +24,7 @@ export const lanes: Machine = {
     low: 0.02,
     high: 0.1,
     source: "J. Albericio et al., Cnvlutin, ISCA 2016: 4.49 % of area",
-    standing: "read",
+    standing: "cited",
   },
   sources: [
     "J. Albericio et al., Cnvlutin, ISCA 2016, and S. Han et al., EIE, ISCA 2016: lanes that take nonzeros from compacted storage, queues of 8; sizes are ours, to equal 1024 multipliers",

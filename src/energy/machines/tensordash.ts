@@ -11,7 +11,7 @@ export const tensordash: Machine = {
     low: 0.02,
     high: 0.09,
     source: "M. Mahmoud et al., TensorDash, MICRO 2020: less than 5 % of area on a Tensorcore-like accelerator",
-    standing: "read",
+    standing: "cited",
   },
   sources: [
     "M. Mahmoud et al., TensorDash, MICRO 2020, arXiv 2009.00748: units of 16, eight choices, window of three, tiles of 4 x 4, here four side by side; ties of the scheduler broken otherwise",
