@@ -25,7 +25,7 @@ export function lstmForward(
 
 // One loop for each function: V8 makes the constants of a loop once, before it, but those of a
 // function at every call, which cost more than the arithmetic.
-function sigmoidRow(x: usize, length: i32): void {
+export function sigmoidRow(x: usize, length: i32): void {
   for (let n = length >> 2; n > 0; n--) {
     v128.store(x, sigmoid(v128.load(x)));
     x += 16;
@@ -36,7 +36,7 @@ function sigmoidRow(x: usize, length: i32): void {
   }
 }
 
-function tanhRow(x: usize, length: i32): void {
+export function tanhRow(x: usize, length: i32): void {
   for (let n = length >> 2; n > 0; n--) {
     v128.store(x, tanh(v128.load(x)));
     x += 16;

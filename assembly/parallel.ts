@@ -4,6 +4,7 @@
  * the whole, so that the bits are the same either way.
  */
 import * as gemm from "./gemm";
+import * as gru from "./gru";
 import * as loss from "./loss";
 import * as lstm from "./lstm";
 import * as rowsOf from "./rows";
@@ -57,6 +58,9 @@ const RMSPROP: i32 = 21;
 const ADAM: i32 = 22;
 const CLEAR: i32 = 23;
 const SUM_ROWS: i32 = 24;
+const GRU_FORWARD: i32 = 25;
+const GRU_BACKWARD: i32 = 26;
+const GRU_HIDDEN: i32 = 27;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -132,6 +136,9 @@ function run(id: i32, task: i32): void {
     case SPARSE_TN: return sparseTiles(from, count);
     case LSTM_FORWARD: return forwardRows(from, count);
     case LSTM_BACKWARD: return backwardRows(from, count);
+    case GRU_FORWARD: return gruForwardRows(from, count);
+    case GRU_BACKWARD: return gruBackwardRows(from, count);
+    case GRU_HIDDEN: return gruHiddenRows(from, count);
     case ADD_INTO: return rowsOf.addInto(address(0) + bytes(from), address(1) + bytes(from), count);
     case COLUMN_SUMS:
       return rowsOf.addColumnSums(address(0) + bytes(from), address(1) + bytes(from), int(2), count, address(3));
@@ -460,6 +467,63 @@ function backwardRows(from: i32, count: i32): void {
     count, hidden, address(1) + 4 * offset, address(2) + offset, address(3) + offset, address(4) + offset,
     address(5) + offset, address(6) + <usize>me() * SCRATCH,
   );
+}
+
+export function gruForward(
+  rows: i32, hidden: i32, gates: usize, products: usize, before: usize, h: usize, kept: usize,
+): void {
+  if (small(<f64>rows * <f64>hidden * 9)) return gru.gruForward(rows, hidden, gates, products, before, h, kept);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, products);
+  set<usize>(3, before);
+  set<usize>(4, h);
+  set<usize>(5, kept);
+  fork(GRU_FORWARD, rows, cut(rows, 1));
+}
+
+function gruForwardRows(from: i32, count: i32): void {
+  const hidden = int(0);
+  const offset = bytes(from * hidden);
+  gru.gruForward(
+    count, hidden, address(1) + 3 * offset, address(2) + 3 * offset, address(3) + offset, address(4) + offset,
+    address(5) + offset,
+  );
+}
+
+export function gruBackward(
+  rows: i32, hidden: i32, gates: usize, products: usize, before: usize, dh: usize,
+): void {
+  if (small(<f64>rows * <f64>hidden * 3)) return gru.gruBackward(rows, hidden, gates, products, before, dh);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, products);
+  set<usize>(3, before);
+  set<usize>(4, dh);
+  fork(GRU_BACKWARD, rows, cut(rows, 1));
+}
+
+function gruBackwardRows(from: i32, count: i32): void {
+  const hidden = int(0);
+  const offset = bytes(from * hidden);
+  gru.gruBackward(
+    count, hidden, address(1) + 3 * offset, address(2) + 3 * offset, address(3) + offset, address(4) + offset,
+  );
+}
+
+export function gruHidden(rows: i32, hidden: i32, left: usize, kept: usize, out: usize): void {
+  if (small(<f64>rows * <f64>hidden * 1.5)) return gru.gruHidden(rows, hidden, left, kept, out);
+  set<i32>(0, hidden);
+  set<usize>(1, left);
+  set<usize>(2, kept);
+  set<usize>(3, out);
+  fork(GRU_HIDDEN, rows, cut(rows, 1));
+}
+
+function gruHiddenRows(from: i32, count: i32): void {
+  const hidden = int(0);
+  const offset = bytes(from * hidden);
+  gru.gruHidden(count, hidden, address(1) + 3 * offset, address(2) + offset, address(3) + 3 * offset);
 }
 
 // ---- rows

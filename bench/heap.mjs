@@ -15,7 +15,7 @@ import { loadEngine, makeOurs } from "./ours.mjs";
 
 /**
  * Bounds, in bytes. An array of eight numbers has 112, so keeping one per step is over the first.
- * Garbage is per step, layer and t: a few boxed numbers and short lists around the kernels stay.
+ * Garbage is per step, site and t: a few boxed numbers and short lists around the kernels stay.
  */
 export const BOUNDS = { retainedPerStep: 64, retained: 512 * 1024, garbagePerT: 1024 };
 
@@ -69,7 +69,7 @@ export async function heap({ workloadName, workload, engineName, policy, steps, 
   const retainedBytes = last - before;
   const retainedBytesPerStep = median([...retained]) / perPart;
   const garbageBytesPerStep = Math.max(0, median([...allocated]) / perPart - Math.max(0, retainedBytesPerStep));
-  const garbageBound = BOUNDS.garbagePerT * workload.T * workload.layers;
+  const garbageBound = BOUNDS.garbagePerT * workload.T * model.sites.length;
   const failures = [
     ...(arenaBytes === arenaBefore ? [] : [`the arena grew from ${arenaBefore} to ${arenaBytes} bytes`]),
     ...over("retained per step", retainedBytesPerStep, BOUNDS.retainedPerStep),

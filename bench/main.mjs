@@ -44,6 +44,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --svg FILE                  kernels: speed-ups as a chart
   --name NAME                 kernels: writes docs/results/NAME.md, .json and .svg
   --apart                     profile: time loops step by step, with a clock for each of their kernels
+  --net mlp|transformer       heap: that net in the workload's shape, in place of recurrent layers
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
   --json                      one JSON object a line (heap: always)
 `;
@@ -310,7 +311,7 @@ async function heapRowOf(workloadName, policy, steps) {
   const { heap, SPOILS } = await import("./heap.mjs");
   if (!Object.hasOwn(SPOILS, options.spoil))
     fail(`unknown spoil "${options.spoil}". The choices are: ${Object.keys(SPOILS).join(", ")}.`);
-  const workload = WORKLOADS[workloadName];
+  const workload = { ...WORKLOADS[workloadName], ...(options.net ? { net: options.net } : {}) };
   return heap({ workloadName, workload, engineName: options.engine, policy, steps, spoil: options.spoil });
 }
 
@@ -344,6 +345,7 @@ function parse() {
         steps: { type: "string" },
         epochs: { type: "string" },
         apart: { type: "boolean", default: false },
+        net: { type: "string" },
         spoil: { type: "string", default: "none" },
         run: { type: "string" },
         runs: { type: "string", default: "runs" },

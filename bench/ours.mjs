@@ -99,6 +99,8 @@ export async function workloadOfRun(runs, run) {
   const { input, hiddenSize: H, numLayers: layers, output } = model.spec;
   const { batchSize: B, sequenceLength: T } = config.train;
   const { vocabulary, embedding, size } = input;
+  const { net = "recurrent" } = model.spec;
+  check(net === "recurrent", `run ${id} is of a net ${net}; step --run wants a recurrent one, whose FLOPs it knows.`);
   check(output.kind === "classes", `run ${id} predicts values; step --run wants a run that predicts classes.`);
   const workload = {
     input:

@@ -8,8 +8,8 @@
  *
  * `input`: { oneHot } a look-up in W, { tokens, embedding } a trained table, { features } real rows. `cell`: lstm if left
  * out; `bidirectional`: layers read from both ends. `source`: { tokens, embedding, length }: an encoder of the same layers
- * reads it, a decoder with attention (general) the input; both of one direction. `net`: further settings of the
- * model, such as dropout.
+ * reads it, a decoder with attention (general) the input; both of one direction.
+ * `net`: further settings of the model, such as dropout, or another net.
  */
 export const WORKLOADS = {
   W0: language({ oneHot: 65 }, { layers: 1, H: 32, V: 65, B: 8, T: 20, carried: false }),
@@ -56,8 +56,7 @@ export function modelSpec({ input, source, cell = "lstm", bidirectional = false,
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    cell,
-    bidirectional,
+    ...(net ? { net } : { cell, bidirectional }),
     hiddenSize: H,
     numLayers: layers,
     output: { kind: "classes", size: V, positions },

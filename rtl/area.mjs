@@ -4,6 +4,7 @@
  * and results are outside. Writes docs/results/rtl-area.{json,md}.
  *
  *   node rtl/area.mjs
+ *   node rtl/area.mjs --check pack,queue      only compares parts with what was written
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -72,6 +73,20 @@ const parts = {
   multiplyAdd: ["multiply_add", {}],
   laneOfOne: ["lane", { M: 1, ...item, COST }],
 };
+const json = fileURLToPath(new URL("../docs/results/rtl-area.json", import.meta.url));
+if (process.argv[2] === "--check") {
+  const written = JSON.parse(readFileSync(json, "utf8"));
+  if (written.tool !== version.stdout.trim()) console.log(`not compared: written by ${written.tool}`);
+  else
+    for (const name of process.argv[3].split(",")) {
+      const [now, then] = [areaOf(...parts[name]), written.parts[name]].map((part) => JSON.stringify(part));
+      if (now !== then) {
+        console.error(`${name} is now ${now}, written is ${then}. Run: node rtl/area.mjs`);
+        process.exit(1);
+      }
+    }
+  process.exit(0);
+}
 const area = {};
 for (const [name, [top, parameters, flat]] of Object.entries(parts)) {
   area[name] = areaOf(top, parameters, flat);
@@ -102,11 +117,10 @@ const sums = {
   overheadStochastic: group(unitStochastic) / dense - 1,
 };
 
-const results = fileURLToPath(new URL("../docs/results/", import.meta.url));
 const date = new Date().toISOString().slice(0, 10);
 const tool = version.stdout.trim();
 writeFileSync(
-  join(results, "rtl-area.json"),
+  json,
   `${JSON.stringify({ generator: "node rtl/area.mjs", tool, date, sizes: SIZES, parts: area, sums }, null, 2)}\n`,
 );
 
@@ -128,7 +142,7 @@ const LABELS = {
 };
 const text = `# Area of the unit and its lanes
 
-Made by \`node rtl/area.mjs\` on ${date}, ${tool.replace(/ \(.*/, "")}. Sizes: unit of ${W}, FIFO of ${DEPTH}, ${P} ports, ${L} lanes of ${M} multipliers, queues of ${D}; see [rtl/README.md](../../rtl/README.md).
+Made by \`node rtl/area.mjs\` on ${date}, ${tool.replace(/ \(.*/, "")}. Sizes: unit of ${W}, FIFO of ${DEPTH}, ${P} ports, ${L} lanes of ${M} multipliers, queues of ${D}; see [rtl/README.md](/rtl/README.md).
 
 Gates are yosys' generic ones; a gate equivalent is 4 transistors by its table (\`stat -tech cmos\`). No technology, no wires, no clock, no memories: figures are for ratios between parts that were made the same way. Enables and resets are counted as gates.
 
@@ -150,5 +164,5 @@ ${row(`${L} queues`, whole(sums.queues), percent(sums.queues / dense))}
 ${row("the group", whole(sums.group), percent(sums.group / dense))}
 ${row("the group with the rule `stochastic`", whole(sums.groupStochastic), percent(sums.groupStochastic / dense))}
 `;
-writeFileSync(join(results, "rtl-area.md"), text);
+writeFileSync(new URL("../docs/results/rtl-area.md", import.meta.url), text);
 console.log(text);

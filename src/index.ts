@@ -66,6 +66,7 @@ export { registerCell } from "./nn/cells.ts";
 export { type GradcheckOptions, type GradcheckResult, gradcheck } from "./nn/gradcheck.ts";
 export { Model, type ModelShape, type ModelSpec } from "./nn/model.ts";
 export type { DropSite, Parameter, Pass } from "./nn/module.ts";
+export { NETS, type NetName, nets } from "./nn/nets.ts";
 export { SparseBackward, type SparseBackwardOptions } from "./nn/sparse-backward.ts";
 export { type Combinator, combinators } from "./sparse/combinators.ts";
 // ---- what is dropped

@@ -38,4 +38,5 @@ export {
   readRun,
   readTelemetry,
 } from "./runs/store.ts";
+export { TensorBoardLog } from "./runs/tensorboard.ts";
 export { builtinTexts, DEFAULT_TEXT, type LoadedText, loadText, loadTexts, type TextSettings } from "./runs/text.ts";

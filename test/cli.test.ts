@@ -101,8 +101,11 @@ describe("help", () => {
       "classification",
       "forecasting",
       "tagging",
+      "translation",
+      "captioning",
       "adding",
       "delay",
+      "copy",
     ]);
     const policies = jsonLines(gatesieve("policies", "--json").stdout);
     expect(policies.filter(({ isDefault }) => isDefault).map(({ name }) => name)).toEqual(["stochastic"]);

@@ -26,6 +26,13 @@ describe("1,000 steps of W0 on wasm", () => {
       expect(status).toBe(0);
     });
 
+  test("a transformer, whose modules are those of an MLP and more: the same", () => {
+    const { status, stderr, row } = heap("--policy", "density:0.1", "--net", "transformer", "--steps", "300");
+    expect(stderr).toBe("");
+    expect(row).toMatchObject({ arenaGrownBytes: 0, failures: [] });
+    expect(status).toBe(0);
+  });
+
   test("an array kept at each step is found", () => {
     const { status, stderr, row } = heap("--policy", "dense", "--spoil", "retain");
     expect(row.retainedBytesPerStep).toBeGreaterThan(100);

@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   energy: ["core", "seam", "sparse"],
   train: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
   formats: ["core", "seam", "sparse", "kernels", "tasks", "nn"],
+  tfjs: ["core", "seam", "sparse", "kernels", "nn"],
   estimators: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "formats"],
   runs: ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats"],
   advise: ["core", "seam", "sparse", "kernels", "tasks", "nn", "train", "runs"],
@@ -56,7 +57,7 @@ const LONGEST_FILE = 450; // lines
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const all = readFiles(
-  ["src", "assembly", "bench", "docs", "examples", "lab", "scripts", "test", "web", ".ci"],
+  ["src", "assembly", "bench", "docs", "examples", "lab", "rtl", "scripts", "test", "web", ".ci"],
   /\.(ts|tsx|mjs|js|md|json|html|css|py|sh)$|\.ci\/run$/,
 );
 for (const name of readdirSync(root)) if (/\.(md|json|ts)$/.test(name)) all.set(name, read(name));

@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
 import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -45,7 +47,7 @@ test("it carries what it needs and nothing else", () => {
   expect(packed).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts", "dist/cli/main.js"]));
   const strange = packed.filter(
     (file) =>
-      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^build\/native\/[a-z0-9-]+\.(node|so|dylib)$|^configs\/[\w/-]+\.yaml$|^python\/gatesieve\.py$|^native\/capi\.h$|^[A-Z]+(\.md)?$|^package\.json$/.test(
+      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^build\/native\/[a-z0-9-]+\.(node|so|dylib)$|^configs\/[\w/.-]+\.(yaml|json)$|^python\/gatesieve\.py$|^native\/capi\.h$|^[A-Z]+(\.md)?$|^package\.json$/.test(
         file,
       ) || /\.test\./.test(file),
   );
@@ -65,6 +67,19 @@ test("every entry of exports can be imported, and has types", () => {
     expect(stderr).toBe("");
     expect(Number(stdout), id).toBeGreaterThan(0);
   }
+});
+
+test("publint finds nothing", async () => {
+  const check = async (pkgDir: string) => {
+    const { messages, pkg } = await publint({ pkgDir, pack: false, strict: true });
+    return messages.map((message) => formatMessage(message, pkg, { color: false }));
+  };
+  expect(await check(installed)).toEqual([]);
+  // It can fail.
+  const broken = join(consumer, "broken");
+  mkdirSync(broken);
+  writeFileSync(join(broken, "package.json"), JSON.stringify({ name: "broken", exports: "./lost.js" }));
+  expect((await check(broken)).join()).toContain("lost.js");
 });
 
 test("the command runs, and knows its version", () => {

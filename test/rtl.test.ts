@@ -11,14 +11,24 @@ import { readTrace } from "../src/runs/trace-file.ts";
 import { applyRule } from "../src/sparse/apply.ts";
 import { planPattern } from "../src/sparse/pattern.ts";
 import { dropRule } from "../src/sparse/rule.ts";
-import { type Build, buildPack, buildSieve, EVENTS, eachWord, hasVerilator, runSieve, type Work } from "./rtl.ts";
+import {
+  type Build,
+  buildPack,
+  buildSieve,
+  EVENTS,
+  eachWord,
+  hasVerilator,
+  hasYosys,
+  runSieve,
+  type Work,
+} from "./rtl.ts";
 
 if (!hasVerilator)
   console.warn(
     "gatesieve: no verilator: the hardware in rtl/ is left out. Install it (Debian: apt-get install verilator).",
   );
 
-/** As docs/accelerator.md describes it, with one multiplier a lane: how many there are does not touch the timing. */
+/** As rtl/README.md describes it, with one multiplier a lane: how many there are does not touch the timing. */
 const USUAL: Build = {
   config: { width: 16, fifo: 64, ports: 4, lanes: 16, queue: 8, owner: "column", steal: false },
   multipliers: 1,
@@ -42,6 +52,14 @@ const bitsOf = (x: number) => {
   float[0] = x;
   return Number.isNaN(x) ? 0x7fc00000 : (word[0] as number);
 };
+
+/** Also NaN, infinities, and numbers whose products and sums are too large or too small. */
+function oddFloat(random: RandomStream): number {
+  const kind = random.below(4);
+  word[0] = random.next();
+  if (kind === 0) return Number.isNaN(float[0]) ? Number.NaN : (float[0] as number);
+  return random.normal() * (kind === 1 ? 2 ** -126 : 1);
+}
 
 /** What the rule leaves, by the library's own definition; and where, as a bitmap. */
 function prune({ rows, values, tau, key }: Pick<Work, "rows" | "values" | "tau" | "key">): {
@@ -77,6 +95,7 @@ function compare(
   owner: LaneConfig["owner"],
   work: Omit<Work, "operands" | "initial">,
   seed = 1,
+  odd = false,
 ) {
   const config: LaneConfig = { ...build.config, owner };
   const { values, cost } = work;
@@ -84,7 +103,7 @@ function compare(
   const rows: LaneRows = { ...work.rows, bitmap };
   const N = cost * build.multipliers;
   const random = new RandomStream(seed, "rtl");
-  const normal = (length: number) => Float32Array.from({ length }, () => random.normal());
+  const normal = (length: number) => Float32Array.from({ length }, () => (odd ? oddFloat(random) : random.normal()));
   const block = Math.min(rows.block, rows.rows);
   const operands = normal((owner === "row" ? rows.cols : rows.rows) * N);
   const initial = normal((owner === "row" ? block : rows.cols) * N);
@@ -156,6 +175,12 @@ function gradientsOf({ rows, cols, groups, bitmap }: LaneRows, tau: Float32Array
   });
 }
 
+test.skipIf(!hasYosys)("its area is what was written", () => {
+  const area = fileURLToPath(new URL("../rtl/area.mjs", import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [area, "--check", "compare,pack,queue"], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+});
+
 describe.skipIf(!hasVerilator)("the hardware", () => {
   let usual: string;
   let least: string;
@@ -221,6 +246,7 @@ describe.skipIf(!hasVerilator)("the hardware", () => {
           owner,
           { rows: shape, values, tau, cost, ...(draws === undefined ? {} : { key: draws }) },
           seed,
+          odd,
         );
       }),
       { numRuns: 40 },

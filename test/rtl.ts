@@ -21,6 +21,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const rtl = join(root, "rtl");
 
 export const hasVerilator = spawnSync("verilator", ["--version"]).status === 0;
+export const hasYosys = spawnSync("yosys", ["-V"]).status === 0;
 
 /** What is built: the machine, multipliers of a lane, and whether it has the rule "stochastic". */
 export interface Build {

@@ -1,4 +1,6 @@
 /** A run from inside, by its telemetry: tables for a terminal, and a page with charts. */
+import type { Cell } from "../nn/cell.ts";
+import { cells } from "../nn/cells.ts";
 import { htmlReport, type ReportPart } from "../plots/report.ts";
 import type { RunConfig } from "../runs/config.ts";
 import type { RunSummary } from "../runs/store.ts";
@@ -49,7 +51,7 @@ function parts({ samples, config }: Inspected): Part[] {
   return [
     gateTable(last),
     timeTable(last, config.train.sequenceLength),
-    layerTable(last),
+    layerTable(last, config),
     ...(probed.length > 0 ? [fidelityTable(probed)] : []),
   ];
 }
@@ -93,7 +95,7 @@ function timeTable({ sites }: TelemetryEvent, T: number): Part {
   };
 }
 
-function layerTable({ layers }: TelemetryEvent): Part {
+function layerTable({ layers }: TelemetryEvent, { model }: RunConfig): Part {
   if (layers.length === 0)
     return {
       title: "Activations and units",
@@ -101,16 +103,20 @@ function layerTable({ layers }: TelemetryEvent): Part {
       rows: [["not looked at: they are told of recurrent layers alone, and this net has none"]],
     };
   const gates = layers[0]?.gates.map(({ gate }) => gate) ?? [];
+  const tanh = (cells[model.cell] as Cell).saturates; // none: nothing saturates
+  const saturation = tanh === undefined ? [] : ["saturated", `${tanh === "tanhC" ? "tanh(c)" : tanh} = ±1`];
   return {
     title: "Activations and units",
     head: [
       "activations",
-      ...["units", "dead", "saturated", "tanh(c) = ±1"],
+      ...["units", "dead", ...saturation],
       ...gates.map((gate, index) => (index === 0 ? `near an end: ${gate}` : gate)),
     ],
     rows: layers.map(({ layer, units, dead, saturated, saturatedPositions, gates: all }) => [
       layer,
-      ...[String(units), String(dead), saturated === null ? "–" : String(saturated), percent(saturatedPositions)],
+      ...[String(units), String(dead)],
+      // A run of an older version has no figures for other cells than LSTM.
+      ...(tanh === undefined ? [] : [saturated === null ? "–" : String(saturated), percent(saturatedPositions)]),
       ...all.map(({ counts }) => percent(endShare(counts), 0)),
     ]),
   };
@@ -194,7 +200,7 @@ export function inspectionPage(inspected: Inspected): string {
 export const EXPLANATION =
   "Zeros are shares of gate gradients: added by the policy, or natural, zero before it. Energy is the share of the squared norm that was kept. " +
   "σ is the spread of ln|g| over nonzero gradients, misfit its largest distance to a log-normal distribution. " +
-  "A dead unit's h moves by less than 0.01 over the batch; a saturated one has tanh(c) = ±1 in float32 at 99 % of positions. " +
+  "A dead unit's h moves by less than 0.01 over the batch; a saturated one has tanh(c), of a GRU n, of an RNN h, at ±1 in float32 at 99 % of positions. " +
   "Near an end are activations below 0.1 or above 0.9, of g beyond ±0.9.";
 
 function exponential(value: number | null): string {

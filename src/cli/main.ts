@@ -52,7 +52,7 @@ const COMMANDS = [
 ];
 
 const INTRODUCTION = `
-Gatesieve trains LSTMs and skips the gate-gradient work that does not matter.
+Gatesieve trains recurrent nets and skips the gate-gradient work that does not matter.
 
   gatesieve demo                      dense and sparse training side by side, about two minutes
   gatesieve train my.txt              learn a text of your own; Ctrl-C keeps a checkpoint

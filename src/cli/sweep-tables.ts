@@ -50,7 +50,7 @@ export function savingRows({ rows }: Results): string[][] {
         percent(row.sparsity),
         percent(row.dropped),
         percent(row.naturalZeros),
-        percent(row.macsSkippedRecurrent),
+        percent(row.macsSkippedRecurrent || null),
         percent(row.macsSkippedAll),
         milliseconds(row.stepMs),
         percent(row.secondsRelative),

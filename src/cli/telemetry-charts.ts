@@ -151,13 +151,14 @@ export function unitsChart(samples: readonly TelemetryEvent[]): string {
   const layers = samples[0]?.layers ?? [];
   const line = (index: number, key: "dead" | "saturated") =>
     samples.map(({ step, layers: all }) => [step, all[index]?.[key] ?? Number.NaN] as const);
+  const saturates = samples.some(({ layers }) => layers.some(({ saturated }) => saturated !== null));
   return lineChart({
-    title: "Saturated units, and (dashed) dead ones",
+    title: saturates ? "Saturated units, and (dashed) dead ones" : "Dead units (dashed)",
     xLabel: "steps",
     yLabel: "units",
     series: layers.flatMap(({ layer }, colour) => [
-      { name: layer, colour, dashes: FULL, points: line(colour, "saturated") },
-      { name: "dead", colour, dashes: DASHED, points: line(colour, "dead") },
+      ...(saturates ? [{ name: layer, colour, dashes: FULL, points: line(colour, "saturated") }] : []),
+      { name: saturates ? "dead" : layer, colour, dashes: DASHED, points: line(colour, "dead") },
     ]),
   });
 }

@@ -68,3 +68,14 @@ test("expected bytes are those of random sites, break-evens those of the curves"
   expect(breakEven("coordinates", "run-length")).toBeNull();
   for (const a of FORMATS) for (const b of FORMATS) if (a !== b) expect(breakEven(a, b)).toBe(breakEven(b, a));
 });
+
+test("255 zeros fit before a value, 256 take a value of their own", () => {
+  const bytes = (zeros: number) => {
+    const cols = zeros + 1;
+    const bitmap = new Uint32Array(Math.ceil(cols / 32));
+    bitmap[zeros >> 5] = (1 << (zeros & 31)) >>> 0;
+    const site = { rows: 1, cols, bitmap };
+    return footprints(site, transpose(site)).find(({ format }) => format === "run-length")?.bytes;
+  };
+  expect([0, 255, 256, 511, 512].map(bytes)).toEqual([5, 5, 10, 10, 15]);
+});

@@ -144,7 +144,8 @@ export function areaOf(machine: Machine, technology: Technology): Area | null {
       unitWidth * technology.indexUm2.value +
       unitWidth * stages * ELEMENT_BITS * registerUm2.value * 0.25 +
       (fifo + lanes * queue) * ELEMENT_BITS * registerUm2.value;
-    units = groups * unit;
+    // A published or synthesised overhead stands for all of it.
+    units = overhead ? 0 : groups * unit;
   }
   const macs = peak * macUm2.value;
   const registers = peak * MAC_REGISTER_BITS * registerUm2.value;

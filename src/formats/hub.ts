@@ -1,6 +1,6 @@
 /** What lies beside the weights in a model folder as Hugging Face lays it out: config.json, vocab.json, README.md. */
 import type { ModelSpec } from "../nn/model.ts";
-import { netName } from "../nn/nets.ts";
+import { netName, nets } from "../nn/nets.ts";
 
 /** Cells that torch.nn has as a class, with our parameter names after the first dot. */
 const TORCH_CLASSES: Readonly<Record<string, string>> = { lstm: "LSTM", gru: "GRU", rnn: "RNN" };
@@ -78,10 +78,11 @@ export interface ModelCard {
 
 /** README.md */
 export function modelCard({ name, version, parameters, task, net, policy, scores, torch }: ModelCard): string {
+  const kind = (net.split(" ")[0] as string).toLowerCase(); // "LSTM 2 x 128"
   const lines = [
     "---",
     "library_name: gatesieve",
-    "tags: [recurrent, lstm, gatesieve]",
+    `tags: [${Object.hasOwn(nets, kind) ? "" : "recurrent, "}${kind}, gatesieve]`,
     "---",
     "",
     `# ${name}`,

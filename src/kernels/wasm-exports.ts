@@ -102,6 +102,17 @@ export interface WasmExports {
     dc: number,
     scratch: number,
   ): void;
+  gruForward(
+    rows: number,
+    hidden: number,
+    gates: number,
+    products: number,
+    before: number,
+    h: number,
+    kept: number,
+  ): void;
+  gruBackward(rows: number, hidden: number, gates: number, products: number, before: number, dh: number): void;
+  gruHidden(rows: number, hidden: number, left: number, kept: number, out: number): void;
   addInto(to: number, from: number, length: number): void;
   addColumnSums(out: number, g: number, rows: number, cols: number): void;
   setRows(out: number, rows: number, cols: number, a: number, b: number): void;

@@ -114,6 +114,14 @@ class WasmKernels extends AddressKernels implements Kernels {
     });
     this.cells = {
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
+      gru: {
+        forward: (step) => this.#gruForward(step),
+        backward: (step) => this.#gruBackward(step),
+        dHidden: ({ row, rows, hidden: H, keeps }, left, leftRow, out, outRow) => {
+          const kept = at(keeps[0] as Tensor, row, H);
+          this.#call.gruHidden(rows, H, at(left, leftRow, 3 * H), kept, at(out, outRow, 3 * H));
+        },
+      },
     };
   }
 
@@ -345,6 +353,23 @@ class WasmKernels extends AddressKernels implements Kernels {
       (dStates[0] as Tensor).ptr,
       this.#tile.ptr,
     );
+  }
+
+  #gruForward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps }: CellStep): void {
+    this.#call.gruForward(
+      rows,
+      H,
+      at(gates, row, 3 * H),
+      at(hiddenGates as Tensor, row, 3 * H),
+      at(h, hRow, H),
+      at(h, hRow + rows, H),
+      at(keeps[0] as Tensor, row, H),
+    );
+  }
+
+  #gruBackward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, dh }: CellStep): void {
+    const products = at(hiddenGates as Tensor, row, 3 * H);
+    this.#call.gruBackward(rows, H, at(gates, row, 3 * H), products, at(h, hRow, H), dh.ptr);
   }
 
   /** Address of the planned panels for a TN product over `rows` rows of width K. */

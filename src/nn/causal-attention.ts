@@ -144,13 +144,13 @@ export class CausalAttention implements Module {
 
   /** square = left^T right. */
   #compare(d: number): void {
-    this.#kernels.clear(this.#square);
+    this.#square.data.fill(0);
     this.#kernels.gemmTN(this.#square, this.#left, 0, this.#right, 0, d);
   }
 
   /** product = g^T rows, of rows [row, row + T) of g. */
   #multiply(g: Tensor, row: number, T: number): void {
-    this.#kernels.clear(this.#product);
+    this.#product.data.fill(0);
     this.#kernels.gemmTN(this.#product, g, row, this.#rows, 0, T);
   }
 

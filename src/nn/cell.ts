@@ -22,6 +22,11 @@ export interface Cell extends CellKernel {
    * along it into t-1. Else it leaves dh alone, and nothing does.
    */
   readonly carriesH: boolean;
+  /**
+   * The tanh, among `gates` or `keeps`, that what comes to a unit goes through: where it is exactly -1 or 1 no gradient
+   * gets past it. None: there is no such place.
+   */
+  readonly saturates?: string;
   /** The gate whose input bias starts at `forgetBias`, if there is one. */
   readonly forgetGate?: number;
 }

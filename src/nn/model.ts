@@ -28,7 +28,7 @@ import {
   type Planner,
   Rows,
 } from "./module.ts";
-import { type NetOptions, RECURRENT_ALONE } from "./net.ts";
+import type { NetOptions } from "./net.ts";
 import { type NetName, nets } from "./nets.ts";
 import { checkLengths } from "./padding.ts";
 import type { RecurrentLayer } from "./recurrent.ts";
@@ -132,9 +132,9 @@ export class Model {
     if (spec.source) {
       const { source, attention = "general", hiddenSize, numLayers, bidirectional = false } = spec;
       const { dropout = 0, forgetBias = 1 } = spec;
-      for (const key of RECURRENT_ALONE)
-        check(!spec[key], `a model with a source has no ${key}: got ${spec[key]}. Leave it out.`);
       check(name === "recurrent", `a model with a source is recurrent; got net ${name}. Leave net out.`);
+      for (const key of ["inputDropout", "dropoutKind", "recurrentDropout", "residual", "layerNorm"] as const)
+        check(!spec[key], `an encoder-decoder has no ${key}: got ${spec[key]}. Leave it out.`);
       const cell = choose("cell", spec.cell ?? "lstm", cells);
       const shape = { cell, hiddenSize, numLayers, bidirectional, dropout, forgetBias, recompute };
       const embedding = spec.input.kind === "tokens" ? (spec.input.embedding ?? 0) : 0;

@@ -16,19 +16,18 @@ export interface NetOptions {
   /** recurrent: each layer reads every sequence from both ends, by its length; its output is 2 hiddenSize wide.
    * With a source: the encoder's layers do, and have half of hiddenSize in each direction. */
   readonly bidirectional?: boolean;
-  /** recurrent: on what the first layer reads, rows of an embedding or features. */
+  /** recurrent, mlp: after each layer; transformer: on what a block adds, and inside its feed-forward part. */
+  readonly dropout?: number;
+  /** recurrent: on what the first layer reads: rows of an embedding or features. */
   readonly inputDropout?: number;
-  /** recurrent: of dropout and inputDropout: each element by itself (if left out), or columns of a time step as a whole,
-   * which products then need not meet. */
+  /** recurrent, of both: each element by itself, or columns of a time step as a whole, which products then need not meet. */
   readonly dropoutKind?: DropoutKind | undefined;
   /** recurrent: share of the columns of h[t-1] that U does not see in training, drawn anew for each t. */
   readonly recurrentDropout?: number;
   /** recurrent: each layer but the first adds to what it reads: s + layer(dropout(norm(s))). */
   readonly residual?: boolean;
-  /** recurrent: what a layer gives is normalized, row by row, before the next layer or the head reads it. */
+  /** recurrent: what layers give is normalized, row by row, before the next layer or the head reads it. */
   readonly layerNorm?: boolean;
-  /** recurrent, mlp: after each layer; transformer: on what a block adds, and inside its feed-forward part. */
-  readonly dropout?: number;
   /** recurrent: initial input bias of the forget gate. */
   readonly forgetBias?: number;
   /** mlp, transformer: relu if left out. */
@@ -40,6 +39,16 @@ export interface NetOptions {
   /** transformer: learned positions, the longest sequence it can ever read; T if left out. */
   readonly positions?: number | undefined;
 }
+
+/** Options that only recurrent layers have. */
+export const RECURRENT_ALONE = [
+  "bidirectional",
+  "inputDropout",
+  "dropoutKind",
+  "recurrentDropout",
+  "residual",
+  "layerNorm",
+] as const satisfies readonly (keyof NetOptions)[];
 
 export interface NetSite {
   readonly input: Input;
@@ -67,6 +76,3 @@ export interface Net {
   readonly refuses: readonly (keyof NetOptions | "recompute")[];
   build(planner: Planner, site: NetSite): BuiltNet;
 }
-
-/** Of recurrent layers alone: other nets refuse them. */
-export const RECURRENT_ALONE = ["inputDropout", "dropoutKind", "recurrentDropout", "residual", "layerNorm"] as const;

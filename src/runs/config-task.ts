@@ -9,11 +9,15 @@ import { LANGUAGES, MISSING_CHOICES, TAGSETS, TEXT_TOKENIZERS } from "./data-set
 import { BUILTIN_DATA } from "./data-tasks.ts";
 import { DEFAULT_TEXT } from "./text.ts";
 
-/** A finite number; `expected` is what the error says. */
+/** A finite number; `expected` is what the error says, and an editor by the schema. */
 export const real = (expected: string, ok: (value: number) => boolean) =>
-  z.number({ error: expected }).refine(ok, { error: expected });
+  z.number({ error: expected }).refine(ok, { error: expected }).meta({ description: expected });
 export const whole = (least: number) =>
-  real(`a whole number of at least ${least}`, (value) => Number.isSafeInteger(value) && value >= least);
+  real(`a whole number of at least ${least}`, (value) => Number.isSafeInteger(value) && value >= least).meta({
+    type: "integer",
+    minimum: least,
+    description: `a whole number of at least ${least}`,
+  });
 export const oneOf = <const T extends readonly string[]>(names: T) =>
   z.enum(names, { error: `one of ${names.join(", ")}` });
 const named = (expected: string) => z.string({ error: expected }).min(1, { error: expected });

@@ -198,7 +198,7 @@ describe("errors", () => {
     [["model.cell=lsmt"], 'model.cell: got "lsmt", expected one of lstm, gru, rnn, mingru. Did you mean "lstm"?'],
     [
       ["task.name=charcter"],
-      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, translation, captioning, adding, delay. Did you mean "character"?',
+      'task.name: got "charcter", expected one of character, word, classification, forecasting, tagging, translation, captioning, adding, delay, copy. Did you mean "character"?',
     ],
     [
       ["task.name=adding", "task.text=a.txt"],

@@ -40,16 +40,6 @@ const model = z.strictObject({
   embedding: whole(0).default(128),
   /** Between layers and before the head; transformer: on what a block adds, and inside its feed-forward part. */
   dropout: share.default(0),
-  /** recurrent: on what the first layer reads: rows of an embedding or features. */
-  inputDropout: share.default(0),
-  /** Of both, recurrent: each element by itself, or columns of a time step as a whole; element if left out. */
-  dropoutKind: oneOf(DROPOUT_KINDS).optional(),
-  /** recurrent: columns of h[t-1] that U does not see in training. */
-  recurrentDropout: share.default(0),
-  /** recurrent: each layer but the first adds to what it reads. */
-  residual: z.boolean({ error: "true or false" }).default(false),
-  /** recurrent: rows between layers and before the head are normalized. */
-  layerNorm: z.boolean({ error: "true or false" }).default(false),
   /** mlp, transformer; without it, relu. */
   activation: oneOf(ACTIVATIONS).optional(),
   /** transformer; without it, 4. Must divide hiddenSize. */
@@ -58,6 +48,16 @@ const model = z.strictObject({
   dimFeedforward: whole(0).optional(),
   /** transformer: learned positions, the longest sequence it can ever read; without it, train.sequenceLength. */
   positions: whole(1).optional(),
+  /** On what the first layer reads: rows of an embedding or features. */
+  inputDropout: share.default(0),
+  /** Of both: each element by itself, or columns of a time step as a whole. Without it: element. */
+  dropoutKind: oneOf(DROPOUT_KINDS).optional(),
+  /** Columns of h[t-1] that U does not see in training. */
+  recurrentDropout: share.default(0),
+  /** Each layer but the first adds to what it reads. */
+  residual: z.boolean({ error: "true or false" }).default(false),
+  /** Rows between layers and before the head are normalized. */
+  layerNorm: z.boolean({ error: "true or false" }).default(false),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
   /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */

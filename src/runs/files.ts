@@ -64,12 +64,17 @@ export function createFolderAtomic(path: string, contents: Contents, what: strin
 
 /** Appends a line; after a failure the file is as before. */
 export function appendLine(path: string, line: string, what: string): void {
+  appendBytes(path, Buffer.from(`${line}\n`), what);
+}
+
+/** Appends a record to a file, made if missing, in a folder that is there; after a failure the file is as before. */
+export function appendBytes(path: string, bytes: Uint8Array, what: string): void {
   const before = fs.existsSync(path) ? fs.statSync(path).size : 0;
   try {
-    fs.appendFileSync(path, `${line}\n`);
+    fs.appendFileSync(path, bytes);
   } catch (error) {
     if (fs.existsSync(path)) fs.truncateSync(path, before);
-    throw explainWriteError(error, path, what, line.length + 1);
+    throw explainWriteError(error, path, what, bytes.length);
   }
 }
 

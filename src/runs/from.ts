@@ -2,12 +2,11 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { check } from "../core/check.ts";
-import { fitStateDict } from "../formats/state-dict.ts";
 import type { Model } from "../nn/model.ts";
 import type { Task } from "../tasks/task.ts";
 import { type ConfigSources, loadTree, parseConfig, type RunConfig } from "./config.ts";
 import { mergeTask } from "./import.ts";
-import { configOfSource, loadParameters, placeParameters } from "./model-folder.ts";
+import { configOfSource, fitOf, loadParameters, placeParameters } from "./model-folder.ts";
 import { type ModelSource, openModelSource } from "./model-source.ts";
 import * as store from "./store.ts";
 
@@ -32,6 +31,5 @@ export function modelPath(runsDir: string, idOrPath: string): string {
 
 /** Weights of the model that `config.from` names, into a model of ours. */
 export function loadFrom(model: Model, source: ModelSource, task: Task): void {
-  const fit = fitStateDict(source.parameters, source.path);
-  loadParameters(model, placeParameters(model.parameters, source, fit, task.vocabulary?.length));
+  loadParameters(model, placeParameters(model.parameters, source, fitOf(source), task.vocabulary?.length));
 }

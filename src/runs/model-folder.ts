@@ -5,7 +5,7 @@ import { type Fit, fitStateDict, list, type Rename } from "../formats/state-dict
 import type { Model } from "../nn/model.ts";
 import type { Parameter } from "../nn/module.ts";
 import type { Tree } from "./config.ts";
-import { merge } from "./config.ts";
+import { isTree, merge } from "./config.ts";
 import type { Streamed } from "./files.ts";
 import type { ModelSource, ParameterSource } from "./model-source.ts";
 
@@ -19,8 +19,10 @@ export interface PlacedParameter {
 const REAL = ["F32", "F64", "F16", "BF16"];
 
 /** The configuration that a model from elsewhere comes with: its net by shape, and its task where it tells. */
-export function configOfSource(source: ModelSource, renames: readonly Rename[] = []): { tree: Tree; fit: Fit } {
-  const fit = fitStateDict(source.parameters, source.path, renames);
+export function configOfSource(source: ModelSource, renames: readonly Rename[] = []): { tree: Tree; fit: Names } {
+  const foreign = isOurs(source) ? undefined : fitStateDict(source.parameters, source.path, renames);
+  if (!foreign) return { tree: treeOfOurs(source), fit: fitOf(source) };
+  const fit = foreign;
   const { cell, numLayers, hiddenSize, embedding, bidirectional } = fit.net;
   const net = { cell, numLayers, hiddenSize, embedding, ...(bidirectional ? { bidirectional } : {}) };
   const { task, model } = source.config ?? {};
@@ -28,11 +30,32 @@ export function configOfSource(source: ModelSource, renames: readonly Rename[] =
   return { tree: merge(own, { model: net }), fit };
 }
 
+/** A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one. */
+function isOurs({ config }: ModelSource): boolean {
+  const model = config?.model;
+  return isTree(model) && model.net !== undefined && model.net !== "recurrent";
+}
+
+/** What it was trained with; it reads as far as it has positions, however long the sequences of its training were. */
+function treeOfOurs({ config, parameters }: ModelSource): Tree {
+  const positions = parameters.get("transformer.positions.weight")?.shape[0];
+  const model = { ...(config?.model as Tree), ...(positions === undefined ? {} : { positions }) };
+  return { ...(config?.task ? { task: config.task } : {}), model };
+}
+
+/** Whose names are which; of a folder of ours they are the same. */
+export function fitOf(source: ModelSource): Names {
+  if (!isOurs(source)) return fitStateDict(source.parameters, source.path);
+  return { names: new Map([...source.parameters.keys()].map((name) => [name, name])), notes: [] };
+}
+
+type Names = Pick<Fit, "names" | "notes">;
+
 /** Each of the model's parameters with its numbers. Throws an error that names what does not fit, with both shapes. */
 export function placeParameters(
   parameters: readonly Parameter[],
   source: ModelSource,
-  fit: Fit,
+  fit: Names,
   vocabularySize?: number,
 ): PlacedParameter[] {
   const fail = (what: string): never => {

@@ -61,6 +61,14 @@ const settings: [name: string, overrides: string[]][] = [
     "density, SGD with momentum",
     ["policy=density:0.2", "train.optimizer=sgd", "train.momentum=0.9", "train.learningRate=0.1"],
   ],
+  [
+    "a transformer with dropout, draws and a head's policy",
+    [
+      ...["model.net=transformer", "model.numHeads=3", "model.dropout=0.1", "model.numLayers=1"],
+      ...["policy=stochastic:0.9", "headPolicy=stochastic:0.9"],
+    ],
+  ],
+  ["an mlp with memory", ["model.net=mlp", "policy=memory:0.2,decay=0.9"]],
   ["auto with probes", ["policy=auto", "headPolicy=auto:0.1"]],
   ["dense, RMSprop, engine js", ["policy=dense", "train.optimizer=rmsprop", "engine=js"]],
   [

@@ -27,6 +27,13 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 1,
     output: { kind: "classes", size: 290, positions: "all" },
   },
+  gru: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "gru",
+    hiddenSize: 230,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
 };
 const STEPS = 3;
 

@@ -79,6 +79,7 @@ const cases: Record<TaskName, TaskOptions[]> = {
   ],
   adding: [{}],
   delay: [{}, { delay: 1 }, { delay: 9, embedding: 3 }],
+  copy: [{}, { embedding: 3 }],
 };
 /** Pairs and captions with a number of their own: the shortest of one piece for each digit and two words. */
 function pairs(first: number, count: number) {
@@ -113,10 +114,11 @@ const least: Record<TaskName, (options: TaskOptions) => number> = {
   captioning: shortestWritten("captioning"),
   adding: () => 2,
   delay: ({ delay = 5 }) => delay + 1,
+  copy: () => 21,
 };
 
 const SPLITS: Split[] = ["train", "valid", "test"];
-const shape: BatchShape = { T: 11, B: 3, seed: 5 };
+const SHAPE: BatchShape = { T: 11, B: 3, seed: 5 };
 
 interface Batch {
   readonly fresh: boolean;
@@ -187,6 +189,7 @@ describe.each(TASKS.flatMap((name) => cases[name].map((options) => [name, option
   "%s %#",
   (name, options) => {
     const task = createTask(name, options);
+    const shape: BatchShape = { ...SHAPE, T: Math.max(SHAPE.T, least[name](options)) };
 
     test("says what it is", () => {
       expect(task.name).toBe(name);
@@ -383,8 +386,8 @@ describe("character", () => {
 describe("adding", () => {
   test("two marks, one in each half; the target is the sum of the marked", () => {
     const task = createTask("adding");
-    const { T, B } = shape;
-    for (const { features, targets } of take(task, task.batches("train", shape), 50))
+    const { T, B } = SHAPE;
+    for (const { features, targets } of take(task, task.batches("train", SHAPE), 50))
       for (let b = 0; b < B; b++) {
         const at = (t: number, column: number) => features![(t * B + b) * 2 + column] as number;
         const marked = Array.from({ length: T }, (_, t) => t).filter((t) => at(t, 1) === 1);
@@ -407,9 +410,9 @@ describe("adding", () => {
 describe("delay", () => {
   test.each([1, 5, 9])("a target is the token of %i positions ago, else 0", (delay) => {
     const task = createTask("delay", { delay });
-    const { T, B } = shape;
+    const { T, B } = SHAPE;
     const seen = new Set<number>();
-    for (const { tokens, targets } of take(task, task.batches("train", shape), 20))
+    for (const { tokens, targets } of take(task, task.batches("train", SHAPE), 20))
       for (let t = 0; t < T; t++)
         for (let b = 0; b < B; b++) {
           seen.add(tokens![t * B + b] as number);
@@ -423,8 +426,32 @@ describe("delay", () => {
   });
 });
 
+describe("copy", () => {
+  const shape = { T: 37, B: 4, seed: 5 };
+  const task = createTask("copy");
+
+  test("ten symbols, blanks, a cue and the ten symbols again", () => {
+    const { T, B } = shape;
+    for (const { tokens, targets } of take(task, task.batches("train", shape), 20))
+      for (let b = 0; b < B; b++) {
+        const of = (data: number[]) => Array.from({ length: T }, (_, t) => data[t * B + b] as number);
+        const symbols = of(tokens!).slice(0, 10);
+        expect(symbols.every((symbol) => symbol >= 1 && symbol <= 8)).toBe(true);
+        expect(of(tokens!).slice(10)).toEqual([...new Array(16).fill(0), 9, ...new Array(10).fill(0)]);
+        expect(of(targets)).toEqual([...new Array(27).fill(0), ...symbols]);
+      }
+  });
+
+  test("without a memory the best loss is 10 ln 8 / (T + 20)", () => {
+    // Sure of the blanks, and of each answer only that it is one of eight.
+    const answers = take(task, task.batches("valid", shape), 1)[0]!.targets.filter((target) => target > 0).length;
+    expect((answers * Math.log(8)) / (shape.T * shape.B)).toBeCloseTo((10 * Math.log(8)) / (17 + 20), 12);
+  });
+});
+
 test("generated tasks differ from seed to seed", () => {
-  for (const name of ["adding", "delay"] as const)
+  const shape = { ...SHAPE, T: 25 };
+  for (const name of ["adding", "delay", "copy"] as const)
     for (const split of SPLITS) {
       const task = createTask(name);
       const [a, b] = [1, 2].map((seed) => take(task, task.batches(split, { ...shape, seed }), 1));
@@ -434,6 +461,6 @@ test("generated tasks differ from seed to seed", () => {
 
 test("an unknown task lists the choices", () => {
   expect(() => createTask("charcter")).toThrow(
-    /unknown task "charcter", did you mean "character"\? The choices are: character, word, classification, forecasting, tagging, translation, captioning, adding, delay/,
+    /unknown task "charcter", did you mean "character"\? The choices are: character, word, classification, forecasting, tagging, translation, captioning, adding, delay, copy/,
   );
 });

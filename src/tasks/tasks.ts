@@ -10,6 +10,7 @@ import {
   classificationTask,
   type LabelledSequence,
 } from "./classification.ts";
+import { copyTask } from "./copy.ts";
 import { delayTask } from "./delay.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "./forecasting.ts";
 import { type TaggedSentence, type TaggingEncoding, taggingTask } from "./tagging.ts";
@@ -91,6 +92,7 @@ export const TASKS = [
   "captioning",
   "adding",
   "delay",
+  "copy",
 ] as const;
 export type TaskName = (typeof TASKS)[number];
 
@@ -218,6 +220,17 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     onText: false,
     onData: false,
     create: delayTask,
+  },
+  copy: {
+    summary: "say ten symbols again after a long wait",
+    input: "tokens, generated",
+    output: "a token at each position",
+    lossUnit: "nats/token",
+    metrics: ["perplexity", "accuracy"],
+    config: "configs/copy.yaml",
+    onText: false,
+    onData: false,
+    create: copyTask,
   },
 };
 

@@ -3,7 +3,8 @@
  * that have stopped working.
  *
  *   dead        h of the unit moves by less than 0.01 over all sampled positions
- *   saturated   its tanh(c) is exactly -1 or 1 in float32 at 99 % of them or more: 1 - tanh^2 = 0, and no
+ *   saturated   the tanh it goes through (LSTM: tanh(c), GRU: n, RNN: h; Cell.saturates) is exactly -1 or 1 in float32 at
+ *               99 % of them or more: 1 - tanh^2 = 0, and no
  *               gradient reaches its cell from above
  *   saturated gate activations are those exactly at an end (-1, 0 or 1), whose derivative is exactly 0
  *
@@ -23,20 +24,22 @@ export class ActivationTally {
   readonly layer: string;
   readonly #gates: readonly string[];
   readonly #hidden: number;
-  readonly #tanhC: number; // index among what the cell keeps, or -1
+  readonly #kept: number; // of the tanh that saturates: its index among what the cell keeps, or -1
+  readonly #gate: number; // or among its gates, or -1
   readonly #stride: number;
   readonly #counts: Int32Array; // (gates, ACTIVATION_BINS)
   readonly #ends: Int32Array; // (gates)
   readonly #least: Float64Array; // (H)
   readonly #most: Float64Array; // (H)
-  readonly #atEnd: Int32Array; // (H): positions with |tanh c| = 1
+  readonly #atEnd: Int32Array; // (H): positions where that tanh is -1 or 1
   #rows = 0;
 
   constructor({ name, cell }: RecurrentLayer, hidden: number, B: number) {
     this.layer = name;
     this.#gates = cell.gates;
     this.#hidden = hidden;
-    this.#tanhC = cell.keeps.indexOf("tanhC");
+    this.#kept = cell.keeps.indexOf(cell.saturates ?? "");
+    this.#gate = cell.gates.indexOf(cell.saturates ?? "");
     let stride = LEAST_STRIDE;
     while (divisor(stride, B) > 1) stride++;
     this.#stride = stride;
@@ -65,18 +68,20 @@ export class ActivationTally {
     lengths?: Int32Array,
   ): void {
     const [H, G] = [this.#hidden, this.#gates.length];
-    const tanhC = keeps[this.#tanhC]?.data;
+    const kept = keeps[this.#kept]?.data;
+    const tanh = kept ?? (this.#gate >= 0 ? gates : undefined);
     const skipped = (from * B) % this.#stride;
     for (let r = skipped === 0 ? 0 : this.#stride - skipped; r < steps * B; r += this.#stride) {
       if (lengths && from + Math.floor(r / B) >= (lengths[r % B] as number)) continue; // padding
       this.#rows++;
       for (let g = 0; g < G; g++) this.#countGate(gates, (r * G + g) * H, g);
       const hAt = (from * B + B + r) * H;
+      const tanhAt = kept ? r * H : (r * G + this.#gate) * H;
       for (let n = 0; n < H; n++) {
         const value = h[hAt + n] as number;
         if (value < (this.#least[n] as number)) this.#least[n] = value;
         if (value > (this.#most[n] as number)) this.#most[n] = value;
-        if (tanhC && Math.abs(tanhC[r * H + n] as number) === 1) this.#atEnd[n]!++;
+        if (tanh && Math.abs(tanh[tanhAt + n] as number) === 1) this.#atEnd[n]!++;
       }
     }
   }
@@ -96,7 +101,7 @@ export class ActivationTally {
 
   read(): LayerTelemetry {
     const H = this.#hidden;
-    const known = this.#tanhC >= 0;
+    const known = this.#kept >= 0 || this.#gate >= 0;
     let [dead, saturated, positions] = [0, 0, 0];
     for (let n = 0; n < H; n++) {
       const ends = this.#atEnd[n] as number;

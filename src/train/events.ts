@@ -112,10 +112,13 @@ export type BandShares = Readonly<Record<keyof Sparsity, readonly number[]>>;
 export interface LayerTelemetry {
   readonly layer: string;
   readonly units: number;
-  /** Units whose h hardly moves, and units whose tanh(c) stays at an end; see activations.ts. Null: the cell has none. */
+  /**
+   * Units whose h hardly moves, and units whose tanh (LSTM: of c, GRU: n, RNN: h) stays at an end; see activations.ts.
+   * Null: the cell has none.
+   */
   readonly dead: number;
   readonly saturated: number | null;
-  /** Share of all (position, unit) with tanh(c) exactly -1 or 1. */
+  /** Share of all (position, unit) with that tanh exactly -1 or 1. */
   readonly saturatedPositions: number | null;
   readonly gates: readonly {
     readonly gate: string;

@@ -1,8 +1,9 @@
 /** Telemetry sees what is there, and changes nothing of it. */
 import { describe, expect, test } from "vitest";
 import { jsEngine } from "../kernels/js.ts";
+import type { CellStep } from "../kernels/kernels.ts";
 import { Model, type ModelSpec } from "../nn/model.ts";
-import { LANGUAGE_MODEL } from "../nn/testing.ts";
+import { filledModel, LANGUAGE_MODEL } from "../nn/testing.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { parsePolicy } from "../sparse/policies.ts";
 import { createTask } from "../tasks/tasks.ts";
@@ -167,6 +168,21 @@ describe("activations", () => {
     expect(seen.saturatedPositions).toBeCloseTo(1 / H, 12);
     expect(seen.gates.map(({ saturated }) => saturated > 0)).toEqual([false, true, false, false]);
   });
+});
+
+test.each([
+  ["gru", 2 * 4 + 1, 1],
+  ["rnn", 1, 1],
+  ["mingru", 4 + 1, null],
+] as const)("%s: a unit whose tanh is at an end is saturated, where there is a tanh", (cell, bias, saturated) => {
+  const model = filledModel(jsEngine, { ...LANGUAGE_MODEL, cell, hiddenSize: 4 }, { T: 5, B: 3 });
+  model.parameters.find(({ name }) => name === `${cell}.bias_ih_l0`)!.value.data[bias] = 30;
+  const tally = new ActivationTally(model.recurrent[0]!, 4, 3);
+  tally.clear();
+  const beforeBackward = (_: string, step: Readonly<CellStep>, from: number, steps: number) =>
+    tally.add(step, from, steps);
+  model.lossAndGradient({ ...model.pass, watcher: { beforeBackward, afterSweep() {} } });
+  expect(tally.read()).toMatchObject({ saturated, saturatedPositions: saturated === null ? null : 1 / 4 });
 });
 
 test("with gates kept for some t only, a sample is the same", () => {

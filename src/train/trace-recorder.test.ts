@@ -60,6 +60,9 @@ describe("bitmaps give again what the training counted as redundant", () => {
     ["paths=dh: the pattern of a copy", ["energy:0.8,paths=dh"]],
     ["paths=dW", ["energy:0.8,paths=dW"]],
     ["a head with a policy, in chunks", ["energy:0.8", {}, 0, "stochastic:0.9"]],
+    ["an mlp", ["energy:0.8", { net: "mlp", numLayers: 3 }]],
+    ["a transformer", ["energy:0.8", { net: "transformer", hiddenSize: 8 }, 0, "stochastic:0.9"]],
+    ["a transformer, paths=dW", ["energy:0.8,paths=dW", { net: "transformer", hiddenSize: 8 }]],
   ];
   test.each(cases)("%s", (_name, args) => {
     const steps = record(setUp(...args), [3, 8]);
@@ -106,6 +109,23 @@ test("products have their shapes", () => {
     ["lstm.l1", "lstm"],
     ["head", "softmax"],
   ]);
+});
+
+test("attention's products have their shapes, and belong to no site", () => {
+  const [step] = record(setUp("energy:0.8", { net: "transformer", hiddenSize: 8, numLayers: 1 }), [2]);
+  const of = (product: string) =>
+    step!.products.find((p) => p.layer === "transformer.l0.attention" && p.product === product);
+  const rows = 4 * T * B; // of all heads
+  expect(of("qk")).toMatchObject({ form: "NT", m: rows, n: T, k: 2, site: null, skipped: 0 });
+  expect(of("pv")).toMatchObject({ form: "NN", m: rows, n: 2, k: T });
+  expect(of("dk")).toMatchObject({ form: "TN", m: rows, n: 2, k: T, direction: "backward" });
+  expect(step!.pointwise).toContainEqual({
+    layer: "transformer.l0.attention",
+    kind: "softmax",
+    rows,
+    width: T,
+    gates: 1,
+  });
 });
 
 test("steps outside the run are refused; the default is early, middle, late", () => {

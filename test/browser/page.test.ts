@@ -3,19 +3,19 @@
  * the loss falls, Stop stops, nothing complains, and the weights have the same bits as in Node.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadEngine } from "../../src/index.ts";
 import { fingerprints } from "../../web/fingerprint.ts";
+import { launch, serve } from "./serve.ts";
 
-const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 const STRICT = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:";
 const HEADERS: Record<string, Record<string, string>> = {
   "without cross-origin isolation": {},
@@ -32,10 +32,7 @@ let browser: Browser;
 beforeAll(async () => {
   const configFile = fileURLToPath(new URL("../../web/vite.config.ts", import.meta.url));
   await build({ configFile, build: { outDir: site } });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-  });
+  browser = await launch();
 });
 
 afterAll(async () => {
@@ -59,7 +56,7 @@ for (const [name, headers] of Object.entries(HEADERS))
     const complaints: string[] = [];
 
     beforeAll(async () => {
-      server = await serve(headers);
+      server = await serve(site, headers);
       page = await browser.newPage();
       page.on("console", (message) => {
         if (["error", "warning"].includes(message.type())) complaints.push(message.text());
@@ -145,17 +142,3 @@ for (const [name, headers] of Object.entries(HEADERS))
       expect(complaints).toEqual([]);
     });
   });
-
-/** The built page on a port of its own. */
-function serve(headers: Record<string, string>): Promise<Server> {
-  const server = createServer(({ url = "/" }, response) => {
-    const path = normalize(new URL(url, "http://localhost").pathname);
-    try {
-      const body = readFileSync(join(site, path === "/" ? "index.html" : path));
-      response.writeHead(200, { "Content-Type": TYPES[extname(path)] ?? "text/html", ...headers }).end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
-}

@@ -12,11 +12,11 @@ export const GOLDEN_NAMES = [
   "rnn-lengths",
   "lstm-bidirectional",
   "gru-bidirectional",
-  "lstm-residual-norm",
-  "gru-norm",
   "mlp",
   "transformer",
   "transformer-lengths",
+  "lstm-residual-norm",
+  "gru-norm",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 

@@ -39,10 +39,6 @@ CASES = [
          bidirectional=True, lengths=[9, 2, 5, 1, 7]),
     dict(name="gru-bidirectional", seed=10, cell="gru", input="features", features=2, hidden=5, layers=2, batch=5,
          bidirectional=True, lengths=[9, 2, 5, 1, 7]),
-    # Layers that add to what they read, and layer norm of what the next layer or the head reads.
-    dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
-         residual=True, layerNorm=True),
-    dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
     # Nets without recurrence: nothing is carried. A key's bias shifts all scores of a query alike, so its gradient is zero
     # but for rounding, which Adam and RMSprop would make steps of: transformers take plain steps.
     dict(name="mlp", seed=11, net="mlp", input="embedding", vocabulary=11, embedding=5, hidden=6, layers=2, batch=4),
@@ -50,6 +46,10 @@ CASES = [
          heads=2, feedforward=8, activation="gelu", batch=3, runs="sgd"),
     dict(name="transformer-lengths", seed=13, net="transformer", input="features", features=2, hidden=6, layers=1, heads=3,
          feedforward=7, activation="relu", batch=5, lengths=[9, 2, 5, 1, 7], runs="sgd"),
+    # Layers that add to what they read, and layer norm of what the next layer or the head reads.
+    dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
+         residual=True, layerNorm=True),
+    dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 

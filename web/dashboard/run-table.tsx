@@ -28,9 +28,9 @@ const COLUMNS: readonly Column[] = [
   {
     key: "net",
     title: "net",
-    hint: "cell, layers x units",
+    hint: "cell or net, layers x units",
     value: ({ config: { model } }) =>
-      `${model.bidirectional ? "bi-" : ""}${model.cell} ${model.numLayers} x ${model.hiddenSize}`,
+      `${model.bidirectional ? "bi-" : ""}${(model.net ?? "recurrent") === "recurrent" ? model.cell : model.net} ${model.numLayers} x ${model.hiddenSize}`,
   },
   { key: "policy", title: "policy", hint: "what is dropped", value: ({ summary }) => summary.policy },
   { key: "seed", title: "seed", hint: "", value: ({ summary }) => summary.seed },

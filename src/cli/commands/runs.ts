@@ -1,6 +1,8 @@
 /** gatesieve runs: what has been trained; and one run in full. */
 import { Command } from "commander";
-import { findRun, listRuns, type RunSummary, readEvents, readRun } from "../../runs/store.ts";
+import { UsageError } from "../../core/check.ts";
+import { flatten, toCsv } from "../../formats/csv-write.ts";
+import { findRun, listRuns, type RunSummary, readEvents, readRun, readTelemetry } from "../../runs/store.ts";
 import { duration, fixed, percent } from "../format.ts";
 import { jsonOption, nextCommand, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
 import { cut, paint, print, printJson, remark, table } from "../print.ts";
@@ -9,11 +11,15 @@ import { heads, memoryTable, summaryTables } from "../summary.ts";
 export function runsCommand(): Command {
   return new Command("runs")
     .addCommand(showCommand())
-    .summary("list runs, newest first; show one in full")
+    .addCommand(exportCommand())
+    .summary("list runs, newest first; show one in full; export its events")
     .description("List runs, newest first. Shares in JSON are from 0 to 1, seconds those of training alone.")
     .addOption(jsonOption("one JSON object a line"))
     .addOption(runsOption())
-    .addHelpText("after", "\nExamples:\n  gatesieve runs --json | head -1\n  gatesieve runs show last")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  gatesieve runs --json | head -1\n  gatesieve runs show last\n  gatesieve runs export last --csv > run.csv",
+    )
     .action(({ runs: dir, json }: RunsOption & { json?: boolean }) => {
       const runs = listRuns(dir, (note) => remark(`gatesieve: ${note}`));
       if (json) for (const run of runs) printJson(run);
@@ -36,6 +42,32 @@ function showCommand(): Command {
       const folder = findRun(dir, run);
       if (json) printJson(readRun(folder));
       else showRun(readRun(folder), folder);
+    });
+}
+
+function exportCommand(): Command {
+  return new Command("export")
+    .summary("the events of one run, as CSV or JSON lines")
+    .description(
+      "Write a run's events to stdout: steps, validations and the end, one a line. Their fields: docs/formats.md. Lists (sites, products) are in JSON lines alone.",
+    )
+    .argument("<run>", RUN_ARGUMENT)
+    .option("--csv", "a table, one column for each number (JSON lines)")
+    .option("--telemetry", "the looks at a step from inside, as JSON lines")
+    .addOption(runsOption())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  gatesieve runs export last --csv > run.csv\n  gatesieve runs export last --telemetry",
+    )
+    .action((run: string, options: { csv?: boolean; telemetry?: boolean }, command: Command) => {
+      const { runs: dir } = command.optsWithGlobals<RunsOption>();
+      const folder = findRun(dir, run);
+      if (options.csv && options.telemetry)
+        throw new UsageError(
+          "--csv and --telemetry: telemetry is lists of lists, which no table holds; leave one out.",
+        );
+      if (options.csv) process.stdout.write(toCsv(readEvents(folder).map((event) => flatten({ ...event }))));
+      else for (const event of options.telemetry ? readTelemetry(folder) : readEvents(folder)) printJson(event);
     });
 }
 

@@ -1,9 +1,12 @@
 /** gatesieve train: one run from its start, or from its last checkpoint, to its end. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
 import { formatBytes, UsageError } from "../../core/check.ts";
 import { policyText } from "../../runs/config.ts";
 import { loadConfigFrom, modelPath } from "../../runs/from.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { TensorBoardLog } from "../../runs/tensorboard.ts";
 import { traceOf, writeTrace } from "../../runs/trace-file.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
 import type { EndEvent } from "../../train/events.ts";
@@ -27,6 +30,7 @@ interface TrainOptions extends RunsOption {
   readonly quiet?: boolean;
   readonly trace?: string;
   readonly traceSteps?: readonly number[];
+  readonly tensorboard?: string;
 }
 
 const EXAMPLES = `
@@ -37,6 +41,8 @@ Examples:
   gatesieve train my.txt model.hiddenSize=256 train.maxSteps=3000
   gatesieve train settings.yaml --seed 2          settings from a file
   gatesieve train task.name=adding                another task; see gatesieve tasks
+  gatesieve train my.txt model.net=transformer    another net: recurrent, mlp or transformer
+  gatesieve train --tensorboard logs              then: tensorboard --logdir logs
   gatesieve train --resume last                   go on where a run was stopped
   gatesieve train --from last other.txt           a new run that begins with a run's weights
 
@@ -58,6 +64,7 @@ export function trainCommand(): Command {
     .option("--quiet", "no progress, the result alone")
     .option("--trace <file>", "record where gate gradients are zero on a few steps, for gatesieve simulate")
     .option("--trace-steps <steps>", "which: numbers from 1, with commas (at 5 %, 50 % and 100 % of the run)", stepList)
+    .option("--tensorboard <dir>", "write TensorBoard's event files too, into a folder of the run's name there")
     .addOption(runsOption())
     .addHelpText("after", EXAMPLES)
     .action(train);
@@ -66,6 +73,9 @@ export function trainCommand(): Command {
 async function train(inputs: readonly string[], options: TrainOptions): Promise<void> {
   if (options.traceSteps && options.trace === undefined)
     throw new UsageError("--trace-steps says which steps are recorded; say where to with --trace FILE.");
+  const { tensorboard } = options;
+  if (tensorboard !== undefined && existsSync(tensorboard) && !statSync(tensorboard).isDirectory())
+    throw new UsageError(`--tensorboard: ${tensorboard} is a file, expected a folder for event files. Name another.`);
   const run = await openRun(inputs, options);
   const { exitCode } = await trainToEnd(run, options);
   process.exitCode = exitCode;
@@ -102,7 +112,14 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
     say(`policy ${policyText(run.config)}, ${describeEngine(run)}`);
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
-    const { end, exitCode } = await followShown(run, { quiet, ...(json ? { listen: printJson } : {}) });
+    const log = tensorBoardOf(run, options);
+    const { end, exitCode } = await followShown(run, {
+      quiet,
+      listen: (event) => {
+        if (json) printJson(event);
+        log?.add(event);
+      },
+    });
     if (options.trace !== undefined) writeRecorded(run, options.trace);
     if (end && end.reason !== "stopped" && !json) report(run, end, options);
     if (end?.reason === "stopped")
@@ -114,6 +131,11 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
   } finally {
     run.close();
   }
+}
+
+function tensorBoardOf(run: Run, { tensorboard }: TrainOptions): TensorBoardLog | undefined {
+  if (tensorboard === undefined) return undefined;
+  return new TensorBoardLog(join(tensorboard, run.id), run.config, run.training.trainer.steps);
 }
 
 /** What was recorded, also of a run that was stopped. */

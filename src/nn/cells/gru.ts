@@ -24,6 +24,7 @@ export const gru: Cell = {
   keeps: ["r"], // for dHidden: net_r' overwrites it in `gates`
   hiddenProduct: "apart",
   carriesH: true,
+  saturates: "n",
 
   forward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps }: CellStep): void {
     const [net, hid, hs, rs] = [gates.data, hiddenGates!.data, h.data, keeps[0]!.data];

@@ -22,6 +22,7 @@ export const lstm: Cell = {
   keeps: ["tanhC"],
   hiddenProduct: "shared",
   carriesH: false,
+  saturates: "tanhC",
   forgetGate: 1,
 
   forward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {

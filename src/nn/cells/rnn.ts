@@ -16,6 +16,7 @@ export const rnn: Cell = {
   keeps: [],
   hiddenProduct: "shared",
   carriesH: false,
+  saturates: "h",
 
   forward({ row, hRow, rows, hidden: H, gates, h }: CellStep): void {
     const [net, hs] = [gates.data, h.data];

@@ -11,7 +11,7 @@ import { type Net, RECURRENT_ALONE } from "../net.ts";
 
 export const mlpNet: Net = {
   summary: "linear layers with an activation after each, every position by itself",
-  refuses: ["bidirectional", "numHeads", "dimFeedforward", "positions", "recompute", ...RECURRENT_ALONE],
+  refuses: [...RECURRENT_ALONE, "numHeads", "dimFeedforward", "positions", "recompute"],
   build(planner, { input, below, output, options }) {
     const { hiddenSize, numLayers, dropout = 0, activation: kind = "relu" } = options;
     const layers: Module[] = [];

@@ -1,11 +1,11 @@
-/** Recurrent layers of one cell, in one or both directions; between them, and before the head, norm and dropout. */
+/** Recurrent layers of one cell, in one or both directions, with norm and dropout after each. */
 import { check, choose } from "../../core/check.ts";
 import { BidirectionalLayer } from "../bidirectional.ts";
 import type { Cell } from "../cell.ts";
 import { cells } from "../cells.ts";
 import { DROPOUT_KINDS, Dropout } from "../dropout.ts";
 import { LayerNorm } from "../layer-norm.ts";
-import { type Input, type Module, OneHot, type Rows } from "../module.ts";
+import { type Input, type Module, OneHot, Rows } from "../module.ts";
 import type { Net, NetOptions } from "../net.ts";
 import { RecurrentLayer, type RecurrentOptions } from "../recurrent.ts";
 import { Residual } from "../residual.ts";
@@ -15,15 +15,16 @@ export const recurrentNet: Net = {
   refuses: ["activation", "numHeads", "dimFeedforward", "positions"],
   build(planner, { input, below, output, options, recompute }) {
     const { cell: name = "lstm", hiddenSize, numLayers, bidirectional, forgetBias = 1 } = options;
-    const { dropout = 0, inputDropout = 0, recurrentDropout = 0, dropoutKind = "element" } = options;
+    const { dropout = 0, inputDropout = 0, dropoutKind = "element", recurrentDropout = 0 } = options;
     const cell: Cell = choose("cell", name, cells);
-    checkDropout(options, input, cell);
+    checkDropout(options, cell, input);
     const layers: Module[] = [];
     const recurrent: RecurrentLayer[] = [];
-    let between: Module[] = []; // norm and dropout of what a layer gave, which the next one reads
+    const width = hiddenSize * (bidirectional ? 2 : 1);
+    let between: Module[] = []; // norm and dropout of the stream, which the next layer reads
     let x = input;
-    if (inputDropout > 0) {
-      const mask = new Dropout(planner, "dropout.input", (x as Rows).tensor.rowLength, inputDropout, dropoutKind);
+    if (inputDropout > 0 && x instanceof Rows) {
+      const mask = new Dropout(planner, "dropout.input", x.tensor.rowLength, inputDropout, dropoutKind);
       layers.push(mask);
       x = mask.output;
     }
@@ -34,7 +35,7 @@ export const recurrentNet: Net = {
         input: x,
         hiddenSize,
         forgetBias,
-        needsInputGradient: below > 0 || index > 0,
+        needsInputGradient: index > 0 || below > 0,
         recurrentDropout,
         segment: recompute,
       };
@@ -43,16 +44,14 @@ export const recurrentNet: Net = {
         ? new BidirectionalLayer(planner, cell, layerOptions, final)
         : new RecurrentLayer(planner, cell, layerOptions);
       recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
-      const width = layer.output.tensor.rowLength;
+      let stream = layer.output; // before norm and dropout
       if (options.residual && index > 0) {
         const residual = new Residual(planner, `residual.l${index}`, width, [...between, layer]);
         layers.push(residual);
-        x = residual.output;
-      } else {
-        layers.push(...between, layer);
-        x = layer.output;
-      }
+        stream = residual.output;
+      } else layers.push(...between, layer);
       between = [];
+      x = stream;
       if (options.layerNorm) {
         const norm = new LayerNorm(planner, `norm.l${index}`, width);
         between.push(norm);
@@ -64,13 +63,14 @@ export const recurrentNet: Net = {
         x = mask.output;
       }
     }
-    return { layers: [...layers, ...between], output: x as Rows, recurrent, context: 1 };
+    layers.push(...between);
+    return { layers, output: x as Rows, recurrent, context: 1 };
   },
 };
 
-function checkDropout(options: NetOptions, input: Input, cell: Cell): void {
-  const { inputDropout = 0, dropoutKind = "element", recurrentDropout = 0 } = options;
-  choose("dropoutKind", dropoutKind, Object.fromEntries(DROPOUT_KINDS.map((kind) => [kind, kind])));
+function checkDropout(options: NetOptions, cell: Cell, input: Input): void {
+  const { inputDropout = 0, dropoutKind = "element" } = options;
+  check(DROPOUT_KINDS.includes(dropoutKind), `dropoutKind is ${dropoutKind}; use one of: ${DROPOUT_KINDS.join(", ")}.`);
   for (const name of ["dropout", "inputDropout", "recurrentDropout"] as const) {
     const { [name]: share = 0 } = options;
     check(share >= 0 && share < 1, `${name} is ${share}; give a number from 0 up to, not including, 1.`);
@@ -80,7 +80,7 @@ function checkDropout(options: NetOptions, input: Input, cell: Cell): void {
     "inputDropout drops from the rows of an embedding or from features, and this model reads one-hot tokens. Give it an embedding, or inputDropout 0.",
   );
   check(
-    recurrentDropout === 0 || cell.hiddenProduct !== "none",
+    !options.recurrentDropout || cell.hiddenProduct !== "none",
     `recurrentDropout drops from what U sees, and a ${cell.name} has no hidden product. Use recurrentDropout 0.`,
   );
 }

@@ -18,7 +18,7 @@ export const DEFAULT_HEADS = 4;
 
 export const transformerNet: Net = {
   summary: "blocks of causal attention and a feed-forward part over T positions at once",
-  refuses: ["bidirectional", "recompute", ...RECURRENT_ALONE],
+  refuses: [...RECURRENT_ALONE, "recompute"],
   build(planner, { input, below, output, options }) {
     const { hiddenSize, numLayers, dropout = 0, activation = "relu", numHeads: heads = DEFAULT_HEADS } = options;
     const positions = options.positions ?? planner.T;
