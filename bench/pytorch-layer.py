@@ -1,5 +1,6 @@
 """A character model trained with gatesieve.LSTM, then timed with it and with torch.nn.LSTM in its place: one loop, one
-process, the arms in turns. `npm run bench -- pytorch-layer` calls it; options as JSON, rows as JSON."""
+process, the arms in turns. `npm run bench -- pytorch-layer` calls it; options as JSON, rows as JSON. With "cell": "GRU" the
+layers are GRUs."""
 
 import json
 import os
@@ -26,11 +27,17 @@ def main():
     V = len(letters)
     lanes = data[: len(data) // B * B].view(B, -1).t().contiguous()  # (time, B)
 
+    cell = options.get("cell", "LSTM")
+
     class Arm:
         def __init__(self, policy, mkldnn=True):
             torch.manual_seed(1)
             self.policy, self.mkldnn = policy, mkldnn
-            self.lstm = torch.nn.LSTM(V, H, LAYERS) if policy is None else gatesieve.LSTM(V, H, LAYERS, policy=policy)
+            self.lstm = (
+                getattr(torch.nn, cell)(V, H, LAYERS)
+                if policy is None
+                else getattr(gatesieve, cell)(V, H, LAYERS, policy=policy)
+            )
             self.head = torch.nn.Linear(H, V)
             self.parameters = [*self.lstm.parameters(), *self.head.parameters()]
             self.optimizer = torch.optim.Adam(self.parameters, lr=2e-3)
@@ -45,7 +52,7 @@ def main():
             at = number * T % (len(lanes) - T - 1)
             x = torch.nn.functional.one_hot(lanes[at : at + T], V).float()
             y, states = self.lstm(x, self.states)
-            self.states = tuple(state.detach() for state in states)
+            self.states = states.detach() if torch.is_tensor(states) else tuple(state.detach() for state in states)
             loss = torch.nn.functional.cross_entropy(self.head(y).flatten(0, 1), lanes[at + 1 : at + T + 1].flatten())
             self.optimizer.zero_grad()
             loss.backward()
@@ -66,10 +73,11 @@ def main():
         return call
 
     library = gatesieve._library
-    for name in ("gatesieve_lstm_forward", "gatesieve_lstm_backward"):
+    for name in ("gatesieve_%s_%s" % (cell.lower(), way) for way in ("forward", "backward")):
         setattr(library, name, clocked(getattr(library, name), spent))
-    gatesieve.LSTM.forward = clocked(gatesieve.LSTM.forward, around)
-    gatesieve._Layer.backward = staticmethod(clocked(gatesieve._Layer.backward, around))
+    ours = getattr(gatesieve, cell)
+    ours.forward = clocked(ours.forward, around)
+    ours._layer.backward = staticmethod(clocked(ours._layer.backward, around))
 
     trained = Arm(options["policy"])
     losses = [trained.step(number)[2] for number in range(options["train"])]
@@ -100,7 +108,7 @@ def main():
                 "trainedLoss": [losses[0], statistics.mean(losses[-20:])],
                 "arms": [
                     {
-                        "layer": "torch.nn.LSTM" if arm.policy is None else "gatesieve.LSTM",
+                        "layer": ("torch.nn." if arm.policy is None else "gatesieve.") + cell,
                         "policy": arm.policy,
                         "mkldnn": arm.mkldnn if arm.policy is None else None,
                         "ms": statistics.median(ms for ms, _, _ in arm.samples),

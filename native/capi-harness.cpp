@@ -1,4 +1,4 @@
-// Checks the C interface of capi.h for one instruction set against an LSTM layer in float64, forward and backward,
+// Checks the C interface of capi.h for one instruction set against an LSTM and a GRU layer in float64, forward and backward,
 // under every rule, with and without each optional buffer; and that one thread and three give the same bits.
 // scripts/sanitize-native.mjs and scripts/neon-native.mjs compile and run it, beside harness.cpp.
 #include <math.h>
@@ -131,7 +131,7 @@ struct Reference {
 };
 
 /// What is left of each gradient is what the rule says, given the dense one it met.
-static void expectRule(const Case& s, const Doubles& before, const float* after, const double* sums) {
+static void expectRule(const Case& s, const Doubles& before, const float* after, const double* sums, int gates = 4) {
   double kept = 0, lifted = 0, chance = 0;  // lifted: of those below tau, and how many should be
   bool good = true;
   for (size_t i = 0; i < before.size(); i++) {
@@ -149,7 +149,7 @@ static void expectRule(const Case& s, const Doubles& before, const float* after,
     fail("gate gradients", "other shares than chance gives");
   if (!good) fail("gate gradients", "the rule left something else");
   double counted = 0, total = 0;
-  for (int gate = 0; gate < 4; gate++)
+  for (int gate = 0; gate < gates; gate++)
     counted += sums[gate * GATESIEVE_SUMS + GATESIEVE_KEPT], total += sums[gate * GATESIEVE_SUMS + GATESIEVE_TOTAL];
   if (counted != kept || total != static_cast<double>(before.size())) fail("sums", "they count something else");
 }
@@ -197,6 +197,104 @@ static void layer(GatesieveTeam* team, int threads, const Case& s) {
   expectClose("dh0", dh0, reference.dh), expectClose("dc0", dc0, reference.dc);
 }
 
+/// The same of a GRU: r, z, n; what U sees of n's gradient is times r.
+struct GruReference {
+  Doubles h, gates, products, dGates, dx, dW, dU, dbIH, dbHH, dh;
+
+  GruReference(const Case& s, const GatesieveGru& l) {
+    const auto& [T, B, I, H, rule, tau, all] = s;
+    h.resize(static_cast<size_t>((T + 1) * B * H));
+    gates.resize(static_cast<size_t>(T * B * 3 * H)), products.resize(gates.size());
+    for (Size i = 0; i < B * H && l.h0; i++) h[static_cast<size_t>(i)] = l.h0[i];
+    for (Size r = 0; r < T * B; r++) {
+      double* const net = gates.data() + r * 3 * H;
+      double* const hidden = products.data() + r * 3 * H;
+      for (Size n = 0; n < 3 * H; n++) {
+        net[n] = l.b_ih ? l.b_ih[n] : 0, hidden[n] = l.b_hh ? l.b_hh[n] : 0;
+        for (Size j = 0; j < I; j++) net[n] += static_cast<double>(l.x[r * I + j]) * l.w_ih[n * I + j];
+        for (Size j = 0; j < H; j++) hidden[n] += h[static_cast<size_t>(r * H + j)] * l.w_hh[n * H + j];
+      }
+      for (Size u = 0; u < H; u++) {
+        net[u] = sigmoidOf(net[u] + hidden[u]), net[u + H] = sigmoidOf(net[u + H] + hidden[u + H]);
+        net[u + 2 * H] = tanh(net[u + 2 * H] + net[u] * hidden[u + 2 * H]);
+        const double z = net[u + H], before = h[static_cast<size_t>(r * H + u)];
+        h[static_cast<size_t>((r + B) * H + u)] = (1 - z) * net[u + 2 * H] + z * before;
+      }
+    }
+  }
+
+  void backward(const Case& s, const GatesieveGru& l, const GatesieveGruBackward& b, const float* masked,
+                const float* maskedHidden) {
+    const auto& [T, B, I, H, rule, tau, all] = s;
+    const auto zeros = [](Size n) { return Doubles(static_cast<size_t>(n)); };
+    dh = zeros(B * H), dGates = zeros(T * B * 3 * H), dx = zeros(T * B * I), dW = zeros(3 * H * I);
+    dU = zeros(3 * H * H), dbIH = zeros(3 * H), dbHH = zeros(3 * H);
+    for (size_t i = 0; i < dh.size() && all; i++) dh[i] = b.dhn[i];
+    for (Size r = T * B - 1; r >= 0; r--) {
+      const double* const g = gates.data() + r * 3 * H;
+      double* const lane = dh.data() + r % B * H;
+      for (Size u = 0; u < H; u++) {
+        const double reset = g[u], z = g[u + H], n = g[u + 2 * H], complete = lane[u] + b.dy[r * H + u];
+        double* const d = dGates.data() + r * 3 * H + u;
+        d[2 * H] = complete * (1 - z) * (1 - n * n);
+        d[H] = complete * (h[static_cast<size_t>(r * H + u)] - n) * z * (1 - z);
+        d[0] = d[2 * H] * products[static_cast<size_t>(r * 3 * H + u + 2 * H)] * reset * (1 - reset);
+        lane[u] = complete * z;
+        for (int k = 0; k < 3; k++) {
+          const double left = masked[r * 3 * H + k * H + u] * (k == 2 ? reset : 1);
+          if (fabs(left - maskedHidden[r * 3 * H + k * H + u]) > 1e-5) fail("what U sees", "is something else");
+        }
+      }
+      for (Size n = 0; n < 3 * H; n++) {
+        const double left = masked[r * 3 * H + n], seen = maskedHidden[r * 3 * H + n];
+        dbIH[static_cast<size_t>(n)] += left, dbHH[static_cast<size_t>(n)] += seen;
+        for (Size j = 0; j < H; j++) {
+          lane[j] += seen * l.w_hh[n * H + j];
+          dU[static_cast<size_t>(n * H + j)] += seen * h[static_cast<size_t>(r * H + j)];
+        }
+        for (Size j = 0; j < I; j++) {
+          dx[static_cast<size_t>(r * I + j)] += left * l.w_ih[n * I + j];
+          dW[static_cast<size_t>(n * I + j)] += left * l.x[r * I + j];
+        }
+      }
+    }
+  }
+};
+
+static void gruLayer(GatesieveTeam* team, int threads, const Case& s) {
+  const auto& [T, B, I, H, rule, tau, all] = s;
+  snprintf(where, sizeof where, "gru (%d, %d, %d, %d), rule %d, %s buffers, %d threads,", int(T), int(B), int(I),
+           int(H), int(rule), all ? "all" : "few", threads);
+  const Floats x = random(T * B * I, 1), W = random(3 * H * I, 2, 0.5f), U = random(3 * H * H, 3, 0.3f);
+  const Floats b1 = random(3 * H, 4), b2 = random(3 * H, 5), h0 = random(B * H, 6), dy = random(T * B * H, 8);
+  const Floats dhn = random(B * H, 9);
+  const auto room = [](Size n) { return Floats(static_cast<size_t>(n), NAN); };
+  Floats h = room((T + 1) * B * H), kept = room(gatesieve_gru_kept(T, B, H));
+  Floats dx = room(T * B * I), dW = room(3 * H * I), dU = room(3 * H * H), dbIH = room(3 * H), dbHH = room(3 * H);
+  Floats dh0 = room(B * H);
+  GatesieveGru l = {T, B, I, H, x.data(), W.data(), U.data(), all ? b1.data() : nullptr, all ? b2.data() : nullptr,
+                    all ? h0.data() : nullptr, h.data(), kept.data()};
+  double sums[3 * GATESIEVE_SUMS];
+  int32_t histogram[3 * GATESIEVE_BINS];
+  GatesieveGruBackward b = {};
+  b.dy = dy.data(), b.dw_hh = dU.data();
+  if (all) b.dhn = dhn.data(), b.dh0 = dh0.data(), b.dx = dx.data(), b.dw_ih = dW.data();
+  if (all) b.db_ih = dbIH.data(), b.db_hh = dbHH.data();
+  b.rule = rule, b.key = 7, b.sums = sums, b.histogram = histogram;
+  for (float& t : b.tau) t = tau;
+
+  GruReference reference(s, l);
+  if (gatesieve_gru_forward(team, &l) != GATESIEVE_OK) return fail("forward", "refused");
+  expectClose("h", h, reference.h);
+  if (gatesieve_gru_backward(team, &l, &b) != GATESIEVE_OK) return fail("backward", "refused");
+  reference.backward(s, l, b, kept.data(), kept.data() + T * B * 3 * H);
+  expectRule(s, reference.dGates, kept.data(), sums, 3);
+  expectClose("dU", dU, reference.dU);
+  if (!all) return;
+  expectClose("dx", dx, reference.dx), expectClose("dW", dW, reference.dW), expectClose("dh0", dh0, reference.dh);
+  expectClose("db_ih", dbIH, reference.dbIH), expectClose("db_hh", dbHH, reference.dbHH);
+}
+
 int main() {
   uint64_t first = 0;
   for (const int threads : {1, 3}) {
@@ -206,9 +304,12 @@ int main() {
     for (const auto& [T, B, I, H] : shapes)
       for (const bool all : {true, false}) {
         layer(team, threads, {T, B, I, H, GATESIEVE_KEEP, 0, all});
+        gruLayer(team, threads, {T, B, I, H, GATESIEVE_KEEP, 0, all});
         for (const float tau : {0.01f, 0.1f, 3.0f}) {
           layer(team, threads, {T, B, I, H, GATESIEVE_THRESHOLD, tau, all});
           layer(team, threads, {T, B, I, H, GATESIEVE_STOCHASTIC, tau, all});
+          gruLayer(team, threads, {T, B, I, H, GATESIEVE_THRESHOLD, tau, all});
+          gruLayer(team, threads, {T, B, I, H, GATESIEVE_STOCHASTIC, tau, all});
         }
       }
     GatesieveLstm bad = {};

@@ -222,6 +222,125 @@ void backwardPiece(GatesieveTeam& g, const GatesieveLstm& l, const Layer& layer,
   count(GATESIEVE_DX, 0, I, executed);
 }
 
+// ---- GRU: src/nn/cells/gru.ts; what U sees of the gate gradients is a matrix of its own (src/nn/hidden.ts)
+
+constexpr Size GRU_GATES = 3;
+
+struct GruLayer {
+  Size T, B, I, H, cols, rows;
+  float *gates, *hidden, *r;
+  explicit GruLayer(const GatesieveGru& l)
+      : T(l.T), B(l.B), I(l.I), H(l.H), cols(GRU_GATES * H), rows(T * B), gates(l.kept), hidden(gates + rows * cols),
+        r(hidden + rows * cols) {}
+};
+
+bool valid(const GatesieveGru* l) {
+  constexpr double MOST_ELEMENTS = 4294967296.0;
+  return l && l->T > 0 && l->B > 0 && l->I > 0 && l->H > 0 &&
+         static_cast<double>(l->T) * static_cast<double>(l->B) * 3.0 * static_cast<double>(l->H) < MOST_ELEMENTS &&
+         static_cast<double>(l->I) < MOST_ELEMENTS && l->x && l->w_ih && l->w_hh && l->h && l->kept;
+}
+
+struct GruForwardPlan {
+  const GruLayer& layer;
+  float *W = nullptr, *U = nullptr, *zeros = nullptr;
+  void lay(Pieces& pieces) {
+    W = pieces.take<float>(panelFloats(layer.I, layer.cols));
+    U = pieces.take<float>(panelFloats(layer.H, layer.cols));
+    zeros = pieces.take<float>(layer.cols);
+  }
+};
+
+/// Lists of nonzeros of so many rows, for sparse products.
+struct Lists {
+  float* values = nullptr;
+  uint16_t* offsets = nullptr;
+  uint32_t *starts = nullptr, *bitmap = nullptr;
+  int32_t* counts = nullptr;
+  void lay(Pieces& pieces, Size rows, Size cols) {
+    const Size room = cols + LIST_SLACK;
+    values = pieces.take<float>(rows * room);
+    offsets = pieces.take<uint16_t>(rows * room);
+    starts = pieces.take<uint32_t>(rows * (BackwardPlan::tiles(cols) + 1));
+    bitmap = pieces.take<uint32_t>(rows * BackwardPlan::words(cols));
+    counts = pieces.take<int32_t>(rows);
+  }
+};
+
+struct GruBackwardPlan {
+  const GruLayer& layer;
+  bool wantsDx;
+  Size listRows;
+  float *U = nullptr, *W = nullptr, *dh = nullptr, *zeros = nullptr;
+  double* partials = nullptr;
+  Lists own = {}, hidden = {};
+
+  void lay(Pieces& pieces) {
+    const auto& [T, B, I, H, cols, rows, gates, products, r] = layer;
+    U = pieces.take<float>(panelFloats(cols, H));
+    W = pieces.take<float>(wantsDx ? panelFloats(cols, I) : 0);
+    dh = pieces.take<float>(B * H);
+    zeros = pieces.take<float>(listRows * H);
+    partials = pieces.take<double>(SWEEP_BLOCK / SWEEP_ROWS * GRU_GATES * PART_COLUMNS);
+    own.lay(pieces, listRows, cols);
+    hidden.lay(pieces, listRows, cols);
+  }
+};
+
+/// Backward over time steps [first, first + steps), whose rows have room for lists.
+void backwardPiece(GatesieveTeam& g, const GatesieveGru& l, const GruLayer& layer, const GruBackwardPlan& plan,
+                   GatesieveGruBackward& b, Size first, Size steps) {
+  const auto& [T, B, I, H, cols, allRows, gates, products, r] = layer;
+  const Kernels& k = *g.kernels;
+  Team& team = g.team;
+  const Size row = first * B, rows = steps * B;
+  const bool dhBefore = first > 0 || b.dh0;
+  const bool sparse = b.rule != GATESIEVE_KEEP;
+  float *const dGates = gates + row * cols, *const dHidden = products + row * cols;
+  const Lists &own = plan.own, &hidden = plan.hidden;
+  const double executedDh = k.gruBackwardLoop(
+      team, steps, B, H, 0, row, dGates, dHidden, l.h + row * H, r + row * H, plan.dh,
+      b.dy ? b.dy + row * H : plan.zeros, dhBefore, b.rule == GATESIEVE_STOCHASTIC ? STOCHASTIC : THRESHOLD, b.tau,
+      b.key, b.sums, b.histogram, sparse ? BEFORE | AFTER | INDEX | LISTS : BEFORE | AFTER | INDEX, own.bitmap,
+      own.counts, own.values, own.offsets, own.starts, plan.partials, hidden.bitmap, hidden.counts, hidden.values,
+      hidden.offsets, hidden.starts, plan.U, g.fullOf(g.full->nn, H));
+
+  const Size start = dhBefore ? 0 : B;  // rows that no dh is made from
+  const Size kept = sumOf(own.counts, rows);
+  const auto count = [&](int product, Size from, Size width, double executed) {
+    const double elements = static_cast<double>((rows - from) * cols * width);
+    b.dense[product] += elements;
+    b.skipped[product] += elements - static_cast<double>((kept - sumOf(own.counts, from)) * width);
+    b.executed[product] += sparse ? executed : elements;
+  };
+  count(GATESIEVE_DH, start, H, executedDh);
+
+  const auto weightGradient = [&](int product, float* gradient, const float* d, const Lists& lists, const float* x,
+                                  Size width) {
+    if (!gradient) return;
+    double executed = 0;
+    if (sparse)
+      executed = k.sparseProductTN(team, rows, cols, width, d, lists.counts, lists.starts, lists.values, lists.offsets,
+                                   x, gradient, g.fullOf(g.full->tn, width));
+    else
+      k.productTN(team, rows, cols, width, d, x, gradient);
+    count(product, 0, width, executed);
+  };
+  weightGradient(GATESIEVE_DU, b.dw_hh, dHidden, hidden, l.h + row * H, H);
+  weightGradient(GATESIEVE_DW, b.dw_ih, dGates, own, l.x + row * I, I);
+  if (b.db_ih) k.addColumnSums(team, b.db_ih, dGates, rows, cols);
+  if (b.db_hh) k.addColumnSums(team, b.db_hh, dHidden, rows, cols);
+
+  if (!b.dx) return;
+  double executed = 0;
+  if (sparse)
+    executed = k.sparseProduct(team, rows, cols, I, dGates, own.counts, own.starts, own.values, own.offsets, plan.W,
+                               b.dx + row * I, g.fullOf(g.full->nn, I));
+  else
+    k.product(team, rows, I, cols, dGates, plan.W, b.dx + row * I);
+  count(GATESIEVE_DX, 0, I, executed);
+}
+
 }  // namespace
 
 extern "C" {
@@ -321,6 +440,60 @@ int32_t gatesieve_lstm_backward(GatesieveTeam* g, const GatesieveLstm* l, Gatesi
     backwardPiece(*g, *l, layer, plan, to, first, T - first < piece ? T - first : piece);
   if (to.dh0) copyOrClear(to.dh0, plan.dh, B * H);
   if (to.dc0) copyOrClear(to.dc0, plan.dc, B * H);
+  return GATESIEVE_OK;
+}
+
+int64_t gatesieve_gru_kept(int64_t T, int64_t B, int64_t H) { return T * B * 7 * H; }
+
+int32_t gatesieve_gru_forward(GatesieveTeam* g, const GatesieveGru* l) {
+  if (!g || !valid(l)) return GATESIEVE_BAD_ARGUMENT;
+  const GruLayer layer(*l);
+  const auto& [T, B, I, H, cols, rows, gates, products, r] = layer;
+  GruForwardPlan plan{layer};
+  if (!g->lay(plan)) return GATESIEVE_NO_MEMORY;
+  const Kernels& k = *g->kernels;
+  k.packTransposedPanels(g->team, cols, I, l->w_ih, plan.W);
+  k.packTransposedPanels(g->team, cols, H, l->w_hh, plan.U);
+  copyOrClear(l->h, l->h0, B * H);
+  clearFloats(plan.zeros, cols);
+  k.setRows(g->team, gates, rows, cols, l->b_ih ? l->b_ih : plan.zeros, nullptr);
+  k.setRows(g->team, products, rows, cols, l->b_hh ? l->b_hh : plan.zeros, nullptr);
+  k.product(g->team, rows, cols, I, l->x, plan.W, gates);
+  k.gruForwardLoop(g->team, T, B, H, gates, products, plan.U, 0, l->h, r);
+  return GATESIEVE_OK;
+}
+
+int32_t gatesieve_gru_backward(GatesieveTeam* g, const GatesieveGru* l, GatesieveGruBackward* b) {
+  if (!g || !valid(l) || !b || !b->sums || !b->histogram) return GATESIEVE_BAD_ARGUMENT;
+  if (b->rule < GATESIEVE_KEEP || b->rule > GATESIEVE_STOCHASTIC) return GATESIEVE_BAD_ARGUMENT;
+  const GruLayer layer(*l);
+  const auto& [T, B, I, H, cols, rows, gates, products, r] = layer;
+  const Size most = cols * (H > I ? H : I) <= NEAR_GRADIENT ? NEAR_ROWS : FAR_ROWS;
+  const Size wanted = most / B > 1 ? most / B : 1;
+  const Size piece = wanted < T ? wanted : T;  // time steps
+  GruBackwardPlan plan{layer, b->dx != nullptr, piece * B};
+  if (!g->lay(plan)) return GATESIEVE_NO_MEMORY;
+  const Kernels& k = *g->kernels;
+
+  GatesieveGruBackward& to = *b;
+  memset(to.sums, 0, GRU_GATES * GATESIEVE_SUMS * sizeof *to.sums);
+  memset(to.histogram, 0, GRU_GATES * GATESIEVE_BINS * sizeof *to.histogram);
+  for (int i = 0; i < GATESIEVE_PRODUCTS; i++) to.dense[i] = to.skipped[i] = to.executed[i] = 0;
+  if (to.rule == GATESIEVE_KEEP)
+    for (float& tau : to.tau) tau = -1;  // which no magnitude is
+  if (to.dw_ih) clearFloats(to.dw_ih, cols * I);
+  if (to.dw_hh) clearFloats(to.dw_hh, cols * H);
+  if (to.db_ih) clearFloats(to.db_ih, cols);
+  if (to.db_hh) clearFloats(to.db_hh, cols);
+  if (to.dx) clearFloats(to.dx, rows * I);
+  if (!to.dy) clearFloats(plan.zeros, piece * B * H);
+  copyOrClear(plan.dh, to.dhn, B * H);
+  k.packPanels(g->team, cols, H, l->w_hh, plan.U);
+  if (to.dx) k.packPanels(g->team, cols, I, l->w_ih, plan.W);
+
+  for (Size first = (T - 1) / piece * piece; first >= 0; first -= piece)
+    backwardPiece(*g, *l, layer, plan, to, first, T - first < piece ? T - first : piece);
+  if (to.dh0) copyOrClear(to.dh0, plan.dh, B * H);
   return GATESIEVE_OK;
 }
 

@@ -1,9 +1,9 @@
-/* The native kernels for any language that can call C: an LSTM layer, forward and backward, whose gate
+/* The native kernels for any language that can call C: an LSTM or a GRU layer, forward and backward, whose gate
  * gradients are dropped by a rule. No Node, no C++ in the interface; python/gatesieve.py is its first caller.
  *
  * The layer is the one of src/nn/recurrent.ts, and gives the bits of engine native. Letters: T time, B batch,
  * I inputs, H hidden. Matrices are float32, row-major, time-major: (T*B, ...), block t = time t. Weights and
- * their order of gates are PyTorch's: (4H, I), (4H, H), gates i, f, g, o.
+ * their order of gates are PyTorch's: (4H, I), (4H, H), gates i, f, g, o; of a GRU (3H, ...), gates r, z, n.
  *
  * Nothing is kept between calls but memory to work in: what forward leaves for backward lies in buffers of the
  * caller. A team serves one call at a time; different threads take a team each.
@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Changes with every change of what is declared here. */
-#define GATESIEVE_ABI 1
+#define GATESIEVE_ABI 2
 GATESIEVE_API int32_t gatesieve_abi(void);
 
 /* Instruction sets this processor runs, best first, with commas between them: "avx512,avx2,plain". */
@@ -83,6 +83,39 @@ typedef struct GatesieveLstmBackward {
 /* Once after each forward pass with the same `layer`: gate gradients overwrite the activations. */
 GATESIEVE_API int32_t gatesieve_lstm_backward(GatesieveTeam* team, const GatesieveLstm* layer,
                                               GatesieveLstmBackward* backward);
+
+/* The same of a GRU, reset after the product, as PyTorch's. Kept: activations (T*B, 3H), h[t-1] w_hh^T + b_hh
+ * (T*B, 3H), r (T*B, H). Backward leaves the gate gradients where the activations were, and those that w_hh sees (of
+ * n: times r) where the products were. Gates in `sums`, `histogram` and `tau`: r, z, n. */
+GATESIEVE_API int64_t gatesieve_gru_kept(int64_t T, int64_t B, int64_t H);
+
+typedef struct GatesieveGru {
+  int64_t T, B, I, H;
+  const float* x;                          /* (T*B, I) */
+  const float *w_ih, *w_hh, *b_ih, *b_hh;  /* (3H, I), (3H, H), (3H), (3H); a bias may be null */
+  const float* h0;                         /* (B, H), null for zeros */
+  float* h;                                /* ((T+1)*B, H): block 0 becomes h0, block t+1 is h of t */
+  float* kept;                             /* gatesieve_gru_kept(T, B, H) */
+} GatesieveGru;
+
+typedef struct GatesieveGruBackward {
+  const float* dy;            /* (T*B, H), or null */
+  const float* dhn;           /* (B, H), gradient of the last h beside dy, or null */
+  float* dx;                  /* (T*B, I) */
+  float *dw_ih, *dw_hh;       /* (3H, I), (3H, H) */
+  float *db_ih, *db_hh;       /* (3H) each: w_hh sees another gradient of n */
+  float* dh0;                 /* (B, H). Each of these six is overwritten; null where it is not wanted. */
+  int64_t rule;
+  float tau[3];
+  uint32_t key;
+  double* sums;               /* (3, GATESIEVE_SUMS) */
+  int32_t* histogram;         /* (3, GATESIEVE_BINS) */
+  double dense[GATESIEVE_PRODUCTS], skipped[GATESIEVE_PRODUCTS], executed[GATESIEVE_PRODUCTS];
+} GatesieveGruBackward;
+
+GATESIEVE_API int32_t gatesieve_gru_forward(GatesieveTeam* team, const GatesieveGru* layer);
+GATESIEVE_API int32_t gatesieve_gru_backward(GatesieveTeam* team, const GatesieveGru* layer,
+                                             GatesieveGruBackward* backward);
 
 #ifdef __cplusplus
 }

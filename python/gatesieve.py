@@ -1,7 +1,8 @@
-"""torch.nn.LSTM with a backward pass that skips the gate gradients that do not matter.
+"""torch.nn.LSTM and torch.nn.GRU with a backward pass that skips the gate gradients that do not matter.
 
     import gatesieve
     lstm = gatesieve.LSTM(65, 512, 2, policy="stochastic:0.98")     # instead of torch.nn.LSTM(65, 512, 2)
+    gru = gatesieve.GRU(65, 512, 2, policy="stochastic:0.98")       # instead of torch.nn.GRU(65, 512, 2)
 
 The same arguments, parameters, state_dict, outputs and, with policy="dense", gradients. Forward and backward run on
 Gatesieve's native kernels through their C interface (native/capi.h); this file is all there is to install, beside the
@@ -21,14 +22,13 @@ import threading
 import torch
 from torch.autograd.function import once_differentiable
 
-__all__ = ["LSTM", "DEFAULT_POLICY", "POLICIES", "isas"]
+__all__ = ["LSTM", "GRU", "DEFAULT_POLICY", "POLICIES", "isas"]
 
 DEFAULT_POLICY = "stochastic:0.98"
-GATES = "ifgo"
 
 # ---- the library
 
-_ABI = 1
+_ABI = 2
 _KEEP, _THRESHOLD, _STOCHASTIC = 0, 1, 2
 _TOTAL, _NATURAL_ZEROS, _KEPT, _SQUARES, _KEPT_SQUARES = range(5)
 _BINS = 1024
@@ -49,6 +49,21 @@ class _Backward(ctypes.Structure):
     _fields_ = (
         [(name, _Pointer) for name in ("dy", "dhn", "dcn", "dx", "dw_ih", "dw_hh", "db", "dh0", "dc0")]
         + [("rule", ctypes.c_int64), ("tau", ctypes.c_float * 4), ("key", ctypes.c_uint32)]
+        + [("sums", _Pointer), ("histogram", _Pointer)]
+        + [(name, _Counts) for name in ("dense", "skipped", "executed")]
+    )
+
+
+class _Gru(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("T", "B", "I", "H")] + [
+        (name, _Pointer) for name in ("x", "w_ih", "w_hh", "b_ih", "b_hh", "h0", "h", "kept")
+    ]
+
+
+class _GruBackward(ctypes.Structure):
+    _fields_ = (
+        [(name, _Pointer) for name in ("dy", "dhn", "dx", "dw_ih", "dw_hh", "db_ih", "db_hh", "dh0")]
+        + [("rule", ctypes.c_int64), ("tau", ctypes.c_float * 3), ("key", ctypes.c_uint32)]
         + [("sums", _Pointer), ("histogram", _Pointer)]
         + [(name, _Counts) for name in ("dense", "skipped", "executed")]
     )
@@ -89,6 +104,10 @@ def _load():
     library.gatesieve_lstm_kept.argtypes = [ctypes.c_int64] * 3
     library.gatesieve_lstm_forward.argtypes = [_Pointer, ctypes.POINTER(_Lstm)]
     library.gatesieve_lstm_backward.argtypes = [_Pointer, ctypes.POINTER(_Lstm), ctypes.POINTER(_Backward)]
+    library.gatesieve_gru_kept.restype = ctypes.c_int64
+    library.gatesieve_gru_kept.argtypes = [ctypes.c_int64] * 3
+    library.gatesieve_gru_forward.argtypes = [_Pointer, ctypes.POINTER(_Gru)]
+    library.gatesieve_gru_backward.argtypes = [_Pointer, ctypes.POINTER(_Gru), ctypes.POINTER(_GruBackward)]
     return library
 
 
@@ -132,7 +151,7 @@ def _check(status):
         return
     if status == _NO_MEMORY:
         raise MemoryError("gatesieve: the kernels' workspace does not fit in memory")
-    raise ValueError("gatesieve: the kernels refuse these shapes: T, B, inputs and hidden must be positive, T B 4H < 2^32")
+    raise ValueError("gatesieve: the kernels refuse these shapes: T, B, inputs and hidden must be positive, T B gates H < 2^32")
 
 
 def _address(tensor):
@@ -194,8 +213,8 @@ POLICIES = {
 }
 
 
-def _parse(text):
-    """"energy:0.99,o=0.999" to (entry, a budget for each gate)."""
+def _parse(text, letters):
+    """"energy:0.99,o=0.999" to (entry, a budget for each gate of `letters`)."""
     name, colon, rest = text.partition(":")
     name = name.strip()
     if name not in POLICIES:
@@ -207,16 +226,16 @@ def _parse(text):
     if entry.argument is None:
         if colon:
             raise ValueError("policy %r: %s takes no argument; write %r" % (text, name, name))
-        return entry, [0.0] * len(GATES)
+        return entry, [0.0] * len(letters)
     label, usual, most = entry.argument
     budget, gates = usual, {}
     for at, item in enumerate(rest.split(",") if colon else []):
         gate, equals, value = item.partition("=")
         gate = gate.strip() if equals else None
-        if (gate is None and at > 0) or (gate is not None and (len(gate) != 1 or gate not in GATES or gate in gates)):
+        if (gate is None and at > 0) or (gate is not None and (len(gate) != 1 or gate not in letters or gate in gates)):
             raise ValueError(
-                "policy %r: %r is not understood; write %s:%s, or with a gate of its own %s:%s,o=%s (gates i, f, g, o)"
-                % (text, item, name, label, name, usual, usual)
+                "policy %r: %r is not understood; write %s:%s, or with a gate of its own %s:%s,%s=%s (gates %s)"
+                % (text, item, name, label, name, usual, letters[-1], usual, ", ".join(letters))
             )
         try:
             number = float(value if equals else item)
@@ -228,7 +247,7 @@ def _parse(text):
             budget = number
         else:
             gates[gate] = number
-    return entry, [gates.get(gate, budget) for gate in GATES]
+    return entry, [gates.get(gate, budget) for gate in letters]
 
 
 def _mix(x):
@@ -250,11 +269,11 @@ def _stream_key(seed, name, counter):
 class _Site:
     """Where the gate gradients of one layer and direction pass: its policy's state, its statistics, spare buffers."""
 
-    def __init__(self, name, seed):
-        self.name, self.seed = name, seed
+    def __init__(self, name, seed, gates):
+        self.name, self.seed, self.gates = name, seed, gates  # how many
         self.step = 0  # backward passes seen
-        self.sums = torch.zeros(4, 5, dtype=torch.float64)
-        self.histogram = torch.zeros(4, _BINS, dtype=torch.int32)
+        self.sums = torch.zeros(gates, 5, dtype=torch.float64)
+        self.histogram = torch.zeros(gates, _BINS, dtype=torch.int32)
         self.spare = []
         self.clear()
 
@@ -262,9 +281,9 @@ class _Site:
         self.entry = entry
         self.budgets = torch.tensor(budgets, dtype=torch.float64)
         steered = entry.tau_of is not None
-        self.seen = [entry.rule == _THRESHOLD and not steered] * 4
+        self.seen = [entry.rule == _THRESHOLD and not steered] * self.gates
         # -1 drops nothing: a gate of which nothing was seen yet, or nothing but zeros.
-        self.tau = list(budgets) if self.seen[0] else [-1.0] * 4
+        self.tau = list(budgets) if self.seen[0] else [-1.0] * self.gates
 
     def plan(self, backward):
         backward.rule = self.entry.rule if any(self.seen) else _KEEP
@@ -287,7 +306,7 @@ class _Site:
                 self.macs[key][product] += count
 
     def clear(self):
-        self.totals = torch.zeros(4, 5, dtype=torch.float64)
+        self.totals = torch.zeros(self.gates, 5, dtype=torch.float64)
         self.macs = {key: dict.fromkeys(_PRODUCTS, 0.0) for key in ("dense", "skipped", "executed")}
 
     def take(self, floats):
@@ -367,32 +386,52 @@ class _Layer(torch.autograd.Function):
         return dx, dh0, dc0, dw_ih, dw_hh, db_ih, db_hh, None, None
 
 
-class LSTM(torch.nn.LSTM):
-    """torch.nn.LSTM, with a policy for the gate gradients of the backward pass.
+class _GruLayer(torch.autograd.Function):
+    """x (T, B, I), h0 (B, H) to h of all t (T, B, H), h of the last (B, H)."""
 
-    policy    what is dropped: "dense", "threshold:1e-6", "density:0.1", "energy:0.99", "stochastic:0.95"; a gate may
-              have a value of its own, as in "energy:0.99,o=0.999". Can be set at any time: layer.policy = "dense".
-    threads   of the kernels, by default torch.get_num_threads()
-    seed      of a stochastic policy's draws
-
-    `layer.stats` tells what was dropped. The policy's state is not in state_dict, whose names are those of
-    torch.nn.LSTM; policy_state_dict() and load_policy_state_dict() carry it, for runs that are to go on bit for bit.
-    """
-
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
-        proj_size=0, device=None, dtype=None, *, policy=DEFAULT_POLICY, threads=None, seed=0,
-    ):
-        if proj_size:
-            raise ValueError("gatesieve.LSTM has no projections: proj_size is %r, give 0" % proj_size)
-        super().__init__(
-            input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
-            bidirectional=bidirectional, device=device, dtype=dtype,
+    @staticmethod
+    def forward(ctx, x, h0, w_ih, w_hh, b_ih, b_hh, site, threads):
+        T, B, I = x.shape
+        H = w_hh.shape[1]
+        h = torch.empty(T + 1, B, H)  # as _Layer's
+        y = h[1:].data
+        kept = site.take(_library.gatesieve_gru_kept(T, B, H))
+        layer = _Gru(
+            T, B, I, H, _address(x), _address(w_ih), _address(w_hh), _address(b_ih), _address(b_hh), _address(h0),
+            _address(h), _address(kept.tensor),
         )
-        self.threads, self.seed = threads, seed
-        suffixes = ["", "_reverse"] if bidirectional else [""]
-        self._sites = [_Site("lstm.l%d%s" % (layer, suffix), seed) for layer in range(num_layers) for suffix in suffixes]
-        self.policy = policy
+        _check(_library.gatesieve_gru_forward(_team(threads), ctypes.byref(layer)))
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, h0, w_ih, w_hh, b_ih, b_hh, y)
+        ctx.h, ctx.kept, ctx.layer, ctx.site, ctx.threads = h, kept, layer, site, threads
+        return y, y[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy, dhn):
+        x, h0, w_ih, w_hh, b_ih, b_hh, _ = ctx.saved_tensors  # raises where one was changed in place
+        site, layer, team = ctx.site, ctx.layer, _team(ctx.threads)
+        if ctx.kept.used:  # retain_graph: gate gradients have overwritten the activations
+            _check(_library.gatesieve_gru_forward(team, ctypes.byref(layer)))
+        ctx.kept.used = True
+        dx, dh0, dw_ih, dw_hh, db_ih, db_hh = (
+            torch.empty_like(tensor) if need else None
+            for tensor, need in zip((x, h0, w_ih, w_hh, b_ih, b_hh), ctx.needs_input_grad)
+        )
+        given = [None if g is None else g.contiguous() for g in (dy, dhn)]
+        pass_ = _GruBackward(
+            *(_address(g) for g in given),
+            *(_address(g) for g in (dx, dw_ih, dw_hh, db_ih, db_hh, dh0)),
+            sums=_address(site.sums), histogram=_address(site.histogram),
+        )
+        site.plan(pass_)
+        _check(_library.gatesieve_gru_backward(team, ctypes.byref(layer), ctypes.byref(pass_)))
+        site.learn(pass_)
+        return dx, dh0, dw_ih, dw_hh, db_ih, db_hh, None, None
+
+
+class _Dropping:
+    """What LSTM and GRU share: a policy, what it saw, and the way through layers and directions."""
 
     @property
     def policy(self):
@@ -400,7 +439,7 @@ class LSTM(torch.nn.LSTM):
 
     @policy.setter
     def policy(self, text):
-        entry, budgets = _parse(text)
+        entry, budgets = _parse(text, self._gates)
         self._policy = text
         for site in self._sites:
             site.set_policy(entry, budgets)
@@ -416,64 +455,73 @@ class LSTM(torch.nn.LSTM):
     def flatten_parameters(self):
         """Nothing to do: weights are packed anew at each forward pass."""
 
-    def forward(self, input, hx=None):
+    def _begin(self, input_size, hidden_size, num_layers, bidirectional, policy, threads, seed):
+        self.threads, self.seed = threads, seed
+        suffixes = ["", "_reverse"] if bidirectional else [""]
+        names = ["%s.l%d%s" % (self._cell, layer, suffix) for layer in range(num_layers) for suffix in suffixes]
+        self._sites = [_Site(name, seed, len(self._gates)) for name in names]
+        self.policy = policy
+
+    def _run(self, input, hx):
+        """y, and what each state ended with; hx: (h0,), (h0, c0) or None."""
+        name = "gatesieve." + type(self).__name__
         if isinstance(input, torch.nn.utils.rnn.PackedSequence):
-            raise TypeError("gatesieve.LSTM takes tensors, not a PackedSequence: pad the batch, and mask the loss")
+            raise TypeError("%s takes tensors, not a PackedSequence: pad the batch, and mask the loss" % name)
         batched = input.dim() == 3
         if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
             raise ValueError(
-                "gatesieve.LSTM: the input has shape %s; give %s with %d features"
-                % (tuple(input.shape), "(N, T, I)" if self.batch_first else "(T, N, I)", self.input_size)
+                "%s: the input has shape %s; give %s with %d features"
+                % (name, tuple(input.shape), "(N, T, I)" if self.batch_first else "(T, N, I)", self.input_size)
             )
-        for name, tensor in [("input", input), ("weight_ih_l0", self.weight_ih_l0)]:
+        for what, tensor in [("input", input), ("weight_ih_l0", self.weight_ih_l0)]:
             if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
                 raise TypeError(
-                    "gatesieve.LSTM computes in float32 on the CPU, and %s is %s on %s: convert it, or use torch.nn.LSTM"
-                    % (name, tensor.dtype, tensor.device)
+                    "%s computes in float32 on the CPU, and %s is %s on %s: convert it, or use torch.nn.%s"
+                    % (name, what, tensor.dtype, tensor.device, type(self).__name__)
                 )
         x = input if batched else input.unsqueeze(1)
         if batched and self.batch_first:
             x = x.transpose(0, 1)
-        h0, c0 = self._states(hx, x, batched)
+        starts = self._states(name, hx, x, batched)
         threads = self.threads or torch.get_num_threads()
         directions = 2 if self.bidirectional else 1
-        hn, cn = [], []
+        ends = [[] for _ in starts]
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(directions):
                 at = layer * directions + direction
-                y, last, cell = self._direction(x, h0, c0, at, direction == 1, threads)
+                y, *last = self._direction(x, starts, at, direction == 1, threads)
                 outputs.append(y)
-                hn.append(last)
-                cn.append(cell)
+                for end, state in zip(ends, last):
+                    end.append(state)
             x = outputs[0] if directions == 1 else torch.cat(outputs, 2)
             if self.dropout and self.training and layer + 1 < self.num_layers:
                 x = torch.nn.functional.dropout(x, self.dropout)
-        y, hn, cn = x, torch.stack(hn), torch.stack(cn)
+        y, ends = x, [torch.stack(end) for end in ends]
         if not batched:
-            return y.squeeze(1), (hn.squeeze(1), cn.squeeze(1))
-        return y.transpose(0, 1) if self.batch_first else y, (hn, cn)
+            return y.squeeze(1), [end.squeeze(1) for end in ends]
+        return y.transpose(0, 1) if self.batch_first else y, ends
 
-    def _direction(self, x, h0, c0, at, backwards, threads):
+    def _direction(self, x, starts, at, backwards, threads):
         weights = self.all_weights[at]
         if backwards:
             x = x.flip(0)
-        state = [s[at].contiguous() if s is not None else None for s in (h0, c0)]
+        state = [s[at].contiguous() if s is not None else None for s in starts]
         biases = weights[2:] if self.bias else [None, None]
-        y, hn, cn = _Layer.apply(x.contiguous(), *state, *weights[:2], *biases, self._sites[at], threads)
-        return y.flip(0) if backwards else y, hn, cn
+        y, *last = self._layer.apply(x.contiguous(), *state, *weights[:2], *biases, self._sites[at], threads)
+        return (y.flip(0) if backwards else y, *last)
 
-    def _states(self, hx, x, batched):
+    def _states(self, name, hx, x, batched):
         if hx is None:
-            return None, None
+            return [None] * self._state_count
         wanted = (len(self._sites), x.shape[1], self.hidden_size)
         states = []
-        for name, state in zip(("h_0", "c_0"), hx):
+        for which, state in zip(("h_0", "c_0"), hx):
             state = state if batched else state.unsqueeze(1)
             if tuple(state.shape) != wanted or state.dtype != torch.float32:
                 raise ValueError(
-                    "gatesieve.LSTM: %s has shape %s and type %s; give %s of torch.float32"
-                    % (name, tuple(state.shape), state.dtype, wanted if batched else wanted[::2])
+                    "%s: %s has shape %s and type %s; give %s of torch.float32"
+                    % (name, which, tuple(state.shape), state.dtype, wanted if batched else wanted[::2])
                 )
             states.append(state)
         return states
@@ -492,7 +540,7 @@ class LSTM(torch.nn.LSTM):
         """
         layers = {}
         for site in self._sites:
-            gates = {gate: _shares(site.totals[at]) for at, gate in enumerate(GATES)}
+            gates = {gate: _shares(site.totals[at]) for at, gate in enumerate(self._gates)}
             layers[site.name] = dict(_shares(site.totals.sum(0)), **_macs([site]), gates=gates)
         total = torch.stack([site.totals for site in self._sites]).sum((0, 1))
         return dict(_shares(total), **_macs(self._sites), layers=layers)
@@ -513,6 +561,57 @@ class LSTM(torch.nn.LSTM):
         for site in self._sites:
             saved = state["sites"][site.name]
             site.seed, site.tau, site.seen, site.step = self.seed, list(saved["tau"]), list(saved["seen"]), saved["step"]
+
+
+class LSTM(_Dropping, torch.nn.LSTM):
+    """torch.nn.LSTM, with a policy for the gate gradients of the backward pass.
+
+    policy    what is dropped: "dense", "threshold:1e-6", "density:0.1", "energy:0.99", "stochastic:0.95"; a gate may
+              have a value of its own, as in "energy:0.99,o=0.999". Can be set at any time: layer.policy = "dense".
+    threads   of the kernels, by default torch.get_num_threads()
+    seed      of a stochastic policy's draws
+
+    `layer.stats` tells what was dropped. The policy's state is not in state_dict, whose names are those of
+    torch.nn.LSTM; policy_state_dict() and load_policy_state_dict() carry it, for runs that are to go on bit for bit.
+    """
+
+    _cell, _gates, _state_count, _layer = "lstm", "ifgo", 2, _Layer
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
+        proj_size=0, device=None, dtype=None, *, policy=DEFAULT_POLICY, threads=None, seed=0,
+    ):
+        if proj_size:
+            raise ValueError("gatesieve.LSTM has no projections: proj_size is %r, give 0" % proj_size)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
+            bidirectional=bidirectional, device=device, dtype=dtype,
+        )
+        self._begin(input_size, hidden_size, num_layers, bidirectional, policy, threads, seed)
+
+    def forward(self, input, hx=None):
+        y, (hn, cn) = self._run(input, hx)
+        return y, (hn, cn)
+
+
+class GRU(_Dropping, torch.nn.GRU):
+    """torch.nn.GRU, with a policy for the gate gradients of the backward pass: as LSTM, gates r, z, n."""
+
+    _cell, _gates, _state_count, _layer = "gru", "rzn", 1, _GruLayer
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
+        device=None, dtype=None, *, policy=DEFAULT_POLICY, threads=None, seed=0,
+    ):
+        super().__init__(
+            input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
+            bidirectional=bidirectional, device=device, dtype=dtype,
+        )
+        self._begin(input_size, hidden_size, num_layers, bidirectional, policy, threads, seed)
+
+    def forward(self, input, hx=None):
+        y, (hn,) = self._run(input, None if hx is None else (hx,))
+        return y, hn
 
 
 def _shares(sums):

@@ -1,4 +1,4 @@
-"""gatesieve.LSTM beside torch.nn.LSTM: python3 python/test_gatesieve.py. test/pytorch.test.ts runs it where torch is."""
+"""gatesieve.LSTM and GRU beside torch.nn's: python3 python/test_gatesieve.py. test/pytorch.test.ts runs it where torch is."""
 
 import copy
 import io
@@ -19,11 +19,11 @@ SIZES = [
 I, H, T, B = 7, 33, 30, 12  # more rows than backward goes over at once
 
 
-def pair(policy="dense", **options):
+def pair(policy="dense", cell="LSTM", **options):
     torch.manual_seed(1)
-    theirs = torch.nn.LSTM(I, H, **options)
+    theirs = getattr(torch.nn, cell)(I, H, **options)
     torch.manual_seed(1)
-    return theirs, gatesieve.LSTM(I, H, policy=policy, **options)
+    return theirs, getattr(gatesieve, cell)(I, H, policy=policy, **options)
 
 
 def inputs(model, states=True):
@@ -31,17 +31,22 @@ def inputs(model, states=True):
     draw = lambda *shape: torch.randn(*shape, generator=generator).requires_grad_()
     x = draw(B, T, I) if model.batch_first else draw(T, B, I)
     layers = model.num_layers * (2 if model.bidirectional else 1)
-    return x, (draw(layers, B, H), draw(layers, B, H)) if states else None
+    if not states:
+        return x, None
+    h0 = draw(layers, B, H)
+    return x, h0 if isinstance(model, torch.nn.GRU) else (h0, draw(layers, B, H))
 
 
 def run(model, x, hx):
     """Outputs, and gradients of everything, of a loss that reads y, h_n and c_n."""
     torch.manual_seed(3)  # dropout
-    y, (h, c) = model(x, hx)
-    loss = (y * torch.arange(y.numel()).view(y.shape).sin()).mean() + (h * h).mean() + (c**3).mean()
+    y, ends = model(x, hx)
+    ends = [ends] if torch.is_tensor(ends) else list(ends)
+    starts = [] if hx is None else [hx] if torch.is_tensor(hx) else list(hx)
+    loss = (y * torch.arange(y.numel()).view(y.shape).sin()).mean() + sum((s**3 + s * s).mean() for s in ends)
     model.zero_grad()
     loss.backward()
-    return [y, h, c, x.grad] + [s.grad for s in hx or ()] + [p.grad.clone() for p in model.parameters()]
+    return [y, *ends, x.grad] + [s.grad for s in starts] + [p.grad.clone() for p in model.parameters()]
 
 
 class SameAsTorch(unittest.TestCase):
@@ -109,6 +114,72 @@ class SameAsTorch(unittest.TestCase):
         _, ours = pair()
         ours(inputs(ours, False)[0])[0].sum().backward()
         self.assertNotEqual(ours.bias_ih_l0.grad.data_ptr(), ours.bias_hh_l0.grad.data_ptr())
+
+
+class GruSameAsTorch(unittest.TestCase):
+    close = SameAsTorch.close
+
+    def test_outputs_and_gradients(self):
+        for options in SIZES:
+            for states in (True, False):
+                with self.subTest(states=states, **options):
+                    theirs, ours = pair(cell="GRU", **options)
+                    self.assertEqual(list(ours.state_dict()), list(theirs.state_dict()))
+                    self.close(run(ours, *inputs(ours, states)), run(theirs, *inputs(theirs, states)))
+        self.assertIsInstance(ours, torch.nn.GRU)
+
+    def test_without_a_batch_and_frozen(self):
+        theirs, ours = pair(cell="GRU", num_layers=2)
+        x, h = torch.randn(T, I), torch.randn(2, H)
+        self.close(ours(x, h), theirs(x, h))
+        for model in (theirs, ours):
+            model.bias_hh_l0.requires_grad_(False)
+            model(inputs(model, False)[0].detach())[0].mean().backward()
+        self.assertIsNone(ours.bias_hh_l0.grad)
+        self.close([ours.bias_ih_l0.grad, ours.weight_hh_l0.grad], [theirs.bias_ih_l0.grad, theirs.weight_hh_l0.grad])
+
+    def test_sparse_is_dense_on_what_the_rule_left(self):
+        for policy in ("threshold:1e-5", "energy:0.9,n=0.99", "stochastic:0.9", "density:0.1"):
+            with self.subTest(policy=policy):
+                _, ours = pair(policy, cell="GRU")
+                for _ in range(2):
+                    x, _ = inputs(ours, False)
+                    y = ours(x)[0]
+                    ours.zero_grad()
+                    (y * y).mean().backward()
+                rows = T * B
+                kept = y.grad_fn.kept.tensor.double()
+                g, hidden = (kept[at : at + rows * 3 * H].view(rows, 3 * H) for at in (0, rows * 3 * H))
+                self.assertGreater((g == 0).double().mean().item(), 0.1)
+                self.assertTrue(torch.equal(g[:, : 2 * H], hidden[:, : 2 * H]))  # r and z: the same to W and U
+                before = torch.cat([torch.zeros(1, B, H), y[:-1].detach()]).view(rows, H).double()
+                wanted = [
+                    (x.grad, g @ ours.weight_ih_l0.double()),
+                    (ours.weight_ih_l0.grad, g.t() @ x.detach().view(rows, I).double()),
+                    (ours.weight_hh_l0.grad, hidden.t() @ before),
+                    (ours.bias_ih_l0.grad, g.sum(0)),
+                    (ours.bias_hh_l0.grad, hidden.sum(0)),
+                ]
+                for got, exact in wanted:
+                    error = (got.view(exact.shape) - exact).abs().max() / exact.abs().max()
+                    self.assertLess(error.item(), 1e-5)
+
+    def test_a_policy_goes_on_where_it_was_saved_on_any_threads(self):
+        _, ours = pair("stochastic:0.9", cell="GRU", num_layers=2, bidirectional=True)
+        run(ours, *inputs(ours))
+        other = gatesieve.GRU(I, H, 2, bidirectional=True, policy="dense", threads=2)
+        other.load_state_dict(ours.state_dict())
+        other.load_policy_state_dict(ours.policy_state_dict())
+        for a, b in zip(run(ours, *inputs(ours)), run(other, *inputs(other))):
+            self.assertTrue(torch.equal(a, b))
+        self.assertEqual(list(ours.stats["layers"]), ["gru.l0", "gru.l0_reverse", "gru.l1", "gru.l1_reverse"])
+
+    def test_refused(self):
+        _, ours = pair(cell="GRU")
+        with self.assertRaisesRegex(ValueError, "gatesieve.GRU: h_0 has shape"):
+            ours(torch.randn(T, B, I), torch.zeros(1, B, 2))
+        with self.assertRaisesRegex(ValueError, "gates r, z, n"):
+            gatesieve.GRU(I, H, policy="energy:0.9,o=0.99")
 
 
 class Dropping(unittest.TestCase):

@@ -56,6 +56,9 @@ export {
   tagger,
 } from "./estimators/tagger.ts";
 export { type SaveOptions, TrainedModel } from "./estimators/trained.ts";
+// ---- files of models
+export { type OnnxFeed, OnnxSession } from "./formats/onnx-session.ts";
+export type { OnnxArray } from "./formats/onnx-tensor.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
 export type { CellKernel, CellStep, Engine, EngineName, Kernels } from "./kernels/kernels.ts";
@@ -79,6 +82,9 @@ export type { Bias, DropRule, Paths, RuleKind } from "./sparse/rule.ts";
 export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
 // ---- tasks
+export { BLEU_SIGNATURE, type BleuScore, bleu, CHRF_SIGNATURE, chrF } from "./tasks/bleu.ts";
+export { Bpe, type BpeData, trainBpe } from "./tasks/bpe.ts";
+export { type CaptionedPicture, type CaptioningOptions, captioningTask, type Picture } from "./tasks/captioning.ts";
 export { type CharacterOptions, characterTask, decode, encode } from "./tasks/character.ts";
 export type { SequenceInput } from "./tasks/inputs.ts";
 export type {
@@ -87,11 +93,15 @@ export type {
   BatchShape,
   InputSpec,
   OutputSpec,
+  SourceBuffers,
+  SourceSpec,
   Split,
   Task,
   TextForm,
+  WritingForm,
 } from "./tasks/task.ts";
 export { createTask, TASKS, type TaskName, type TaskOptions } from "./tasks/tasks.ts";
+export { type ParallelPair, type TranslationOptions, translationTask } from "./tasks/translation.ts";
 export { type WordOptions, wordTask } from "./tasks/word.ts";
 export { joinWords, TOKENIZERS, type Tokenizer, wordsOf } from "./tasks/words.ts";
 // ---- training
@@ -115,3 +125,4 @@ export { Stepper, type StepperOptions, type StepperStates } from "./train/steppe
 export { CURVE_SPARSITIES, MILESTONES, type TelemetryOptions, TIME_BANDS } from "./train/telemetry.ts";
 export { NonFiniteError, type StepReport, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { Training, type TrainingOptions, type TrainingState, train } from "./train/training.ts";
+export { type WritingOptions, type Written, writeAll } from "./train/write.ts";

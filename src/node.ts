@@ -16,6 +16,7 @@ export { exportFolder, type RunWeights, weightsOfRun } from "./runs/export.ts";
 export { loadConfigFrom, modelPath } from "./runs/from.ts";
 export { type Imported, type ImportOptions, importModel } from "./runs/import.ts";
 export { type MemoryPlan, planMemory } from "./runs/memory.ts";
+export { checkOnnx, exportOnnx, type OnnxCheck } from "./runs/onnx.ts";
 export { type Interval, interval95, isNonInferior, relativeDifferences } from "./runs/paired.ts";
 export { paretoFront } from "./runs/pareto.ts";
 export {

@@ -9,7 +9,7 @@
  * T and B are free. Sequences shorter than T are right padded: states past their end are those of their end; what
  * `output` says there means nothing, and is not what our own nets say there.
  */
-import { check } from "../core/check.ts";
+import { check, UsageError } from "../core/check.ts";
 import type { ModelSpec } from "../nn/model.ts";
 import { netName } from "../nn/nets.ts";
 import type { OnnxFile, OnnxGraph } from "./onnx.ts";
@@ -52,6 +52,12 @@ export function onnxOfModel(
   weightOf: (name: string) => WeightSource,
   options: OnnxExportOptions,
 ): OnnxFile {
+  const name = netName(spec);
+  check(!spec.source, "an encoder-decoder has no ONNX form here. Export it with --format safetensors.");
+  check(
+    Object.hasOwn(ONNX_GATES, name) || name === "mingru",
+    `net ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
+  );
   return {
     irVersion: IR_VERSION,
     opset: ONNX_OPSET,
@@ -67,24 +73,16 @@ class Exporter {
   readonly #spec: ModelSpec;
   readonly #weightOf: (name: string) => WeightSource;
   readonly #options: OnnxExportOptions;
-  readonly #cell: NonNullable<ModelSpec["cell"]>;
   readonly #directions: number;
+  readonly #cell: string;
 
   constructor(spec: ModelSpec, weightOf: (name: string) => WeightSource, options: OnnxExportOptions) {
+    for (const key of ["residual", "layerNorm"] as const)
+      if (spec[key]) throw new UsageError(`ONNX: a net with ${key} has no graph here. Use --format safetensors.`);
     this.#spec = spec;
+    this.#cell = netName(spec);
     this.#weightOf = weightOf;
     this.#options = options;
-    const kind = spec.source ? "encoder-decoder" : netName(spec);
-    check(
-      [...Object.keys(ONNX_GATES), "mingru"].includes(kind),
-      () => `net ${kind} has no ONNX form here; these have: ${Object.keys(ONNX_GATES).join(", ")}, mingru.`,
-    );
-    for (const key of ["residual", "layerNorm"] as const)
-      check(
-        !spec[key],
-        `a model with ${key} has no ONNX form here yet. Train it without, or export it as safetensors.`,
-      );
-    this.#cell = spec.cell ?? "lstm";
     this.#directions = spec.bidirectional ? 2 : 1;
   }
 

@@ -22,11 +22,11 @@ const base64 = (text: string) => new Uint8Array(Buffer.from(text, "base64"));
 const js = await loadEngine("js");
 const [T, B] = [5, 3];
 
-function modelOf(spec: Partial<ModelSpec>, seed = 1): Model {
+function modelOf(spec: Partial<ModelSpec>): Model {
   const tokens = { kind: "tokens", vocabulary: 9, embedding: 4 } as const;
   const output = { kind: "classes", size: 6, positions: "all" } as const;
   const model = new Model(js, { input: tokens, cell: "lstm", hiddenSize: 5, numLayers: 2, output, ...spec }, { T, B });
-  model.initialize(seed);
+  model.initialize(1);
   return model;
 }
 
@@ -136,6 +136,11 @@ describe("a net of ours", () => {
     });
     expect(worst(expected, said.forecast!.data)).toBeLessThan(1e-4);
   });
+});
+
+test("a net that has no ONNX form is refused", () => {
+  const mlp = modelOf({ net: "mlp", cell: undefined });
+  expect(() => fileOf(mlp)).toThrow(/net mlp has no ONNX form here; lstm, gru, rnn, mingru have/);
 });
 
 describe("others' files", () => {

@@ -73,6 +73,10 @@ export function fitStateDict(
   const shapeOf = (name: string): readonly number[] => tensors.get(theirs.get(name) as string)!.shape;
   const recurrent = [...theirs.keys()].filter((name) => placeOf(name));
   const modules = [...new Set(recurrent.map((name) => (placeOf(name) as Place).module))];
+  if (["encoder.", "decoder."].every((half) => modules.some((module) => module.startsWith(half))))
+    fail(
+      "an encoder and a decoder: models that read one sequence and write another can be resumed, but neither imported nor begun from.",
+    );
   if (modules.length !== 1)
     fail(
       modules.length === 0

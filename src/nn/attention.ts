@@ -21,8 +21,8 @@ import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import { countRows } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, nonzerosBefore, planStatistics, uncountRow } from "../sparse/statistics.ts";
-import { clearRows, type DropSite, type Parameter, type Pass, type Planner, Rows } from "./module.ts";
-import { clearColumns, Projection } from "./projection.ts";
+import { Linear } from "./linear.ts";
+import { type DropSite, type Parameter, type Pass, type Planner, Rows } from "./module.ts";
 import { RowCopies } from "./row-copies.ts";
 
 export const ATTENTIONS = ["none", "dot", "general"] as const;
@@ -30,9 +30,9 @@ export type AttentionKind = (typeof ATTENTIONS)[number];
 
 export interface AttentionOptions {
   readonly kind: Exclude<AttentionKind, "none">;
-  /** Width of h and of y. */
-  readonly hiddenSize: number;
-  /** Width W of the memory's rows; `dot` needs hiddenSize. */
+  /** h, of whose width y is too. */
+  readonly input: Rows;
+  /** Width W of the memory's rows; `dot` needs that of h. */
   readonly memorySize: number;
   /** Positions S of the longest source. */
   readonly sourceLength: number;
@@ -58,29 +58,31 @@ export class Attention {
   readonly #W: number;
   readonly #T: number; // rows of a lane
   readonly #S: number;
-  readonly #in: Projection | undefined;
-  readonly #out: Projection;
+  readonly #in: Linear | undefined;
+  readonly #out: Linear;
   readonly #memory: readonly Weight[]; // (S, W) for each lane
   readonly #dM: readonly Tensor[]; // (S, W) for each lane
   readonly #query: Tensor; // (B*T, W) by lane
   readonly #context: Tensor; // (B*T, W) by lane: c, then dc, then dq
   readonly #dScores: Tensor; // (B*T, S) by lane: dp, then ds
-  readonly #projected: Tensor | undefined; // (T*B, W): h Wq^T
-  readonly #both: Tensor; // (T*B, W+H): [c, h]
-  readonly #dBoth: Tensor; // (T*B, W+H)
+  readonly #both: Rows; // (T*B, W+H): [c, h]
   readonly #dx: Rows; // (T*B, H)
+  readonly #dq: Tensor | undefined; // (T*B, W), dot: general has it in `#in`
   readonly #scores: DropSite;
   readonly #count: Record<"scores" | "context" | "dShares" | "dMemory" | "dQuery" | "dMemoryScores", ProductMacs>;
   #lengths: Int32Array | undefined; // of the sources remembered
 
-  constructor(planner: Planner, { kind, hiddenSize: H, memorySize: W, sourceLength: S, below }: AttentionOptions) {
+  constructor(planner: Planner, { kind, input, memorySize: W, sourceLength: S, below }: AttentionOptions) {
     const { arena, kernels, T, B } = planner;
     this.#kernels = kernels;
     this.#copies = new RowCopies(arena);
+    const H = input.tensor.rowLength;
     [this.#H, this.#W, this.#T, this.#S] = [H, W, T, S];
-    this.#in =
-      kind === "general" ? new Projection(planner, { name: "attention.in", inputSize: H, outputSize: W }) : undefined;
-    this.#out = new Projection(planner, { name: "attention.out", inputSize: W + H, outputSize: H });
+    this.#both = new Rows(arena.tensor("attention.both", [T * B, W + H], "activations"));
+    const linear = (name: string, from: Rows, outputs: number) =>
+      new Linear(planner, { name, input: from, outputs, bias: false, needsInputGradient: true });
+    this.#in = kind === "general" ? linear("attention.in", input, W) : undefined;
+    this.#out = linear("attention.out", this.#both, H);
     const lanes = <X>(make: (name: string) => X) => Array.from({ length: B }, (_, b) => make(`.lane${b}`));
     this.#memory = lanes((lane) =>
       // float32 whatever forward products are: its gradient is made from it.
@@ -96,10 +98,8 @@ export class Attention {
     this.#context = arena.tensor("attention.context", [B * T, W], "workspace");
     this.shares = arena.tensor("attention.shares", [B * T, S], "activations");
     this.#dScores = arena.tensor("attention.dScores", [B * T, S], "gateGradients");
-    this.#projected = this.#in && arena.tensor("attention.projected", [T * B, W], "workspace");
-    this.#both = arena.tensor("attention.both", [T * B, W + H], "activations");
-    this.#dBoth = arena.tensor("attention.dBoth", [T * B, W + H], "workspace");
     this.#dx = new Rows(arena.tensor("attention.dx", [T * B, H], "workspace"));
+    this.#dq = this.#in ? undefined : arena.tensor("attention.dq", [T * B, W], "workspace");
     this.output = new Rows(arena.tensor("attention.y", [T * B, H], "activations"));
     this.dMemory = new Rows(arena.tensor("attention.dMemory", [S * B, W], "workspace"));
 
@@ -111,12 +111,12 @@ export class Attention {
       statistics: planStatistics(arena, site),
       rule: dropRule(1),
       watched: true,
-      planPaths() {}, // as in projection.ts
+      planPaths() {}, // what a path sees unpruned comes before the rule
     };
     const inputs = this.#in ? [this.#in] : [];
-    this.parameters = [...inputs, this.#out].map(({ parameter }) => parameter);
-    this.weights = [...inputs, this.#out].map(({ weight }) => weight);
-    this.sites = [...inputs.map(({ drop }) => drop), this.#scores, this.#out.drop];
+    this.parameters = [...inputs, this.#out].flatMap(({ parameters }) => parameters);
+    this.weights = [...inputs, this.#out].flatMap(({ weights }) => weights);
+    this.sites = [...inputs.flatMap(({ sites }) => sites), this.#scores, ...this.#out.sites];
     const product = (name: string, direction: "forward" | "backward") =>
       productMacs("attention.scores", name, direction, false);
     this.#count = {
@@ -128,6 +128,11 @@ export class Attention {
       dMemoryScores: product("dW", "backward"),
     };
     this.macs = [...inputs.flatMap(({ macs }) => macs), ...Object.values(this.#count), ...this.#out.macs];
+  }
+
+  denseMacs(rows: number): number {
+    const products = [this.#in, this.#out].reduce((sum, linear) => sum + (linear?.denseMacs(rows) ?? 0), 0);
+    return products + 6 * rows * this.#S * this.#W;
   }
 
   initialize(random: RandomStream, scale?: number): void {
@@ -153,59 +158,50 @@ export class Attention {
     const kernels = this.#kernels;
     const copies = this.#copies;
     const [H, W, lane] = [this.#H, this.#W, this.#T];
-    let query = h.tensor;
-    let queryRow = h.row;
-    if (this.#in && this.#projected) {
-      clearRows(this.#projected, T * B);
-      this.#in.forward(this.#projected, h.tensor, h.row, pass);
-      query = this.#projected;
-      queryRow = 0;
-    }
+    const query = this.#in ? this.#in.forward(h, pass) : h;
     for (let b = 0; b < B; b++) {
       const first = b * lane;
       const memory = this.#memory[b]!;
-      for (let t = 0; t < T; t++) copies.copy(this.#query, first + t, 0, query, queryRow + t * B + b, 0, W);
+      for (let t = 0; t < T; t++) copies.copy(this.#query, first + t, 0, query.tensor, query.row + t * B + b, 0, W);
       this.shares.data.fill(0, first * this.#S, (first + T) * this.#S);
       kernels.gemmNT(this.shares, first, this.#query, first, memory, T);
       softmax(this.shares, first, T, this.#lengthOf(b));
       this.#context.data.fill(0, first * W, (first + T) * W);
       kernels.gemmNN(this.#context, first, this.shares, first, memory, T);
       for (let t = 0; t < T; t++) {
-        copies.copy(this.#both, t * B + b, 0, this.#context, first + t, 0, W);
-        copies.copy(this.#both, t * B + b, W, h.tensor, h.row + t * B + b, 0, H);
+        copies.copy(this.#both.tensor, t * B + b, 0, this.#context, first + t, 0, W);
+        copies.copy(this.#both.tensor, t * B + b, W, h.tensor, h.row + t * B + b, 0, H);
       }
     }
-    const y = this.output.tensor;
-    clearRows(y, T * B);
-    this.#out.forward(y, this.#both, 0, pass);
-    for (let i = 0; i < T * B * H; i++) y.data[i] = Math.tanh(y.data[i] as number);
+    const z = this.#out.forward(this.#both, pass).tensor.data;
+    const y = this.output.tensor.data;
+    for (let i = 0; i < T * B * H; i++) y[i] = Math.tanh(z[i] as number);
     this.#countForward(pass);
     return this.output;
   }
 
   /** dLoss/dh; leaves dLoss/dM in `dMemory`, time-major over `source`'s T*B rows. Rows of dy past a lane's end must be zero. */
-  backward(dy: Rows, h: Rows, pass: Pass, source: Pass): Rows {
+  backward(dy: Rows, pass: Pass, source: Pass): Rows {
     const { T, B } = pass;
     const copies = this.#copies;
     const kernels = this.#kernels;
     const [H, W, lane] = [this.#H, this.#W, this.#T];
     const y = this.output.tensor.data;
-    const dz = this.#out.dy.data;
+    const dz = this.#out.gradient.tensor.data;
     const from = dy.row * H;
     for (let i = 0; i < T * B * H; i++) {
       const tanh = y[i] as number;
       dz[i] = (dy.tensor.data[from + i] as number) * (1 - tanh * tanh);
     }
-    clearRows(this.#dBoth, T * B);
-    this.#out.backward(this.#both, 0, this.#dBoth, pass);
+    const dBoth = (this.#out.backward(this.#out.gradient, pass) as Rows).tensor;
 
     const dh = this.#dx.tensor;
-    for (let row = 0; row < T * B; row++) copies.copy(dh, row, 0, this.#dBoth, row, W, H);
+    for (let row = 0; row < T * B; row++) copies.copy(dh, row, 0, dBoth, row, W, H);
     const dc = this.#context;
     for (let b = 0; b < B; b++) {
       const first = b * lane;
       const dM = this.#dM[b]!;
-      for (let t = 0; t < T; t++) copies.copy(dc, first + t, 0, this.#dBoth, t * B + b, 0, W);
+      for (let t = 0; t < T; t++) copies.copy(dc, first + t, 0, dBoth, t * B + b, 0, W);
       kernels.clear(dM);
       // Rows of the lane past T stay zero: the rule sweeps all of a lane, the same rows in every pass.
       this.#dScores.data.fill(0, first * this.#S, (first + lane) * this.#S);
@@ -217,12 +213,12 @@ export class Attention {
     for (let s = 0; s < source.T; s++)
       for (let b = 0; b < B; b++) copies.copy(this.dMemory.tensor, s * B + b, 0, this.#dM[b]!, s, 0, W);
 
-    // #context now holds dq.
-    const dq = this.#in?.dy ?? this.#dBoth;
+    // #context now holds dq. With dot, W = H.
+    const dq = this.#in?.gradient.tensor ?? (this.#dq as Tensor);
     for (let b = 0; b < B; b++)
       for (let t = 0; t < T; t++) copies.copy(dq, t * B + b, 0, this.#context, b * lane + t, 0, W);
-    if (this.#in) this.#in.backward(h.tensor, h.row, dh, pass);
-    else for (let row = 0; row < T * B; row++) addStart(dh, this.#dBoth, row, H);
+    const more = this.#in ? (this.#in.backward(this.#in.gradient, pass) as Rows).tensor : dq;
+    kernels.addRows(dh, 0, more, 0, T * B);
     return this.#dx;
   }
 
@@ -310,8 +306,7 @@ function softmaxGradient({ data: dp, rowLength }: Tensor, { data: p }: Tensor, r
   }
 }
 
-/** to[row] += the first `width` columns of from[row]. */
-function addStart(to: Tensor, from: Tensor, row: number, width: number): void {
-  const [a, b] = [row * to.rowLength, row * from.rowLength];
-  for (let i = 0; i < width; i++) to.data[a + i] = (to.data[a + i] as number) + (from.data[b + i] as number);
+/** Zeroes a row of a matrix from a column on. */
+function clearColumns({ data, rowLength }: Tensor, row: number, from: number): void {
+  data.fill(0, row * rowLength + from, (row + 1) * rowLength);
 }

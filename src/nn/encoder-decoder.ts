@@ -73,7 +73,8 @@ export class EncoderDecoder implements Module {
   /** Of the encoder, then of the decoder. */
   readonly recurrent: readonly RecurrentLayer[];
   readonly attention: Attention | undefined;
-  readonly output: Rows; // (T*B, H)
+  /** What the head reads, (T*B, H). */
+  readonly output: Rows;
   /** What the next pass of the encoder reads, and (B) the lengths of it. */
   readonly source: Input;
   readonly sourceLengths: IntTensor;
@@ -111,7 +112,7 @@ export class EncoderDecoder implements Module {
         ? undefined
         : new Attention(planner, {
             kind: attention,
-            hiddenSize: H,
+            input: this.#decoder.output,
             memorySize: H,
             sourceLength: source.length,
             below: last.sites[0]!.weights,
@@ -133,6 +134,10 @@ export class EncoderDecoder implements Module {
     this.macs = all.flatMap(({ macs }) => macs);
     this.#pass = { T, B, training: false, step: 0, seed: 0, lengths: undefined };
     arena.whenAllocated(() => this.sourceLengths.data.fill(source.length));
+  }
+
+  denseMacs(rows: number): number {
+    return this.attention?.denseMacs(rows) ?? 0;
   }
 
   initialize(random: RandomStream, scale?: number): void {
@@ -203,7 +208,7 @@ export class EncoderDecoder implements Module {
     let dh = this.#mask ? this.#mask.backward(dy, pass) : dy;
     let dMemory = this.#noMemory;
     if (this.attention) {
-      dh = this.attention.backward(dh, this.#decoder.output, pass, source);
+      dh = this.attention.backward(dh, pass, source);
       dMemory = this.attention.dMemory;
     }
     for (const { stateGradients } of this.#states) for (const gradient of stateGradients) clearRows(gradient, B);

@@ -1,5 +1,5 @@
 /**
- * A linear layer of a net without recurrence: y = x W^T + b, at all T*B positions, with a site at its output.
+ * A linear layer outside of time loops: y = x W^T + b, or without b, at all T*B positions, with a site at its output.
  *
  *   forward    y = x W^T + b                        one product (a look-up for one-hot x)
  *   backward   for t down:  compress dy[t] by the rule  ->  what is left, and where
@@ -17,6 +17,7 @@ import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { dropRule } from "../sparse/rule.ts";
 import { clearStatistics, nonzerosBefore, planStatistics, uncountRow } from "../sparse/statistics.ts";
 import {
+  clearRows,
   type DropSite,
   fillUniform,
   type Input,
@@ -39,6 +40,8 @@ export interface LinearOptions {
   readonly parameters?: { readonly weight: string; readonly bias: string };
   readonly input: Input;
   readonly outputs: number;
+  /** With a bias if left out. */
+  readonly bias?: boolean;
   /** Parts of the outputs with a threshold each; one for all without it. */
   readonly groups?: readonly string[];
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
@@ -60,7 +63,7 @@ export class Linear implements Module {
   readonly #options: LinearOptions;
   readonly #inputs: number; // K
   readonly #weight: Parameter; // (N, K)
-  readonly #bias: Parameter; // (N)
+  readonly #bias: Parameter | undefined; // (N)
   readonly #W: Weight;
   readonly #drop: DropSite;
   readonly #pieceSteps: number;
@@ -70,7 +73,7 @@ export class Linear implements Module {
 
   constructor(planner: Planner, options: LinearOptions) {
     const { arena, kernels, T, B, nt } = planner;
-    const { name, input, outputs: N, groups = ["out"], needsInputGradient } = options;
+    const { name, input, outputs: N, bias = true, groups = ["out"], needsInputGradient } = options;
     const lookup = input instanceof OneHot;
     const K = lookup ? input.size : input.tensor.rowLength;
     const names = options.parameters ?? { weight: `${name}.weight`, bias: `${name}.bias` };
@@ -79,8 +82,8 @@ export class Linear implements Module {
     this.#options = options;
     this.#inputs = K;
     this.#weight = planParameter(arena, names.weight, [N, K]);
-    this.#bias = planParameter(arena, names.bias, [N]);
-    this.parameters = [this.#weight, this.#bias];
+    this.#bias = bias ? planParameter(arena, names.bias, [N]) : undefined;
+    this.parameters = this.#bias ? [this.#weight, this.#bias] : [this.#weight];
     this.#W = kernels.planWeight(
       this.#weight.value,
       lookup ? { rows: T * B, lookup: true } : { rows: T * B, nt, nn: needsInputGradient },
@@ -116,7 +119,7 @@ export class Linear implements Module {
     const bound = 1 / Math.sqrt(this.#inputs);
     const { weight = bound, bias = bound } = this.#options.bounds ?? {};
     fillUniform(this.#weight.value, scale ?? weight, random);
-    fillUniform(this.#bias.value, scale ?? bias, random);
+    if (this.#bias) fillUniform(this.#bias.value, scale ?? bias, random);
   }
 
   denseMacs(rows: number): number {
@@ -127,7 +130,8 @@ export class Linear implements Module {
   forward(x: Input, pass: Pass): Rows {
     const rows = pass.T * pass.B;
     const y = this.output.tensor;
-    this.#kernels.setBias(y, 0, rows, this.#bias.value);
+    if (this.#bias) this.#kernels.setBias(y, 0, rows, this.#bias.value);
+    else clearRows(y, rows);
     if (x instanceof OneHot) this.#kernels.lookup(y, 0, x.index, 0, this.#W, rows);
     else this.#kernels.gemmNT(y, 0, x.tensor, x.row, this.#W, rows);
     if (pass.training) {
@@ -169,9 +173,9 @@ export class Linear implements Module {
     pattern.listFirst = row;
     if (!prunedX) this.#addInputGradient(row, rows);
     if (!prunedW) this.#addWeightGradient(row, rows);
-    if (biasFirst) this.#kernels.sumRows(this.#bias.gradient, g, row, rows);
+    if (this.#bias && biasFirst) this.#kernels.sumRows(this.#bias.gradient, g, row, rows);
     for (let t = from + steps - 1; t >= from; t--) this.#sweep(t, pass, sparse || watched);
-    if (!biasFirst) this.#kernels.sumRows(this.#bias.gradient, g, row, rows);
+    if (this.#bias && !biasFirst) this.#kernels.sumRows(this.#bias.gradient, g, row, rows);
     const kept = sparse || watched ? countRows(pattern, row, rows) : elements;
     const seen = sparse ? nonzerosBefore(statistics) - before : kept; // by a path that is not pruned
     const dWExecuted = prunedW ? this.#addPrunedWeightGradient(row, rows, pattern) : undefined;

@@ -214,6 +214,19 @@ describe("errors", () => {
       "task.validText and task.testText go together: give both, or neither and task.text is split 90/5/5.",
     ],
     [["model.initScale=0"], "model.initScale: got 0, expected a number above 0."],
+    [
+      ["task.name=translation", "task.data=a.tsv", "task.languages=en-es"],
+      "task.languages: only verses has languages to choose from; leave it out for a.tsv.",
+    ],
+    [
+      ["task.name=translation", "task.data=a", "task.targetData=b", "task.validData=c", "task.testData=d"],
+      "task.validTargetData and task.testTargetData belong to task.validData and task.testData, beside task.targetData: give a file of targets for each of sources, or none where a file holds both.",
+    ],
+    [
+      ["task.name=translation", "task.tokenizerFile=t.json", "task.vocabulary=9"],
+      "task.vocabulary is for one to be learnt and task.tokenizerFile has its own; give one of them.",
+    ],
+    [["model.attention=luong"], 'model.attention: got "luong", expected one of none, dot, general.'],
     [["train.maxSteps"], '"train.maxSteps" is no setting; write key=value, for example train.maxSteps=100.'],
   ])("%j", (overrides, message) => expect(messageOf(...overrides)).toBe(message));
 

@@ -1,10 +1,10 @@
 /**
  * Pictures with captions: emoji drawn by two artists with their English names, or PNG files of one's own.
  *
- *   {"image": "cat.png", "caption": "a cat"}     JSONL; paths from its folder; a key `split` says train, valid or test
+ *   {"image": "cat.png", "caption": "a cat"}     JSONL; paths from its folder, or whole; a key `split` says train, valid or test
  */
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { GatesieveError, UsageError } from "../core/check.ts";
 import { readJsonl } from "../formats/jsonl.ts";
 import type { CaptionedPicture, Picture } from "../tasks/captioning.ts";
@@ -38,7 +38,7 @@ export function readCaptioned(text: string, file: string, captioned = true): Pla
         throw new UsageError(`${where}: "${key}" is ${JSON.stringify(value[key]) ?? "missing"}, expected a text.`);
       return value[key] as string;
     };
-    const picture = readPicture(join(dirname(file), word("image")), where);
+    const picture = readPicture(resolve(dirname(file), word("image")), where);
     const split = value.split === undefined ? undefined : String(value.split);
     return { example: { picture, caption: captioned ? word("caption") : "", where }, split, where };
   });

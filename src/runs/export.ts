@@ -39,6 +39,7 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
   if (status === "finished" && existsSync(file)) {
     const task = await openRunTask(dir, config, info);
     const model = makeModel(config, task, await loadEngine("js"), 1, 1);
+    refuse(model, info, config);
     const { parameters } = openModelSource(file);
     const placed = model.parameters.map(({ name, value: { shape } }) => {
       const source = parameters.get(name);
@@ -48,6 +49,7 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
     return { ...common, model, task, vocabulary: task.vocabulary, placed };
   }
   const { model, task } = await openModel(runsDir, idOrDir, { T: 1, B: 1, engine: "js" });
+  refuse(model, info, config);
   const placed = model.parameters.map(({ name, value: { shape, data } }) => {
     const source: ParameterSource = { dtype: "F32", shape, pieces: () => [Float32Array.from(data)] };
     return { name, shape, source };
@@ -93,11 +95,17 @@ export function exportFolder(weights: RunWeights, out: string): void {
 
 /** Paths of this machine are nobody's business elsewhere: names alone. */
 export function withoutFolders({ from: _, ...config }: RunConfig): Record<string, unknown> {
-  const { text, validText, testText, data, validData, testData, ...task } = config.task;
-  const paths = { text, validText, testText, data, validData, testData };
-  const names = Object.entries(paths).filter(([, path]) => path !== undefined);
-  return {
-    ...config,
-    task: { ...task, ...Object.fromEntries(names.map(([key, path]) => [key, basename(path as string)])) },
-  };
+  const named = (key: string, value: unknown) => typeof value === "string" && /(text|data|tokenizerFile)$/i.test(key);
+  const task = Object.entries(config.task).map(([key, value]) => [
+    key,
+    named(key, value) ? basename(value as string) : value,
+  ]);
+  return { ...config, task: Object.fromEntries(task) };
+}
+
+function refuse(model: Model, { id }: store.RunInfo, { task }: RunConfig): void {
+  check(
+    !model.encoderDecoder,
+    `run ${id} is of task ${task.name}, whose model reads one sequence and writes another: it cannot be exported. Its weights, by PyTorch's names, are model/model.safetensors in the run's folder.`,
+  );
 }

@@ -87,17 +87,18 @@ function sizes({ arena }: Model): { totalBytes: number; intermediateBytes: numbe
  */
 export function plannedMacs(model: Model, recompute: number): { dense: number; again: number } {
   const { T, B } = model.pass;
-  const S = recompute > 0 ? Math.min(recompute, T) : T;
-  const rowsAgain = Math.floor((T - 1) / S) * S * B; // all but those of the last segment
   let dense = 0;
   let again = 0;
   for (const layer of model.recurrent) {
-    const { input, hiddenSize, needsInputGradient } = layer.options;
-    const columns = layer.sites[0]!.site.cols;
+    const { input, hiddenSize, needsInputGradient, stateGradients } = layer.options;
+    const { cols: columns, rows } = layer.sites[0]!.site; // an encoder has positions of its own
+    const S = recompute > 0 ? Math.min(recompute, rows / B) : rows / B;
+    const rowsAgain = Math.floor((rows / B - 1) / S) * S * B; // all but those of the last segment
     const H = layer.cell.hiddenProduct === "none" ? 0 : hiddenSize;
     const inputColumns = input instanceof OneHot ? 0 : input.tensor.rowLength;
     const products = needsInputGradient ? 3 : 2; // xW, dW and, where something below is trained, dx
-    dense += columns * (T * B * inputColumns * products + (3 * T - 1) * B * H); // hU, dU, and dh at t > 0
+    const dh = stateGradients ? rows : rows - B; // none at t = 0, unless something before wants it
+    dense += columns * (rows * inputColumns * products + (2 * rows + dh) * H);
     again += columns * rowsAgain * (inputColumns + H);
   }
   for (const layer of model.layers) dense += layer.denseMacs?.(T * B) ?? 0;

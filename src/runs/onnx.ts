@@ -8,6 +8,7 @@ import { RandomStream } from "../core/random.ts";
 import { encodeOnnx } from "../formats/onnx.ts";
 import { type OnnxExportOptions, onnxOfModel } from "../formats/onnx-export.ts";
 import type { Model } from "../nn/model.ts";
+import { netName } from "../nn/nets.ts";
 import { type ForecastingEncoding, rowsBack } from "../tasks/forecast-scores.ts";
 import type { InputEncoding } from "../tasks/inputs.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
@@ -215,7 +216,7 @@ interface Expected {
 /** A pass of ours over random input from random states, and the feeds of the same. */
 function ownPass(model: Model, task: Task, T: number, B: number, random: RandomStream, { Tensor }: Runtime) {
   const { spec } = model;
-  const { cell, hiddenSize: H, input, output } = spec;
+  const { hiddenSize: H, input, output } = spec;
   const D = spec.bidirectional ? 2 : 1;
   const layers = spec.numLayers * D;
   const buffers = model.buffers();
@@ -244,7 +245,7 @@ function ownPass(model: Model, task: Task, T: number, B: number, random: RandomS
         Float32Array.from({ length: T * size }, (_, i) => raw[(Math.floor(i / size) * B + b) * size + (i % size)]!),
       );
   }
-  const names = cell === "lstm" ? ["h", "c"] : ["h"];
+  const names = netName(spec) === "lstm" ? ["h", "c"] : ["h"];
   for (const [index, name] of names.entries()) {
     const start = Float32Array.from({ length: layers * B * H }, () => random.normal() / 2);
     feeds[`${name}0`] = new Tensor("float32", start, [layers, B, H]);

@@ -56,6 +56,10 @@ export class TraceRecorder implements PassWatcher {
   /** Before a chosen step, after whoever else watches it. */
   before(): void {
     const { pass } = this.#trainer.model;
+    if (this.#trainer.model.encoderDecoder)
+      throw new GatesieveError(
+        "a model that reads one sequence and writes another cannot be traced: its products have shapes of their own in every step.",
+      );
     // Shapes of products would be those of no step: padding is in no count.
     if (pass.lengths?.some((length) => length < pass.T))
       throw new GatesieveError(

@@ -1,6 +1,7 @@
 /**
  * What a model writes for what it reads: beam search. A hypothesis scores by the mean log-probability of its tokens, the
- * end among them, so that long ones are not at a loss. A beam of 1 takes the likeliest token each time.
+ * end among them, so that long ones are not at a loss. The search for a source ends when as many hypotheses as the beam
+ * holds have come to an end and none that goes on scores better so far. A beam of 1 takes the likeliest token each time.
  */
 import { check } from "../core/check.ts";
 import type { EncoderDecoder } from "../nn/encoder-decoder.ts";
@@ -85,13 +86,15 @@ function search(
       if (some.length === 0) continue;
       const best = likeliest(some, logits, index * beam, V, writing, 2 * beam);
       const next: Hypothesis[] = [];
-      for (const { tokens, sum, lane } of best) {
-        const score = sum / tokens.length;
-        if (tokens.at(-1) === writing.end) done[index]!.push({ tokens: tokens.slice(0, -1), score, ended: true });
-        else next.push({ tokens, sum, lane });
-        if (next.length === beam || done[index]!.length === beam) break;
+      for (const [rank, { tokens, sum, lane }] of best.entries()) {
+        const ends = tokens.at(-1) === writing.end;
+        if (!ends && next.length < beam) next.push({ tokens, sum, lane });
+        if (ends && rank < beam)
+          done[index]!.push({ tokens: tokens.slice(0, -1), score: sum / tokens.length, ended: true });
       }
-      live[index] = done[index]!.length === beam ? [] : next;
+      const found = Math.max(...done[index]!.map(({ score }) => score));
+      const over = done[index]!.length >= beam && next.every(({ sum, tokens }) => sum / tokens.length <= found);
+      live[index] = over ? [] : next;
     }
   }
   return done.map((ended, index) => {

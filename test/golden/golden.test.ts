@@ -111,6 +111,8 @@ function specOf({
   bidirectional = false,
   residual = false,
   layerNorm = false,
+  attention,
+  source,
   input,
   vocabulary = 0,
   embedding,
@@ -130,6 +132,7 @@ function specOf({
   return {
     ...shared,
     input: { kind: "tokens", vocabulary, embedding },
+    ...(source && { source: { kind: "tokens", ...source }, attention }),
     output: { kind: "classes", size: vocabulary, positions: "all" },
   };
 }
@@ -171,8 +174,10 @@ function counted({ case: { lengths, batch: B, input, vocabulary: V = 1 } }: Gold
   return (outputs) => Array.from(outputs).filter((_, i) => isThere(Math.floor(i / V)));
 }
 
-function fill(model: Model, { case: { lengths } }: Golden, { inputs, targets }: GoldenBatch): void {
+function fill(model: Model, { case: { lengths, source } }: Golden, { inputs, sources, targets }: GoldenBatch): void {
   const buffers = model.buffers();
+  if (sources) buffers.source?.tokens?.set(sources.data);
+  if (source) buffers.source?.lengths.set(source.lengths);
   if (lengths) buffers.lengths.set(lengths);
   (buffers.tokens ?? buffers.features!).set(inputs.data);
   buffers.targets.set(targets.data);
@@ -180,6 +185,7 @@ function fill(model: Model, { case: { lengths } }: Golden, { inputs, targets }: 
 
 /** h_0, c_0, h_1, ...; a cell without c has h alone. */
 function stateTensors(model: Model): Record<string, Tensor> {
+  if (model.encoderDecoder) return {}; // a pass begins where the encoder ends
   return Object.fromEntries(
     model.recurrent.flatMap(({ carried }, layer) => carried.map((state, s) => [`${"hc"[s]}_${layer}`, state])),
   );

@@ -17,6 +17,8 @@ export const GOLDEN_NAMES = [
   "transformer-lengths",
   "lstm-residual-norm",
   "gru-norm",
+  "encoder-decoder",
+  "encoder-decoder-dot",
 ] as const;
 export type GoldenName = (typeof GOLDEN_NAMES)[number];
 
@@ -43,6 +45,14 @@ export interface GoldenCase {
   readonly layerNorm?: boolean;
   /** Of each lane, where they differ: PyTorch's packed sequences. */
   readonly lengths?: readonly number[];
+  readonly attention?: "dot" | "general";
+  /** What an encoder reads, (S, B) tokens up to each lane's length. */
+  readonly source?: {
+    readonly vocabulary: number;
+    readonly embedding: number;
+    readonly length: number;
+    readonly lengths: readonly number[];
+  };
   readonly input: "onehot" | "embedding" | "features";
   readonly vocabulary?: number;
   readonly embedding?: number;
@@ -55,6 +65,8 @@ export interface GoldenCase {
 export interface GoldenBatch {
   /** (T, B) tokens or (T, B, I) features. */
   readonly inputs: GoldenArray;
+  /** (S, B) tokens. */
+  readonly sources?: GoldenArray;
   /** (T, B) tokens, -1 past a lane's end, or (B, 1) values for its last position. */
   readonly targets: GoldenArray;
 }

@@ -50,6 +50,12 @@ CASES = [
     dict(name="lstm-residual-norm", seed=11, input="embedding", vocabulary=11, embedding=6, hidden=7, layers=3, batch=4,
          residual=True, layerNorm=True),
     dict(name="gru-norm", seed=12, cell="gru", input="onehot", vocabulary=9, hidden=6, layers=2, batch=4, layerNorm=True),
+    # An encoder, and a decoder that begins with its last states and attends to its outputs (Luong et al. 2015).
+    dict(name="encoder-decoder", seed=14, input="embedding", vocabulary=9, embedding=4, hidden=6, layers=2, batch=5,
+         bidirectional=True, lengths=[9, 2, 5, 1, 7], attention="general",
+         source=dict(vocabulary=8, embedding=3, length=7, lengths=[3, 7, 1, 6, 4])),
+    dict(name="encoder-decoder-dot", seed=15, cell="gru", input="embedding", vocabulary=7, embedding=4, hidden=5, layers=1,
+         batch=3, attention="dot", source=dict(vocabulary=6, embedding=3, length=5, lengths=[5, 5, 5])),
 ]
 LAYERS = dict(lstm=nn.LSTM, gru=nn.GRU, rnn=nn.RNN)
 
@@ -111,6 +117,50 @@ class Transformer(nn.Module):
 
 
 NETS = dict(mlp=MLP, transformer=Transformer)
+
+
+class EncoderDecoder(nn.Module):
+    """torch.nn's layers for both stacks; a bidirectional encoder has half of the width in each direction."""
+
+    def __init__(self, case):
+        super().__init__()
+        self.case, source, width = case, case["source"], case["hidden"]
+        self.cell = case.get("cell", "lstm")
+        both = case.get("bidirectional", False)
+        layer = LAYERS[self.cell]
+        self.encoder = nn.ModuleDict({
+            "embedding": nn.Embedding(source["vocabulary"], source["embedding"]),
+            self.cell: layer(source["embedding"], width // 2 if both else width, case["layers"], bidirectional=both)})
+        self.decoder = nn.ModuleDict({
+            "embedding": nn.Embedding(case["vocabulary"], case["embedding"]),
+            self.cell: layer(case["embedding"], width, case["layers"])})
+        linear = dict(out=nn.Linear(2 * width, width, bias=False))
+        if case["attention"] == "general":
+            linear = {"in": nn.Linear(width, width, bias=False), **linear}
+        self.attention = nn.ModuleDict(linear)
+        self.head = nn.Linear(width, case["vocabulary"])
+
+    def forward(self, x, states):
+        x, source = x
+        lengths = torch.tensor(self.case["source"]["lengths"])
+        packed = nn.utils.rnn.pack_padded_sequence(self.encoder["embedding"](source), lengths, enforce_sorted=False)
+        memory, last = self.encoder[self.cell](packed)
+        memory, _ = nn.utils.rnn.pad_packed_sequence(memory, total_length=self.case["source"]["length"])
+        layers, B = self.case["layers"], self.case["batch"]
+
+        def beside(state):  # (layers * directions, B, width of one) to (layers, B, all)
+            return state.reshape(layers, -1, B, state.shape[2]).transpose(1, 2).reshape(layers, B, -1).contiguous()
+
+        last = tuple(beside(state) for state in last) if isinstance(last, tuple) else beside(last)
+        h, _ = self.decoder[self.cell](self.decoder["embedding"](x), last)
+        query = self.attention["in"](h) if "in" in self.attention else h
+        scores = torch.einsum("tbw,sbw->bts", query, memory)
+        past = torch.arange(scores.shape[2])[None, None] >= lengths[:, None, None]
+        context = torch.einsum("bts,sbw->tbw", scores.masked_fill(past, float("-inf")).softmax(2), memory)
+        return self.head(self.attention["out"](torch.cat([context, h], 2)).tanh()), ()
+
+    def loss(self, outputs, targets):
+        return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=-1)
 
 
 class Net(nn.Module):
@@ -207,11 +257,15 @@ def make_batches(case, random):
         return targets
 
     text = torch.from_numpy(random.randint(0, case["vocabulary"], (T * STEPS + 1, B)))  # B streams of tokens
+    if "source" in case:
+        source = case["source"]
+        read = torch.from_numpy(random.randint(0, source["vocabulary"], (STEPS, source["length"], B)))
+        return [((text[s * T:(s + 1) * T], read[s]), padded(text[s * T + 1:(s + 1) * T + 1].clone())) for s in range(STEPS)]
     return [(text[s * T:(s + 1) * T], padded(text[s * T + 1:(s + 1) * T + 1].clone())) for s in range(STEPS)]
 
 
 def zeros(case):
-    if "net" in case:
+    if "net" in case or "source" in case:
         return ()
     shape = (case["layers"] * (2 if case.get("bidirectional") else 1), case["batch"], case["hidden"])
     return tuple(torch.zeros(shape, dtype=torch.float64) for _ in range(2 if case.get("cell", "lstm") == "lstm" else 1))
@@ -232,7 +286,7 @@ def named_states(states):
 
 def make_case(case):
     random = np.random.RandomState(case["seed"])
-    net = Net(case).double()
+    net = (EncoderDecoder if "source" in case else Net)(case).double()
     initial = {name: draw(random, tuple(p.shape), 0.6) for name, p in net.named_parameters()}
     batches = make_batches(case, random)
     carried = case["input"] != "features"
@@ -288,7 +342,8 @@ def make_case(case):
         "case": case,
         "torch": torch.__version__,
         "parameters": {name: array(p) for name, p in initial.items()},
-        "batches": [{"inputs": array(x), "targets": array(targets)} for x, targets in batches],
+        "batches": [{"inputs": array(x[0]), "sources": array(x[1]), "targets": array(targets)} if "source" in case
+                    else {"inputs": array(x), "targets": array(targets)} for x, targets in batches],
         "passes": passes,
         "runs": runs,
     }

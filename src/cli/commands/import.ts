@@ -20,15 +20,16 @@ const EXAMPLES = `
 Examples:
   gatesieve import my-model                              a folder that gatesieve export wrote
   gatesieve import lstm.safetensors task.text=my.txt   saved by PyTorch, the vocabulary from a text
+  gatesieve import model.onnx                            with its vocabulary, where Gatesieve wrote it
   gatesieve import FOLDER --rename decoder.=head. --vocabulary tokens.json task.name=word`;
 
 export function importCommand(): Command {
   return new Command("import")
     .summary("a model from PyTorch or another machine, as a run")
     .description(
-      "Make a run of a model from elsewhere: a .safetensors file with PyTorch's parameters, or a folder of one with config.json and vocab.json. Then evaluate it, let it write, or train on from it. More: docs/formats.md.",
+      "Make a run of a model from elsewhere: a .safetensors file with PyTorch's parameters, a folder of one with config.json and vocab.json, or an .onnx file. Then evaluate it, let it write, or train on from it. More: docs/formats.md.",
     )
-    .argument("<model>", "a folder, or a .safetensors file")
+    .argument("<model>", "a folder, a .safetensors or an .onnx file")
     .argument("[settings...]", "of the run, as key=value")
     .option("--out <folder>", "the run's folder, not there yet (one in the folder of the runs)")
     .option("--rename <theirs=ours>", "beginnings of parameter names; may be given again", addRename, [])
