@@ -53,7 +53,10 @@ export function onnxOfModel(
   options: OnnxExportOptions,
 ): OnnxFile {
   const name = netName(spec);
-  check(!spec.source, "an encoder-decoder has no ONNX form here. Export it with --format safetensors.");
+  check(
+    !spec.source,
+    "an encoder-decoder has no ONNX form here. Its weights stand in the folder of its run, model/model.safetensors.",
+  );
   check(
     Object.hasOwn(ONNX_GATES, name) || name === "mingru",
     `net ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
