@@ -20,7 +20,6 @@ export const ONNX_METADATA = {
 /** A ModelSource. The file is in memory once; its numbers are read from there in pieces. */
 export function openOnnxSource(path: string) {
   const file = decodeOnnx(readFileSync(path), path);
-  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const metadata = (key: string): unknown => {
     const text = file.metadata.get(key);
     if (text === undefined) return undefined;
@@ -33,6 +32,8 @@ export function openOnnxSource(path: string) {
   const ours = file.metadata.has(ONNX_METADATA.own);
   const own = ours ? metadata(ONNX_METADATA.own) : undefined;
   const config = isObject(own) && isObject(own.config) ? own.config : undefined;
+  refuseOneWay(path, config?.model);
+  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const vocabulary = ours ? metadata(ONNX_METADATA.vocabulary) : undefined;
   const encoding = ours ? metadata(ONNX_METADATA.encoding) : undefined;
   if (vocabulary !== undefined && !isTexts(vocabulary))
@@ -51,6 +52,17 @@ export function openOnnxSource(path: string) {
     positions,
     notes,
   };
+}
+
+/** Our own nets that go out as ONNX and do not come back: said by name, before a node of them is met. */
+function refuseOneWay(path: string, model: unknown): void {
+  if (!isObject(model)) return;
+  const { net = "recurrent" } = model;
+  const what = net === "recurrent" ? ["residual", "layerNorm"].find((key) => model[key]) : `net ${net}`;
+  if (what !== undefined)
+    throw new GatesieveError(
+      `${path} is a model of ours with ${what}, which is not read back from ONNX. Import the folder that "gatesieve export RUN --out FOLDER" writes; OnnxSession runs the file: docs/formats.md.`,
+    );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
