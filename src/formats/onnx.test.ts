@@ -337,6 +337,7 @@ describe("what is refused", () => {
       bytes,
       new Uint8Array(golden("pytorch-gru-both.onnx")),
       encodeOnnx(fileOf(modelOf({ cell: "mingru", bidirectional: true }), { lengths: true })).toBytes(),
+      encodeOnnx(fileOf(modelOf({ net: "transformer", hiddenSize: 4, activation: "gelu" }))).toBytes(),
     ];
     const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), byte: fc.nat(255) });
     const began = performance.now();

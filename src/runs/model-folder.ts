@@ -30,10 +30,10 @@ export function configOfSource(source: ModelSource, renames: readonly Rename[] =
   return { tree: merge(own, { model: net }), fit };
 }
 
-/** A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one. */
+/** A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one, or with norms. */
 function isOurs({ config }: ModelSource): boolean {
   const model = config?.model;
-  return isTree(model) && model.net !== undefined && model.net !== "recurrent";
+  return isTree(model) && ((model.net !== undefined && model.net !== "recurrent") || model.layerNorm === true);
 }
 
 /** What it was trained with; it reads as far as it has positions, however long the sequences of its training were. */
