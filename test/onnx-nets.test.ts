@@ -35,19 +35,7 @@ const specs: [string, Partial<ModelSpec>, number[]?][] = [
 
 describe("a graph of a net", () => {
   test.each(specs)("%s says what the net says, at any T and B", async (_, spec, lengths) => {
-    const output = { kind: "classes", size: 5, positions: "all" } as const;
-    const model = new Model(js, { input: tokens, hiddenSize: 5, numLayers: 2, output, ...spec }, { T, B });
-    model.initialize(1);
-    // Norms begin as weight 1 and bias 0, which would hide them.
-    for (const { name, value } of model.parameters)
-      if (name.includes("norm")) for (let i = 0; i < value.length; i++) value.data[i]! += Math.sin(i + name.length) / 2;
-    const weights = new Map(model.parameters.map(({ name, value }) => [name, value]));
-    const weightOf = (name: string) => ({
-      shape: weights.get(name)!.shape,
-      pieces: () => [weights.get(name)!.data as Float32Array],
-    });
-    const options = { version: "test", lengths: lengths !== undefined };
-    const bytes = encodeOnnx(onnxOfModel(model.spec, weightOf, options)).toBytes();
+    const { model, bytes } = graphOf(spec, lengths !== undefined);
     const own = new OnnxSession(bytes);
     const theirs = await runtime.InferenceSession.create(bytes, { logSeverityLevel: 3 });
     for (const shape of [
@@ -67,6 +55,35 @@ describe("a graph of a net", () => {
     }
   });
 });
+
+test("more positions than were learned are an error, not an answer", async () => {
+  const { bytes } = graphOf({ ...transformer, positions: T }, false);
+  const [dims, data] = [[T + 1, 1], new Array(T + 1).fill(0)] as const;
+  expect(() => new OnnxSession(bytes).run({ tokens: { dims, data } })).toThrow(
+    /"transformer.positions.rows" \(Gather\) takes 6 of 6/,
+  );
+  const theirs = await runtime.InferenceSession.create(bytes, { logSeverityLevel: 4 });
+  const feeds = { tokens: new runtime.Tensor("int64", BigInt64Array.from(data, BigInt), dims) };
+  await expect(theirs.run(feeds)).rejects.toThrow(/transformer.positions.rows/);
+});
+
+/** A net with weights drawn, and its graph. */
+function graphOf(spec: Partial<ModelSpec>, padded: boolean) {
+  const output = { kind: "classes", size: 5, positions: "all" } as const;
+  const model = new Model(js, { input: tokens, hiddenSize: 5, numLayers: 2, output, ...spec }, { T, B });
+  model.initialize(1);
+  // Norms begin as weight 1 and bias 0, which would hide them.
+  for (const { name, value } of model.parameters)
+    if (name.includes("norm")) for (let i = 0; i < value.length; i++) value.data[i]! += Math.sin(i + name.length) / 2;
+  const weights = new Map(model.parameters.map(({ name, value }) => [name, value]));
+  const weightOf = (name: string) => ({
+    shape: weights.get(name)!.shape,
+    pieces: () => [weights.get(name)!.data as Float32Array],
+  });
+  const options = { version: "test", lengths: padded };
+  const bytes = encodeOnnx(onnxOfModel(model.spec, weightOf, options)).toBytes();
+  return { model, bytes };
+}
 
 /** What our own net says, and feeds of the same: from zero states. */
 function passOf(model: Model, steps: number, lanes: number, given?: readonly number[]) {
