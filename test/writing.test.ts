@@ -77,6 +77,15 @@ function travels(to: string, input: string): void {
   const [own, back] = ["last", `${to}/back`].map((run) => gatesieve("predict", run, "--input", input).stdout);
   expect(own).not.toBe("");
   expect(back).toBe(own);
+
+  const parts = ["export", "last", "--format", "onnx", "--out", `${to}/parts`];
+  const exported = gatesieve(...parts, "--check", "--json");
+  done(exported);
+  const { runtime, worst, bound, differences } = JSON.parse(exported.stdout).check;
+  expect(runtime).toMatch(/^onnxruntime-(node|web) /);
+  expect(worst).toBeLessThan(bound);
+  expect(Object.keys(differences)).toEqual(["memory", "h0", "c0", "output", "hn", "cn"]);
+  expect(gatesieve(...parts)).toMatchObject({ status: 2, stderr: expect.stringMatching(/parts is there already;/) });
 }
 
 test("translation of two files: learns, scores what it writes, and translates", () => {
@@ -135,6 +144,10 @@ test("translation of two files: learns, scores what it writes, and translates", 
   const resumed = gatesieve("train", "--resume", "last", "--runs", "on", "--quiet");
   expect(resumed.status, resumed.stderr).toBe(0);
   expect(readFileSync(join(dir, "model/model.safetensors"))).toEqual(model);
+  expect(gatesieve("import", "there/parts/encoder.onnx")).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/the encoder of two, which ONNX files do not bring back. Import the folder/),
+  });
   const alone = gatesieve("import", "there/model/model.safetensors");
   expect({ status: alone.status, stderr: alone.stderr }).toEqual({
     status: 1,

@@ -304,18 +304,23 @@ function reshaped(call: OpCall): number[] {
   return found;
 }
 
+/** By one matrix, or matrix by matrix. */
 function product(call: OpCall, a: OnnxArray, b: OnnxArray): OnnxArray {
-  if (b.dims.length !== 2 || a.dims.length < 2 || a.dims.at(-1) !== b.dims[0])
-    call.fail(`multiplies [${a.dims}] by [${b.dims}]; expected a matrix on the right`);
-  const [K, N] = b.dims as [number, number];
+  const [K, N] = b.dims.slice(-2) as [number, number];
+  const single = b.dims.length === 2;
+  const each = String(a.dims.slice(0, -2)) === String(b.dims.slice(0, -2));
+  if (b.dims.length < 2 || a.dims.length < 2 || a.dims.at(-1) !== K || !(single || each))
+    call.fail(`multiplies [${a.dims}] by [${b.dims}]; expected a matrix on the right, or as many as on the left`);
+  const rows = single ? Number.POSITIVE_INFINITY : (a.dims.at(-2) as number); // that meet one matrix
   const out = call.make(a.type, [...a.dims.slice(0, -1), N]);
   call.spend(a.data.length * N);
   const row = new Float64Array(N);
   for (let m = 0; m < out.data.length / Math.max(1, N); m++) {
     row.fill(0);
+    const right = Math.floor(m / rows) * K * N;
     for (let k = 0; k < K; k++) {
       const left = a.data[m * K + k]!;
-      for (let n = 0; n < N; n++) row[n]! += left * b.data[k * N + n]!;
+      for (let n = 0; n < N; n++) row[n]! += left * b.data[right + k * N + n]!;
     }
     out.data.set(row, m * N);
   }

@@ -20,7 +20,6 @@ export const ONNX_METADATA = {
 /** A ModelSource. The file is in memory once; its numbers are read from there in pieces. */
 export function openOnnxSource(path: string) {
   const file = decodeOnnx(readFileSync(path), path);
-  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const metadata = (key: string): unknown => {
     const text = file.metadata.get(key);
     if (text === undefined) return undefined;
@@ -32,6 +31,11 @@ export function openOnnxSource(path: string) {
   };
   const ours = file.metadata.has(ONNX_METADATA.own);
   const own = ours ? metadata(ONNX_METADATA.own) : undefined;
+  if (isObject(own) && own.part !== undefined)
+    throw new GatesieveError(
+      `${path}: the ${own.part} of two, which ONNX files do not bring back. Import the folder of gatesieve export RUN --out FOLDER.`,
+    );
+  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const config = isObject(own) && isObject(own.config) ? own.config : undefined;
   const vocabulary = ours ? metadata(ONNX_METADATA.vocabulary) : undefined;
   const encoding = ours ? metadata(ONNX_METADATA.encoding) : undefined;
