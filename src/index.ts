@@ -56,9 +56,6 @@ export {
   tagger,
 } from "./estimators/tagger.ts";
 export { type SaveOptions, TrainedModel } from "./estimators/trained.ts";
-// ---- files of models
-export { type OnnxFeed, OnnxSession } from "./formats/onnx-session.ts";
-export type { OnnxArray } from "./formats/onnx-tensor.ts";
 // ---- engines
 export { chooseEngine, type EngineChoice, engineNames, loadEngine, registerEngine } from "./kernels/engines.ts";
 export type { CellKernel, CellStep, Engine, EngineName, Kernels } from "./kernels/kernels.ts";

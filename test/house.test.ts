@@ -46,6 +46,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "server",
   ],
   "index.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "estimators"],
+  "onnx.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "formats"],
   "node.ts": ["core", "seam", "sparse", "kernels", "tasks", "nn", "energy", "train", "formats", "runs", "index.ts"],
 };
 const SEAM = /^src\/sparse\/(site|rule|apply|choose|pattern|statistics)\.ts$/;

@@ -20,7 +20,7 @@ const EXAMPLES = `
 Examples:
   gatesieve import my-model                              a folder that gatesieve export wrote
   gatesieve import lstm.safetensors task.text=my.txt   saved by PyTorch, the vocabulary from a text
-  gatesieve import model.onnx                            with its vocabulary, where Gatesieve wrote it
+  gatesieve import model.onnx                            and its vocabulary, if Gatesieve wrote it
   gatesieve import FOLDER --rename decoder.=head. --vocabulary tokens.json task.name=word`;
 
 export function importCommand(): Command {
