@@ -17,6 +17,7 @@ export { loadConfigFrom, modelPath } from "./runs/from.ts";
 export { type Imported, type ImportOptions, importModel } from "./runs/import.ts";
 export { type MemoryPlan, planMemory } from "./runs/memory.ts";
 export { checkOnnx, exportOnnx, type OnnxCheck } from "./runs/onnx.ts";
+export { checkOnnxParts, exportOnnxParts } from "./runs/onnx-parts.ts";
 export { type Interval, interval95, isNonInferior, relativeDifferences } from "./runs/paired.ts";
 export { paretoFront } from "./runs/pareto.ts";
 export {

@@ -1,6 +1,7 @@
 /** What lies beside the weights in a model folder as Hugging Face lays it out: config.json, vocab.json, README.md. */
 import type { ModelSpec } from "../nn/model.ts";
 import { netName, nets } from "../nn/nets.ts";
+import type { SourceSpec } from "../tasks/task.ts";
 
 /** Cells that torch.nn has as a class, with our parameter names after the first dot. */
 const TORCH_CLASSES: Readonly<Record<string, string>> = { lstm: "LSTM", gru: "GRU", rnn: "RNN" };
@@ -18,7 +19,7 @@ export function hubConfig(
   parameterNames: readonly string[],
   gatesieve: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const { input, output } = spec;
+  const { input, output, source } = spec;
   const rnn = torchClass(spec, parameterNames);
   const tokens = input.kind === "tokens";
   return {
@@ -36,7 +37,20 @@ export function hubConfig(
     output_size: output.size,
     output_kind: output.kind,
     output_positions: output.positions,
+    ...(source ? { is_encoder_decoder: true, attention: spec.attention ?? "general", ...sourceConfig(source) } : {}),
     gatesieve,
+  };
+}
+
+/** What the encoder reads. */
+function sourceConfig(source: SourceSpec): Record<string, unknown> {
+  const tokens = source.kind === "tokens";
+  return {
+    source_kind: source.kind,
+    source_length: source.length,
+    source_vocab_size: tokens ? source.vocabulary : null,
+    source_embedding_size: tokens ? (source.embedding ?? 0) : 0,
+    source_input_size: tokens ? source.embedding || source.vocabulary : source.size,
   };
 }
 
@@ -74,10 +88,22 @@ export interface ModelCard {
   /** Name of a score and its value as text. */
   readonly scores: readonly (readonly [string, string])[];
   readonly torch: boolean;
+  /** What it is asked with: "eval", "sample". */
+  readonly commands: readonly string[];
 }
 
 /** README.md */
-export function modelCard({ name, version, parameters, task, net, policy, scores, torch }: ModelCard): string {
+export function modelCard({
+  name,
+  version,
+  parameters,
+  task,
+  net,
+  policy,
+  scores,
+  torch,
+  commands,
+}: ModelCard): string {
   const kind = (net.split(" ")[0] as string).toLowerCase(); // "LSTM 2 x 128"
   const lines = [
     "---",
@@ -92,7 +118,7 @@ export function modelCard({ name, version, parameters, task, net, policy, scores
     ...(scores.length
       ? ["| score | |", "|---|---|", ...scores.map(([label, value]) => `| ${label} | ${value} |`), ""]
       : []),
-    "With Gatesieve: `gatesieve import FOLDER`, then `eval`, `sample`, or `train --from FOLDER`.",
+    `With Gatesieve: \`gatesieve import FOLDER\`, then ${commands.map((command) => `\`${command}\``).join(", ")}, or \`train --from FOLDER\`.`,
     "",
   ];
   if (torch) lines.push("With PyTorch:", "", "```python", TORCH_SNIPPET, "```", "");

@@ -19,7 +19,7 @@ import { LayerNodes } from "./onnx-layers.ts";
 
 /** Of 2021: each runtime since then has it. */
 export const ONNX_OPSET = 14;
-const IR_VERSION = 7; // that of opset 14
+export const IR_VERSION = 7; // that of opset 14
 
 /** Our gate that is k-th in ONNX: i, o, f, c of i, f, g, o; z, r, h of r, z, n. */
 export const ONNX_GATES: Readonly<Record<string, readonly number[]>> = {
@@ -66,10 +66,7 @@ export function onnxOfModel(
   options: OnnxExportOptions,
 ): OnnxFile {
   const name = netName(spec);
-  check(
-    !spec.source,
-    "an encoder-decoder has no ONNX form here. Its weights stand in the folder of its run, model/model.safetensors.",
-  );
+  check(!spec.source, "an encoder-decoder has no ONNX form as one graph, but one as its parts (onnxOfEncoderDecoder).");
   check(
     (spec.net ?? "recurrent") !== "recurrent" || Object.hasOwn(ONNX_GATES, name) || name === "mingru",
     `cell ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
@@ -321,7 +318,7 @@ class Exporter {
 }
 
 /** h = (1 - z) h' + z h~; past a sequence's end h stays. */
-function stepOfMinGRU(H: number, masked: boolean) {
+export function stepOfMinGRU(H: number, masked: boolean) {
   const g = new GraphBuilder();
   const before = g.input("before", "FLOAT", ["B", H]);
   const gates = g.input("gates", "FLOAT", ["B", 2 * H]);

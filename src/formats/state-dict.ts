@@ -75,7 +75,7 @@ export function fitStateDict(
   const modules = [...new Set(recurrent.map((name) => (placeOf(name) as Place).module))];
   if (["encoder.", "decoder."].every((half) => modules.some((module) => module.startsWith(half))))
     fail(
-      "an encoder and a decoder: models that read one sequence and write another can be resumed, but neither imported nor begun from.",
+      "an encoder and a decoder, whose weights alone do not tell what they read and write: give the whole folder that gatesieve export wrote, config.json beside the weights.",
     );
   if (modules.length !== 1)
     fail(

@@ -156,6 +156,11 @@ export class EncoderDecoder implements Module {
     };
   }
 
+  /** What the last `encode` put out, (S*B, H), block s = position s; past a source's end it means nothing. */
+  get memory(): Rows {
+    return this.#encoder.output;
+  }
+
   forward(x: Input, pass: Pass): Rows {
     this.encode(pass);
     return this.decode(x, pass);

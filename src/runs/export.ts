@@ -39,7 +39,6 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
   if (status === "finished" && existsSync(file)) {
     const task = await openRunTask(dir, config, info);
     const model = makeModel(config, task, await loadEngine("js"), 1, 1);
-    refuse(model, info, config);
     const { parameters } = openModelSource(file);
     const placed = model.parameters.map(({ name, value: { shape } }) => {
       const source = parameters.get(name);
@@ -49,7 +48,6 @@ export async function weightsOfRun(runsDir: string, idOrDir: string): Promise<Ru
     return { ...common, model, task, vocabulary: task.vocabulary, placed };
   }
   const { model, task } = await openModel(runsDir, idOrDir, { T: 1, B: 1, engine: "js" });
-  refuse(model, info, config);
   const placed = model.parameters.map(({ name, value: { shape, data } }) => {
     const source: ParameterSource = { dtype: "F32", shape, pieces: () => [Float32Array.from(data)] };
     return { name, shape, source };
@@ -74,10 +72,11 @@ export function exportFolder(weights: RunWeights, out: string): void {
     version,
     parameters: info.parameters,
     task: config.task.name,
-    net: `${netName(spec).toUpperCase()} ${numLayers} x ${hiddenSize}`,
+    net: `${netName(spec).toUpperCase()} ${numLayers} x ${hiddenSize}${spec.source ? ", encoder and decoder" : ""}`,
     policy: policyText(config),
     scores: Object.entries(scores).map(([name, value]) => [name, formatNumber(Number(value.toFixed(4)))]),
     torch: torchClass(spec, names) !== undefined,
+    commands: ["eval", spec.source ? "predict" : "sample"],
   });
   const { encoding } = weights.task;
   const own = { version, run: info.id, scores, config: withoutFolders(config), ...(encoding ? { encoding } : {}) };
@@ -101,11 +100,4 @@ export function withoutFolders({ from: _, ...config }: RunConfig): Record<string
     named(key, value) ? basename(value as string) : value,
   ]);
   return { ...config, task: Object.fromEntries(task) };
-}
-
-function refuse(model: Model, { id }: store.RunInfo, { task }: RunConfig): void {
-  check(
-    !model.encoderDecoder,
-    `run ${id} is of task ${task.name}, whose model reads one sequence and writes another: it cannot be exported. Its weights, by PyTorch's names, are model/model.safetensors in the run's folder.`,
-  );
 }

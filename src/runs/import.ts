@@ -6,7 +6,7 @@ import { basename, join, resolve } from "node:path";
 import { check, UsageError } from "../core/check.ts";
 import type { Rename } from "../formats/state-dict.ts";
 import { loadEngine } from "../kernels/engines.ts";
-import type { Task } from "../tasks/task.ts";
+import type { InputSpec, Task } from "../tasks/task.ts";
 import { tasks } from "../tasks/tasks.ts";
 import { emptyTree, isTree, merge, parseConfig, type RunConfig, setOverride, type Tree } from "./config.ts";
 import { type LoadedData, loadData } from "./data-tasks.ts";
@@ -100,12 +100,20 @@ export async function importModel(options: ImportOptions): Promise<Imported> {
   }
 }
 
-/** Settings of the source's task are for that task alone. */
+/** Settings of the source's task are for that task alone, and files of targets for the data that they lay beside. */
 export function mergeTask(tree: Tree, given: Tree): Tree {
   const own = isTree(tree.task) ? tree.task.name : undefined;
   const asked = isTree(given.task) ? given.task.name : undefined;
-  const kept = asked !== undefined && asked !== own ? { ...tree, task: {} } : tree;
-  return merge(kept, given);
+  const other = asked !== undefined && asked !== own;
+  return merge(other ? { ...tree, task: {} } : withoutTargets(tree, given), given);
+}
+
+function withoutTargets(tree: Tree, given: Tree): Tree {
+  const { task } = tree;
+  if (!isTree(task) || task.targetData === undefined || !isTree(given.task) || given.task.data === undefined)
+    return tree;
+  const { targetData: _, validData: _v, validTargetData: _vt, testData: _t, testTargetData: _tt, ...rest } = task;
+  return { ...tree, task: rest };
 }
 
 /** A model with a vocabulary needs no text to be sampled: one that is not here is a remark, unless it was asked for. */
@@ -160,8 +168,10 @@ async function openDataTask(config: RunConfig, { encoding, path }: ModelSource, 
 function checkEncoding(encoding: object, config: RunConfig, path: string): object {
   const isSize = (size: unknown) => Number.isInteger(size) && (size as number) > 0;
   try {
-    const { input, output } = makeTask(config, {}, { encoding });
-    if (isSize(output.size) && isSize(input.kind === "tokens" ? input.vocabulary : input.size)) return encoding;
+    const { input, output, source } = makeTask(config, {}, { encoding });
+    const width = (spec: InputSpec) => (spec.kind === "tokens" ? spec.vocabulary : spec.size);
+    const reads = !source || (isSize(source.length) && isSize(width(source)));
+    if (reads && isSize(output.size) && isSize(width(input))) return encoding;
   } catch {
     // told below
   }

@@ -30,10 +30,16 @@ export function configOfSource(source: ModelSource, renames: readonly Rename[] =
   return { tree: merge(own, { model: net }), fit };
 }
 
-/** A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one, or with norms. */
-function isOurs({ config }: ModelSource): boolean {
+/**
+ * A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one, with norms, or an
+ * encoder with its decoder.
+ */
+function isOurs({ config, parameters }: ModelSource): boolean {
   const model = config?.model;
-  return isTree(model) && ((model.net !== undefined && model.net !== "recurrent") || model.layerNorm === true);
+  if (!isTree(model)) return false;
+  const has = (half: string) => [...parameters.keys()].some((name) => name.startsWith(half));
+  const isOther = model.net !== undefined && model.net !== "recurrent";
+  return isOther || model.layerNorm === true || (has("encoder.") && has("decoder."));
 }
 
 /** What it was trained with; it reads as far as it has positions, however long the sequences of its training were. */

@@ -31,6 +31,10 @@ export function openOnnxSource(path: string) {
   };
   const ours = file.metadata.has(ONNX_METADATA.own);
   const own = ours ? metadata(ONNX_METADATA.own) : undefined;
+  if (isObject(own) && own.part !== undefined)
+    throw new GatesieveError(
+      `${path}: the ${own.part} of two, which ONNX files do not bring back. Import the folder of gatesieve export RUN --out FOLDER.`,
+    );
   const config = isObject(own) && isObject(own.config) ? own.config : undefined;
   refuseOneWay(path, config?.model);
   const { parameters, positions, normalises, notes } = netOfOnnx(file, path);

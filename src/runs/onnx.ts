@@ -5,15 +5,16 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { check, formatNumber, GatesieveError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
-import { encodeOnnx } from "../formats/onnx.ts";
+import { encodeOnnx, type OnnxFile } from "../formats/onnx.ts";
 import { type OnnxExportOptions, onnxOfModel, readsLengths, statesOf } from "../formats/onnx-export.ts";
+import type { WeightSource } from "../formats/onnx-graph.ts";
 import type { Model } from "../nn/model.ts";
 import { type ForecastingEncoding, rowsBack } from "../tasks/forecast-scores.ts";
 import type { InputEncoding } from "../tasks/inputs.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
 import type { RunConfig } from "./config.ts";
 import { type RunWeights, withoutFolders } from "./export.ts";
-import { writeFileAtomic } from "./files.ts";
+import { type Streamed, writeFileAtomic } from "./files.ts";
 import { ONNX_METADATA } from "./onnx-source.ts";
 import { openModel } from "./open.ts";
 import { version } from "./version.ts";
@@ -25,19 +26,28 @@ export const ONNX_BOUND = 1e-5;
 export function exportOnnx(weights: RunWeights, out: string): { bytes: number } {
   const path = resolve(out);
   check(!existsSync(path), `${out} is there already; choose another file with --out.`);
-  const { model, placed } = weights;
+  const file = streamOnnx(onnxOfModel(weights.model.spec, weightsByName(weights), optionsOf(weights)));
+  writeFileAtomic(path, file, "the exported model");
+  return { bytes: file.bytes };
+}
+
+/** A run's parameters as graphs take them. */
+export function weightsByName({ placed }: RunWeights): (name: string) => WeightSource {
   const sources = new Map(placed.map((each) => [each.name, each]));
-  const weightOf = (name: string) => {
+  return (name) => {
     const { shape, source } = sources.get(name)!;
     const zeros = () => [new Float32Array(shape.reduce((product, size) => product * size, 1))];
     return { shape, pieces: source ? () => source.pieces() : zeros };
   };
-  const message = encodeOnnx(onnxOfModel(model.spec, weightOf, optionsOf(weights)));
+}
+
+/** A file to be written, never whole in memory. */
+export function streamOnnx(file: OnnxFile): Streamed {
+  const message = encodeOnnx(file);
   const write = (sink: (piece: Uint8Array) => void) => {
     for (const piece of inBlocks(message.pieces())) sink(piece);
   };
-  writeFileAtomic(path, { bytes: message.length, write }, "the exported model");
-  return { bytes: message.length };
+  return { bytes: message.length, write };
 }
 
 /** Small pieces together: a graph has thousands of a few bytes each. */
@@ -116,7 +126,7 @@ function learntOf({ encoding, input }: Task): LearntForOnnx {
 // ---- the file beside our own net
 
 /** As much of onnxruntime's interface as is used here: https://onnxruntime.ai/docs/api/js */
-interface Runtime {
+export interface Runtime {
   readonly env: { readonly versions: { readonly common: string }; readonly wasm?: { numThreads?: number } };
   readonly InferenceSession: {
     create(bytes: Uint8Array, options: object): Promise<{ run(feeds: object): Promise<Record<string, RuntimeTensor>> }>;
@@ -124,7 +134,7 @@ interface Runtime {
   readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => RuntimeTensor;
 }
 
-interface RuntimeTensor {
+export interface RuntimeTensor {
   readonly data: Float32Array;
   readonly dims: readonly number[];
 }
@@ -186,30 +196,49 @@ export async function checkOnnx(runsDir: string, idOrDir: string, out: string): 
   for (const shape of shapes) {
     const { feeds, expected } = ownPass(model, task, shape.T, shape.B, random, runtime);
     const outputs = await session.run(feeds);
-    for (const [key, { values, counts, dims }] of Object.entries(expected)) {
-      const got = outputs[key];
-      if (String(got?.dims) !== String(dims))
-        differences[key] = Number.POSITIVE_INFINITY; // another shape is no small difference
-      else
-        for (let i = 0; i < values.length; i++) {
-          if (!counts(i)) continue;
-          const difference = Math.abs(got!.data[i]! - values[i]!) / Math.max(1, Math.abs(values[i]!));
-          differences[key] = Math.max(differences[key] ?? 0, difference >= 0 ? difference : Number.POSITIVE_INFINITY);
-        }
-    }
+    addDifferences(differences, expected, outputs);
   }
-  const worst = Math.max(...Object.values(differences));
-  if (worst > ONNX_BOUND) {
-    rmSync(resolve(out), { force: true });
-    const [key] = Object.entries(differences).find(([, difference]) => difference === worst)!;
-    throw new GatesieveError(
-      `${out} says something else in ${name} than the run: "${key}" differs by ${formatNumber(worst)}, at most ${ONNX_BOUND} is expected. The file was removed; please report it.`,
-    );
-  }
-  return { runtime: name, shapes, differences, worst, bound: ONNX_BOUND };
+  return judge(out, name, shapes, differences);
 }
 
-interface Expected {
+/** Into `differences`, by output, the largest so far. */
+export function addDifferences(
+  differences: Record<string, number>,
+  expected: Readonly<Record<string, Expected>>,
+  outputs: Readonly<Record<string, RuntimeTensor>>,
+): void {
+  for (const [key, { values, counts, dims }] of Object.entries(expected)) {
+    const got = outputs[key];
+    if (String(got?.dims) !== String(dims))
+      differences[key] = Number.POSITIVE_INFINITY; // another shape is no small difference
+    else
+      for (let i = 0; i < values.length; i++) {
+        if (!counts(i)) continue;
+        const difference = Math.abs(got!.data[i]! - values[i]!) / Math.max(1, Math.abs(values[i]!));
+        differences[key] = Math.max(differences[key] ?? 0, difference >= 0 ? difference : Number.POSITIVE_INFINITY);
+      }
+  }
+}
+
+/** The outcome of a check; what was written is removed, with an error, where it says something else than the run. */
+export function judge(
+  out: string,
+  runtime: string,
+  shapes: OnnxCheck["shapes"],
+  differences: Readonly<Record<string, number>>,
+): OnnxCheck {
+  const worst = Math.max(...Object.values(differences));
+  if (worst > ONNX_BOUND) {
+    rmSync(resolve(out), { recursive: true, force: true });
+    const [key] = Object.entries(differences).find(([, difference]) => difference === worst)!;
+    throw new GatesieveError(
+      `${out} says something else in ${runtime} than the run: "${key}" differs by ${formatNumber(worst)}, at most ${ONNX_BOUND} is expected. It was removed; please report it.`,
+    );
+  }
+  return { runtime, shapes, differences, worst, bound: ONNX_BOUND };
+}
+
+export interface Expected {
   readonly values: ArrayLike<number>;
   readonly dims: readonly number[];
   /** Whether an element counts: padding does not. */

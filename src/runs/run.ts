@@ -28,7 +28,16 @@ import { appendLine, createFolderAtomic, removeStaleTemporaries, writeFileAtomic
 import { loadFrom } from "./from.ts";
 import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.ts";
 import { openModelSource, readVocabulary } from "./model-source.ts";
-import { hashOf, type Inputs, loadInputs, makeTask, makeTraining, resolveConfig, stepsOf } from "./parts.ts";
+import {
+  hashOf,
+  type Inputs,
+  type Learnt,
+  loadInputs,
+  makeTask,
+  makeTraining,
+  resolveConfig,
+  stepsOf,
+} from "./parts.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
 import type { LoadedText } from "./text.ts";
@@ -270,10 +279,7 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
       throw new UsageError(
         `run ${info.id} is finished (${summary.steps} steps). Sample or evaluate it, or start a new run with a larger train.maxSteps.`,
       );
-    // Of a model from elsewhere the vocabulary is not the text's own.
-    const elsewhere = info.text && config.from !== undefined;
-    const learnt = elsewhere ? { vocabulary: readVocabulary(join(dir, store.VOCABULARY)) } : {};
-    const task = makeTask(config, await loadInputs(config, info), learnt);
+    const task = makeTask(config, await loadInputs(config, info), learntElsewhere(dir, config, info));
     const { engine } = await chooseEngine(info.engine, config.threads);
     if (engine.isa !== info.isa)
       notes.push(
@@ -309,6 +315,13 @@ export async function resumeRun(runsDir: string, idOrDir: string): Promise<Run> 
     releaseLock(dir);
     throw error;
   }
+}
+
+/** Of a model from elsewhere the vocabulary is not the text's own, nor is what it learnt of its data. */
+function learntElsewhere(dir: string, { from }: RunConfig, { text, data }: RunInfo): Learnt {
+  if (from === undefined) return {};
+  if (text) return { vocabulary: readVocabulary(join(dir, store.VOCABULARY)) };
+  return data ? { encoding: store.readJson(join(dir, store.ENCODING)) as object | undefined } : {};
 }
 
 /** "20261124-221530-character-energy-0.99-s1", the time in UTC. */

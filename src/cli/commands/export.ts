@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { check, formatBytes, formatNumber } from "../../core/check.ts";
 import { exportFolder, weightsOfRun } from "../../runs/export.ts";
 import { checkOnnx, exportOnnx, loadOnnxRuntime } from "../../runs/onnx.ts";
+import { checkOnnxParts, exportOnnxParts } from "../../runs/onnx-parts.ts";
 import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption } from "../options.ts";
 import { paint, print, printJson } from "../print.ts";
 
@@ -24,7 +25,7 @@ export function exportCommand(): Command {
   return new Command("export")
     .summary("a run's best weights for other programs")
     .description(
-      "Write the best weights of a run for other programs. safetensors: a folder as Hugging Face lays it out, with PyTorch's names; its README.md shows how torch.nn loads it. onnx: one file for onnxruntime and others, with free batch size and length, states in and out. More: docs/formats.md.",
+      "Write the best weights of a run for other programs. safetensors: a folder as Hugging Face lays it out, with PyTorch's names; its README.md shows how torch.nn loads it. onnx: one file for onnxruntime and others, with free batch size and length, states in and out; of translation and captioning a folder of two, encoder.onnx and decoder.onnx. More: docs/formats.md.",
     )
     .argument("<run>", RUN_ARGUMENT)
     .addOption(new Option("--format <format>", "what to write").choices(FORMATS).default("safetensors"))
@@ -42,9 +43,12 @@ async function exportRun(id: string, { format, out, check: checked, json, runs }
   const weights = await weightsOfRun(runs, id);
   const parameters = weights.model.size;
   const bytes = 4 * parameters;
+  const parts = weights.model.encoderDecoder !== undefined;
   if (format === "safetensors") exportFolder(weights, out);
+  else if (parts) exportOnnxParts(weights, out);
   else exportOnnx(weights, out);
-  const comparison = checked ? await checkOnnx(runs, id, out) : undefined;
+  const compare = parts ? checkOnnxParts : checkOnnx;
+  const comparison = checked ? await compare(runs, id, out) : undefined;
   if (json) return printJson({ id: weights.info.id, format, out, parameters, bytes, check: comparison });
   print(`${paint.bold(`run ${weights.info.id}`)} exported to ${out}, ${formatBytes(bytes)} of weights`);
   if (!comparison) return;
