@@ -1,19 +1,21 @@
 /**
  * A net of ours as an ONNX graph, for inference.
  *
- *   inputs    tokens (T, B) or features (T, B, size); lengths (B), where the task has them; h0, and c0 of an LSTM,
- *             (layers * directions, B, H)
+ *   inputs    tokens (T, B) or features (T, B, size); lengths (B), where the task has them and they change what is
+ *             said; of recurrent nets h0, and c0 of an LSTM, (layers * directions, B, H)
  *   outputs   output (T, B, size), or (B, size) where the last position counts; hn, cn as h0, c0;
  *             forecast (B, horizon, targets), where the task is to forecast
  *
- * T and B are free. Sequences shorter than T are right padded: states past their end are those of their end; what
+ * T and B are free, T of a transformer up to its learned positions. Sequences shorter than T are right padded: states past their end are those of their end; what
  * `output` says there means nothing, and is not what our own nets say there.
  */
-import { check, UsageError } from "../core/check.ts";
+import { check } from "../core/check.ts";
 import type { ModelSpec } from "../nn/model.ts";
+import { DEFAULT_HEADS } from "../nn/nets/transformer.ts";
 import { netName } from "../nn/nets.ts";
 import type { OnnxFile, OnnxGraph } from "./onnx.ts";
 import { GraphBuilder, type WeightSource } from "./onnx-graph.ts";
+import { LayerNodes } from "./onnx-layers.ts";
 
 /** Of 2021: each runtime since then has it. */
 export const ONNX_OPSET = 14;
@@ -46,6 +48,17 @@ export interface OnnxForecast {
   readonly rowsBack: readonly number[];
 }
 
+/** Names of a net's states: inputs h0, c0 and outputs hn, cn. None of a net that carries nothing. */
+export function statesOf(spec: ModelSpec): readonly string[] {
+  if ((spec.net ?? "recurrent") !== "recurrent") return [];
+  return netName(spec) === "lstm" ? ["h", "c"] : ["h"];
+}
+
+/** Whether padding changes what a net says at positions that are there, so that its graph asks for lengths. */
+export function readsLengths(spec: ModelSpec): boolean {
+  return statesOf(spec).length > 0 || spec.output.positions === "last";
+}
+
 /** `weightOf` gives the parameters that a model of this spec has, under their names. */
 export function onnxOfModel(
   spec: ModelSpec,
@@ -55,8 +68,15 @@ export function onnxOfModel(
   const name = netName(spec);
   check(!spec.source, "an encoder-decoder has no ONNX form as one graph, but one as its parts (onnxOfEncoderDecoder).");
   check(
-    Object.hasOwn(ONNX_GATES, name) || name === "mingru",
-    `net ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
+    (spec.net ?? "recurrent") !== "recurrent" || Object.hasOwn(ONNX_GATES, name) || name === "mingru",
+    `cell ${name} has no ONNX form here; ${[...Object.keys(ONNX_GATES), "mingru"].join(", ")} have. Export it with --format safetensors.`,
+  );
+  const positions = name === "transformer" ? (weightOf("transformer.positions.weight").shape[0] as number) : Infinity;
+  const rows = Math.max(0, ...(options.forecast?.rowsBack ?? []).map((back, h) => back - h));
+  check(
+    rows <= positions,
+    `forecasts of this net refer to ${rows} rows before, and it has learned positions for ${positions}: a graph of both has no window to read. ` +
+      `Train it with model.positions=${rows} or more, or use --format safetensors.`,
   );
   return {
     irVersion: IR_VERSION,
@@ -70,6 +90,7 @@ export function onnxOfModel(
 
 class Exporter {
   readonly #g = new GraphBuilder();
+  readonly #nodes: LayerNodes;
   readonly #spec: ModelSpec;
   readonly #weightOf: (name: string) => WeightSource;
   readonly #options: OnnxExportOptions;
@@ -77,37 +98,24 @@ class Exporter {
   readonly #cell: string;
 
   constructor(spec: ModelSpec, weightOf: (name: string) => WeightSource, options: OnnxExportOptions) {
-    for (const key of ["residual", "layerNorm"] as const)
-      if (spec[key]) throw new UsageError(`ONNX: a net with ${key} has no graph here. Use --format safetensors.`);
     this.#spec = spec;
     this.#cell = netName(spec);
     this.#weightOf = weightOf;
+    this.#nodes = new LayerNodes(this.#g, weightOf);
     this.#options = options;
     this.#directions = spec.bidirectional ? 2 : 1;
   }
 
   graph() {
     const { numLayers, hiddenSize: H, output } = this.#spec;
-    const cell = this.#cell;
     const g = this.#g;
-    const D = this.#directions;
-    let x = this.#input();
-    const lengths = this.#options.lengths ? g.input("lengths", "INT32", ["B"]) : "";
-    const stateShape = [numLayers * D, "B", H];
-    const names = cell === "lstm" ? ["h", "c"] : ["h"];
+    const x = this.#input();
+    const lengths = this.#options.lengths && readsLengths(this.#spec) ? g.input("lengths", "INT32", ["B"]) : "";
+    const names = statesOf(this.#spec);
+    const stateShape = [numLayers * this.#directions, "B", H];
     const starts = names.map((name) => this.#split(g.input(`${name}0`, "FLOAT", stateShape)));
-    const mask = cell === "mingru" && lengths !== "" ? this.#mask(x, lengths) : "";
-    const ends: string[][] = names.map(() => []);
-    let final = ""; // (D, B, H): where the last layer's directions end
-    for (let layer = 0; layer < numLayers; layer++) {
-      const begin = starts.map((each) => each[layer] as string);
-      const { y, states } = cell === "mingru" ? this.#scan(layer, x, mask, begin) : this.#op(layer, x, lengths, begin);
-      for (const [index, state] of states.entries()) ends[index]!.push(state);
-      final = states[0] as string;
-      x = y;
-    }
-    if (output.positions === "last") x = this.#beside(final, "last", [1, 0, 2]);
-    this.#head(x);
+    const { y, ends } = names.length > 0 ? this.#recurrent(x, lengths, starts) : this.#timeless(x, lengths);
+    this.#nodes.linear("head", y, { output: "output" });
     const outputShape = output.positions === "all" ? ["T", "B", output.size] : ["B", output.size];
     g.output("output", "FLOAT", outputShape);
     for (const [index, name] of names.entries()) {
@@ -117,7 +125,54 @@ class Exporter {
       g.output(`${name}n`, "FLOAT", stateShape);
     }
     if (this.#options.forecast) this.#forecast(this.#options.forecast);
-    return g.build(`${cell} ${numLayers} x ${H}`);
+    return g.build(`${this.#cell} ${numLayers} x ${H}`);
+  }
+
+  /** What the head reads, and by state where layers end. */
+  #recurrent(input: string, lengths: string, starts: readonly (readonly string[])[]) {
+    const { numLayers, output, residual = false, layerNorm = false } = this.#spec;
+    const cell = this.#cell;
+    const mask = cell === "mingru" && lengths !== "" ? this.#mask(input, lengths) : "";
+    const ends: string[][] = starts.map(() => []);
+    let stream = input; // what layers with a residual add to
+    let x = input; // what the next one reads: with layerNorm, that with its norm
+    for (let layer = 0; layer < numLayers; layer++) {
+      const begin = starts.map((each) => each[layer] as string);
+      const made = cell === "mingru" ? this.#scan(layer, x, mask, begin) : this.#op(layer, x, lengths, begin);
+      for (const [index, state] of made.states.entries()) ends[index]!.push(state);
+      let y = made.y;
+      let below = stream;
+      if (layer === numLayers - 1 && output.positions === "last") {
+        y = this.#beside(made.states[0] as string, "last", [1, 0, 2]); // where its directions end
+        if (residual && layer > 0) below = this.#nodes.last(stream, lengths);
+      }
+      stream = residual && layer > 0 ? this.#g.node("Add", `residual.l${layer}`, [below, y]) : y;
+      x = layerNorm ? this.#nodes.layerNorm(`norm.l${layer}`, stream) : stream;
+    }
+    return { y: x, ends };
+  }
+
+  /** A net that carries nothing: what the head reads. */
+  #timeless(input: string, lengths: string) {
+    const { numLayers, hiddenSize: width, output, activation = "relu", numHeads: heads = DEFAULT_HEADS } = this.#spec;
+    const nodes = this.#nodes;
+    let x = input;
+    if (this.#cell === "mlp")
+      for (let layer = 0; layer < numLayers; layer++)
+        x = nodes.activation(activation, `mlp.${activation}${layer}`, nodes.linear(`mlp.l${layer}`, x));
+    else {
+      const { input: kind } = this.#spec;
+      const times = nodes.times(x);
+      const later = nodes.later(times);
+      const given = kind.kind === "tokens" ? kind.embedding : kind.size;
+      if (given !== width) x = nodes.linear("transformer.input", x);
+      x = nodes.positions("transformer.positions", x, times);
+      for (let layer = 0; layer < numLayers; layer++)
+        x = nodes.block(`transformer.layers.${layer}`, x, later, { width, heads, activation });
+      x = nodes.layerNorm("transformer.norm", x);
+    }
+    const ends: string[][] = [];
+    return { y: output.positions === "last" ? nodes.last(x, lengths) : x, ends };
   }
 
   /** (T, B, size): what the first layer reads. */
@@ -126,7 +181,7 @@ class Exporter {
     const g = this.#g;
     if (input.kind === "tokens") {
       const tokens = g.input("tokens", "INT64", ["T", "B"]);
-      if (input.embedding) return g.node("Gather", "embedding", [this.#weight("embedding.weight"), tokens]);
+      if (input.embedding) return g.node("Gather", "embedding", [this.#nodes.weight("embedding.weight"), tokens]);
       return g.node("OneHot", "onehot", [tokens, g.ints([input.vocabulary], []), g.floats("off.on", [0, 1])]);
     }
     const features = g.input("features", "FLOAT", ["T", "B", input.size]);
@@ -190,11 +245,11 @@ class Exporter {
     for (let d = 0; d < D; d++) {
       const suffix = `_l${layer}${halves(d)}`;
       const name = names[d] as string;
-      const weight = g.node("Transpose", `${name}.W`, [this.#weight(`${cell}.weight_ih${suffix}`)], {
+      const weight = g.node("Transpose", `${name}.W`, [this.#nodes.weight(`${cell}.weight_ih${suffix}`)], {
         perm: { ints: [1, 0] },
       });
       const product = g.node("MatMul", `${name}.product`, [x, weight]);
-      const gates = g.node("Add", `${name}.gates`, [product, this.#weight(`${cell}.bias_ih${suffix}`)]);
+      const gates = g.node("Add", `${name}.gates`, [product, this.#nodes.weight(`${cell}.bias_ih${suffix}`)]);
       const before = g.node("Squeeze", `${name}.before`, [starts[d] as string, g.ints([0])]);
       const scanned = mask === "" ? [gates] : [gates, mask];
       const backwards = { ints: scanned.map(() => d) };
@@ -225,9 +280,7 @@ class Exporter {
   /** (T, B, 1): whether a position is there. */
   #mask(x: string, lengths: string): string {
     const g = this.#g;
-    const shape = g.node("Shape", "shape", [x]);
-    const T = g.node("Gather", "T", [shape, g.ints([0], [])], { axis: { i: 0 } });
-    const times = g.node("Range", "times", [g.ints([0], []), T, g.ints([1], [])]);
+    const times = this.#nodes.times(x);
     const column = g.node("Unsqueeze", "times.column", [times, g.ints([1])]);
     const ends = g.node("Cast", "lengths.int64", [lengths], { to: { i: 7 } });
     return g.node("Unsqueeze", "there", [g.node("Less", "there.2d", [column, ends]), g.ints([2])]);
@@ -238,12 +291,6 @@ class Exporter {
     const g = this.#g;
     const turned = g.node("Transpose", `${name}.turned`, [x], { perm: { ints: perm } });
     return g.node("Reshape", `${name}.beside`, [turned, g.ints([...perm.slice(2).map(() => 0), -1])]);
-  }
-
-  #head(x: string): void {
-    const g = this.#g;
-    const weight = g.node("Transpose", "head.W", [this.#weight("head.weight")], { perm: { ints: [1, 0] } });
-    g.node("Add", "output", [g.node("MatMul", "head.product", [x, weight]), this.#weight("head.bias")]);
   }
 
   /** forecast[b, h, k] = the reference row of h, of its column, + scale[k] output[b, h, k]. */
@@ -260,10 +307,6 @@ class Exporter {
     const from = g.node("Cast", "reference.double", [turned], { to: { i: 11 } });
     g.node("Cast", "forecast", [g.node("Add", "forecast.double", [from, scaled])], { to: { i: 1 } });
     g.output("forecast", "FLOAT", ["B", ...shape]);
-  }
-
-  #weight(name: string): string {
-    return this.#g.weight(name, this.#weightOf(name));
   }
 
   /** Of a layer, its directions'. */

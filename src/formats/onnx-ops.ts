@@ -1,4 +1,5 @@
 /** Operators of ONNX as they are defined, on arrays: what graphs of recurrent nets are made of, without time itself. */
+import { erfc } from "../nn/erf.ts";
 import { countOf, type OnnxNode } from "./onnx.ts";
 import { intOf } from "./onnx-node.ts";
 import { arrayOf, type OnnxArray } from "./onnx-tensor.ts";
@@ -34,6 +35,8 @@ export const OPS: Readonly<Record<string, Op>> = {
   Tanh: unary(Math.tanh),
   Relu: unary((x) => Math.max(0, x)),
   Exp: unary(Math.exp),
+  Sqrt: unary(Math.sqrt),
+  Erf: unary((x) => 1 - erfc(x)),
   Neg: unary((x) => -x),
   Identity: (call) => [input(call, 0)],
   Dropout: (call) => [input(call, 0)],
@@ -163,6 +166,38 @@ export const OPS: Readonly<Record<string, Op>> = {
         out.data.set(array.data.subarray(from, from + inner), at);
         at += inner;
       }
+    return [out];
+  },
+  /** From each lane, the first axis, the row of one index: batch_dims=1, which is all that our graphs need. */
+  GatherND(call) {
+    const [array, indices] = [input(call, 0), input(call, 1)];
+    const [lanes = 0, rows = 0, ...rest] = array.dims;
+    if (intOf(call.node.attributes.get("batch_dims")) !== 1 || String(indices.dims) !== String([lanes, 1]))
+      call.fail(`takes [${indices.dims}] of [${array.dims}], expected batch_dims=1 and [${lanes},1]`);
+    const size = countOf(rest);
+    const out = call.make(array.type, [lanes, ...rest]);
+    for (const [lane, index] of indices.data.entries()) {
+      const row = index < 0 ? index + rows : index;
+      if (!(row >= 0 && row < rows)) call.fail(`takes ${index} of ${rows}`);
+      const from = (lane * rows + row) * size;
+      out.data.set(array.data.subarray(from, from + size), lane * size);
+    }
+    return [out];
+  },
+  /** Over the last axis. */
+  ReduceMean(call) {
+    const { type, dims, data } = input(call, 0);
+    const axes = axesOf(call, 1);
+    if (dims.length === 0 || axes.length !== 1 || negative(axes[0]!, dims.length) !== dims.length - 1)
+      call.fail(`is over axes [${axes}] of [${dims}], expected the last`);
+    const size = dims.at(-1)!;
+    const kept = (intOf(call.node.attributes.get("keepdims")) ?? 1) === 1;
+    const out = call.make(type, kept ? [...dims.slice(0, -1), 1] : dims.slice(0, -1));
+    for (let row = 0; row < out.data.length; row++) {
+      let sum = 0;
+      for (let i = 0; i < size; i++) sum += data[row * size + i]!;
+      out.data[row] = sum / size;
+    }
     return [out];
   },
   OneHot(call) {

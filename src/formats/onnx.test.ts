@@ -138,9 +138,12 @@ describe("a net of ours", () => {
   });
 });
 
-test("a net that has no ONNX form is refused", () => {
-  const mlp = modelOf({ net: "mlp", cell: undefined });
-  expect(() => fileOf(mlp)).toThrow(/net mlp has no ONNX form here; lstm, gru, rnn, mingru have/);
+test("a cell that has no ONNX form is refused", () => {
+  const { spec } = modelOf({ numLayers: 1 });
+  const own = { ...spec, cell: "own" as "lstm" };
+  expect(() => onnxOfModel(own, () => ({ shape: [], pieces: () => [] }), { version: "test" })).toThrow(
+    /cell own has no ONNX form here; lstm, gru, rnn, mingru have/,
+  );
 });
 
 describe("others' files", () => {
@@ -334,6 +337,7 @@ describe("what is refused", () => {
       bytes,
       new Uint8Array(golden("pytorch-gru-both.onnx")),
       encodeOnnx(fileOf(modelOf({ cell: "mingru", bidirectional: true }), { lengths: true })).toBytes(),
+      encodeOnnx(fileOf(modelOf({ net: "transformer", hiddenSize: 4, activation: "gelu" }))).toBytes(),
     ];
     const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), byte: fc.nat(255) });
     const began = performance.now();

@@ -26,6 +26,14 @@ const SPECS: Record<string, ModelSpec> = {
     bidirectional: true,
     output: { kind: "values", size: 2, positions: "last" },
   },
+  "bidirectional, residual, norm, values at the end": {
+    ...FEATURES,
+    numLayers: 3,
+    bidirectional: true,
+    residual: true,
+    layerNorm: true,
+    output: { kind: "values", size: 2, positions: "last" },
+  },
   "values at the end": { ...FEATURES, output: { kind: "values", size: 2, positions: "last" } },
 };
 const CELLS = Object.keys(cells) as (keyof typeof cells)[];

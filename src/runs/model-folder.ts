@@ -31,14 +31,15 @@ export function configOfSource(source: ModelSource, renames: readonly Rename[] =
 }
 
 /**
- * A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one, or an encoder with
- * its decoder.
+ * A folder of Gatesieve's with a net whose shape its weights alone do not tell: not a recurrent one, or with norms, or an
+ * encoder with its decoder.
  */
 function isOurs({ config, parameters }: ModelSource): boolean {
   const model = config?.model;
   if (!isTree(model)) return false;
   const has = (half: string) => [...parameters.keys()].some((name) => name.startsWith(half));
-  return (model.net !== undefined && model.net !== "recurrent") || (has("encoder.") && has("decoder."));
+  const other = (model.net !== undefined && model.net !== "recurrent") || model.layerNorm === true;
+  return other || (has("encoder.") && has("decoder."));
 }
 
 /** What it was trained with; it reads as far as it has positions, however long the sequences of its training were. */

@@ -1,4 +1,4 @@
-/** Nets without recurrence as people meet them: trained, scored, sampled, asked, exported and trained on. */
+/** Nets whose weights do not tell what they are, as people meet them: trained, scored, sampled, asked, exported and trained on. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,6 +71,18 @@ describe("a causal transformer on text", () => {
     expect(readRun(on.dir).testLoss).toBeLessThan(0.4);
     await expect(trained([...more, "train.sequenceLength=20"])).rejects.toThrow("learned positions for 12");
   });
+});
+
+test("a recurrent net with norms, which its weights do not tell, comes back from an exported folder", async () => {
+  const net = ["model.numLayers=2", "model.hiddenSize=6", "model.residual=true", "model.layerNorm=true"];
+  const run = await trained(["task.name=adding", ...net, "train.maxSteps=3", "train.sequenceLength=8"]);
+  const out = join(folder, "norms");
+  exportFolder(await weightsOfRun(runsDir, run.info.id), out);
+  const { dir } = await importModel({ source: out, runsDir, settings: [] });
+  const [first, again] = [await openModel(runsDir, run.info.id), await openModel(runsDir, dir)];
+  expect(again.config.model).toMatchObject({ residual: true, layerNorm: true });
+  const numbers = ({ model }: typeof first) => model.parameters.map(({ name, value }) => [name, [...value.data]]);
+  expect(numbers(again)).toEqual(numbers(first));
 });
 
 test("an mlp on whole images: trained, scored, and asked about an IDX file", async () => {

@@ -35,8 +35,9 @@ export function openOnnxSource(path: string) {
     throw new GatesieveError(
       `${path}: the ${own.part} of two, which ONNX files do not bring back. Import the folder of gatesieve export RUN --out FOLDER.`,
     );
-  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const config = isObject(own) && isObject(own.config) ? own.config : undefined;
+  refuseOneWay(path, config?.model);
+  const { parameters, positions, normalises, notes } = netOfOnnx(file, path);
   const vocabulary = ours ? metadata(ONNX_METADATA.vocabulary) : undefined;
   const encoding = ours ? metadata(ONNX_METADATA.encoding) : undefined;
   if (vocabulary !== undefined && !isTexts(vocabulary))
@@ -55,6 +56,17 @@ export function openOnnxSource(path: string) {
     positions,
     notes,
   };
+}
+
+/** Our own nets that go out as ONNX and do not come back: said by name, before a node of them is met. */
+function refuseOneWay(path: string, model: unknown): void {
+  if (!isObject(model)) return;
+  const { net = "recurrent" } = model;
+  const what = net === "recurrent" ? ["residual", "layerNorm"].find((key) => model[key]) : `net ${net}`;
+  if (what !== undefined)
+    throw new GatesieveError(
+      `${path} is a model of ours with ${what}, which is not read back from ONNX. Import the folder that "gatesieve export RUN --out FOLDER" writes; OnnxSession runs the file: docs/formats.md.`,
+    );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

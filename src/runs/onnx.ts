@@ -6,13 +6,13 @@ import { pathToFileURL } from "node:url";
 import { check, formatNumber, GatesieveError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import { encodeOnnx, type OnnxFile } from "../formats/onnx.ts";
-import { type OnnxExportOptions, onnxOfModel } from "../formats/onnx-export.ts";
+import { type OnnxExportOptions, onnxOfModel, readsLengths, statesOf } from "../formats/onnx-export.ts";
 import type { WeightSource } from "../formats/onnx-graph.ts";
 import type { Model } from "../nn/model.ts";
-import { netName } from "../nn/nets.ts";
 import { type ForecastingEncoding, rowsBack } from "../tasks/forecast-scores.ts";
 import type { InputEncoding } from "../tasks/inputs.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
+import type { RunConfig } from "./config.ts";
 import { type RunWeights, withoutFolders } from "./export.ts";
 import { type Streamed, writeFileAtomic } from "./files.ts";
 import { ONNX_METADATA } from "./onnx-source.ts";
@@ -182,7 +182,10 @@ export async function checkOnnx(runsDir: string, idOrDir: string, out: string): 
   const session = await runtime.InferenceSession.create(readFileSync(resolve(out)), { logSeverityLevel: 3 });
   const learnt = (task: Task) =>
     Math.max(1, ...(learntOf(task).forecast?.rowsBack ?? []).map((back, index) => back - index));
-  const T = (task: Task) => Math.max(7, learnt(task));
+  const T = (task: Task, { model: { net, positions }, train }: RunConfig) => {
+    const longest = net === "transformer" ? (positions ?? train.sequenceLength) || 7 : 7;
+    return Math.max(Math.min(7, longest), learnt(task));
+  };
   const { model, task } = await openModel(runsDir, idOrDir, { T, B: 3, engine: "js" });
   const random = new RandomStream(0, "onnx check");
   const differences: Record<string, number> = {};
@@ -253,7 +256,7 @@ function ownPass(model: Model, task: Task, T: number, B: number, random: RandomS
   const feeds: Record<string, RuntimeTensor> = {};
   const encoded: Encoded[] = [];
   const lengths = Int32Array.from({ length: B }, (_, b) => (hasLengths(task) && b > 0 ? 1 + random.below(T) : T));
-  if (hasLengths(task)) feeds.lengths = new Tensor("int32", lengths, [B]);
+  if (hasLengths(task) && readsLengths(spec)) feeds.lengths = new Tensor("int32", lengths, [B]);
   buffers.lengths.set(lengths);
   if (input.kind === "tokens") {
     const tokens = Int32Array.from({ length: T * B }, () => random.below(input.vocabulary));
@@ -274,7 +277,7 @@ function ownPass(model: Model, task: Task, T: number, B: number, random: RandomS
         Float32Array.from({ length: T * size }, (_, i) => raw[(Math.floor(i / size) * B + b) * size + (i % size)]!),
       );
   }
-  const names = netName(spec) === "lstm" ? ["h", "c"] : ["h"];
+  const names = statesOf(spec);
   for (const [index, name] of names.entries()) {
     const start = Float32Array.from({ length: layers * B * H }, () => random.normal() / 2);
     feeds[`${name}0`] = new Tensor("float32", start, [layers, B, H]);

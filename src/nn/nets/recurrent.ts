@@ -45,7 +45,13 @@ export const recurrentNet: Net = {
       recurrent.push(...(layer instanceof BidirectionalLayer ? layer.directions : [layer]));
       const width = layer.output.tensor.rowLength;
       if (options.residual && index > 0) {
-        const residual = new Residual(planner, `residual.l${index}`, width, [...between, layer]);
+        const residual = new Residual(
+          planner,
+          `residual.l${index}`,
+          width,
+          [...between, layer],
+          bidirectional && final,
+        );
         layers.push(residual);
         x = residual.output;
       } else {
