@@ -311,7 +311,7 @@ async function heapRowOf(workloadName, policy, steps) {
   const { heap, SPOILS } = await import("./heap.mjs");
   if (!Object.hasOwn(SPOILS, options.spoil))
     fail(`unknown spoil "${options.spoil}". The choices are: ${Object.keys(SPOILS).join(", ")}.`);
-  const workload = { ...WORKLOADS[workloadName], ...(options.net ? { net: options.net } : {}) };
+  const workload = { ...WORKLOADS[workloadName], ...(options.net ? { net: { net: options.net } } : {}) };
   return heap({ workloadName, workload, engineName: options.engine, policy, steps, spoil: options.spoil });
 }
 

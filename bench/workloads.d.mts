@@ -8,8 +8,6 @@ export interface Workload {
     readonly features?: number;
   };
   readonly source?: { readonly tokens: number; readonly embedding: number; readonly length: number };
-  /** heap: in place of recurrent layers. */
-  readonly net?: "mlp" | "transformer";
   readonly cell?: "lstm" | "gru";
   readonly bidirectional?: boolean;
   readonly layers: number;

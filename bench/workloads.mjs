@@ -56,7 +56,7 @@ export function modelSpec({ input, source, cell = "lstm", bidirectional = false,
     input: input.features
       ? { kind: "features", size: input.features }
       : { kind: "tokens", vocabulary: input.oneHot ?? input.tokens, embedding: input.embedding },
-    ...(net ? { net } : { cell, bidirectional }),
+    ...(net?.net ? {} : { cell, bidirectional }),
     hiddenSize: H,
     numLayers: layers,
     output: { kind: "classes", size: V, positions },
