@@ -6,7 +6,6 @@
  * stand anywhere but between the input and the output layer.
  */
 import { OnnxError, type OnnxFile, type OnnxNode, type OnnxTensor } from "./onnx.ts";
-import { isStepOfMinGRU, ONNX_GATES } from "./onnx-export.ts";
 import {
   DTYPES,
   foreignNode,
@@ -21,6 +20,7 @@ import {
   turned,
 } from "./onnx-node.ts";
 import { elementsOf, intsOf } from "./onnx-tensor.ts";
+import { isStepOfMinGRU, ONNX_GATES } from "./onnx-time-layers.ts";
 import { list } from "./state-dict.ts";
 
 export interface OnnxNet {

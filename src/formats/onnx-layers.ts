@@ -8,6 +8,12 @@ import type { GraphBuilder, WeightSource } from "./onnx-graph.ts";
 
 const LATER = -1e30; // a score of what is not seen yet: its share is exactly 0
 
+export interface TokenRows {
+  readonly vocabulary: number;
+  /** Columns of an embedding; 0 or none: one-hot. */
+  readonly embedding?: number | undefined;
+}
+
 export interface BlockShape {
   readonly width: number;
   readonly heads: number;
@@ -29,12 +35,23 @@ export class LayerNodes {
     return this.#g.weight(name, this.#weightOf(name));
   }
 
+  /** Rows of tokens: an embedding's, or one-hot. `table`: its parameter. */
+  tokens(x: string, { vocabulary, embedding }: TokenRows, table: string): string {
+    const g = this.#g;
+    if (embedding) return g.node("Gather", "embedding", [this.weight(table), x]);
+    return g.node("OneHot", "onehot", [x, g.ints([vocabulary], []), g.floats("off.on", [0, 1])]);
+  }
+
+  /** x W^T. */
+  product(name: string, x: string, weight: string): string {
+    const W = this.#g.node("Transpose", `${name}.W`, [this.weight(weight)], { perm: { ints: [1, 0] } });
+    return this.#g.node("MatMul", `${name}.product`, [x, W]);
+  }
+
   /** x W^T + b. `of`: where the names of its parameters end in something else than .weight and .bias. */
   linear(name: string, x: string, { output = `${name}.y`, of = [`${name}.weight`, `${name}.bias`] } = {}): string {
-    const g = this.#g;
     const [weight, bias] = of as [string, string];
-    const W = g.node("Transpose", `${name}.W`, [this.weight(weight)], { perm: { ints: [1, 0] } });
-    return g.node("Add", output, [g.node("MatMul", `${name}.product`, [x, W]), this.weight(bias)]);
+    return this.#g.node("Add", output, [this.product(name, x, weight), this.weight(bias)]);
   }
 
   activation(kind: ActivationName, name: string, x: string): string {

@@ -1,5 +1,5 @@
 /**
- * Protocol buffers' wire format, as much of it as ONNX files need: a message is a row of fields, each a key
+ * Protocol buffers' wire format, as much of it as ONNX files and TensorBoard's events need: a message is a row of fields, each a key
  * (number * 8 + wire type) and a value. https://protobuf.dev/programming-guides/encoding
  *
  * What is written may have parts that are not in memory yet (`Lazy`), so that a file of large weights is never whole
@@ -32,6 +32,15 @@ export class Message {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setFloat32(0, value, true);
     return this.#push(varint(field * 8 + FIXED32)).#push(bytes);
+  }
+
+  double(field: number, value: number): this {
+    return this.#push(varint(field * 8 + FIXED64)).#push(doubles([value]));
+  }
+
+  /** A repeated field, packed. */
+  doubles(field: number, values: readonly number[]): this {
+    return this.bytes(field, doubles(values));
   }
 
   text(field: number, value: string): this {
@@ -69,6 +78,12 @@ export class Message {
     this.length += part.length;
     return this;
   }
+}
+
+function doubles(values: readonly number[]): Uint8Array {
+  const bytes = new DataView(new ArrayBuffer(8 * values.length));
+  for (const [i, value] of values.entries()) bytes.setFloat64(8 * i, value, true);
+  return new Uint8Array(bytes.buffer);
 }
 
 /** Seven bits a byte, the lowest first; negative numbers as 64 bits in two's complement. */
