@@ -19,6 +19,11 @@ export function check(condition: unknown, message: string | (() => string)): ass
   if (!condition) throw new UsageError(typeof message === "string" ? message : message());
 }
 
+/** What JSON calls an object: no list, not null. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** The value under `name`, or an error that lists the choices (with the nearest one first). */
 export function choose<T>(kind: string, name: string, table: Readonly<Record<string, T>>): T {
   if (Object.hasOwn(table, name)) return table[name] as T;

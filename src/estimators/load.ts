@@ -8,8 +8,8 @@ import type { TrainingState } from "../train/training.ts";
 import { Classifier, prepareClassifier } from "./classifier.ts";
 import { Forecaster, prepareForecaster } from "./forecaster.ts";
 import { LanguageModel, prepareLanguageModel } from "./language-model.ts";
-import { checkKeys } from "./nets.ts";
-import type { LearnOptions } from "./options.ts";
+import { checkKeys, type NetSpec } from "./nets.ts";
+import type { LearnOptions, Settled } from "./options.ts";
 import { makeParts, type Prepared } from "./prepare.ts";
 import { prepareTagger, Tagger } from "./tagger.ts";
 import {
@@ -38,17 +38,24 @@ type Kind = {
 // biome-ignore lint/suspicious/noExplicitAny: a kind's `fit` took this data, or none is given; gathering checks it
 type Given = any;
 
+/** Kinds whose data are examples: nothing is asked of their own options, which are in what was learnt. */
+type PrepareExamples = (
+  net: NetSpec,
+  own: Readonly<Record<never, never>>,
+  options: Settled,
+  data: Given,
+  given: { readonly signal: undefined; readonly validation: Given },
+  saved: SavedParts,
+) => Promise<Prepared>;
+
+const withExamples =
+  (prepare: PrepareExamples): Kind["prepare"] =>
+  (saved, { data, validation }) =>
+    prepare(saved.net, {}, saved.options, data as Given, { signal: undefined, validation: validation as Given }, saved);
+
 const KINDS: Readonly<Record<string, Kind>> = {
   classifier: {
-    prepare: (saved, { data, validation }) =>
-      prepareClassifier(
-        saved.net,
-        saved.kept,
-        saved.options,
-        data as Given,
-        { signal: undefined, validation: validation as Given },
-        saved,
-      ),
+    prepare: withExamples(prepareClassifier),
     make: (parts, saved) => new Classifier(parts, saved),
   },
   forecaster: {
@@ -56,27 +63,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     make: (parts, saved) => new Forecaster(parts, saved),
   },
   tagger: {
-    prepare: (saved, { data, validation }) =>
-      prepareTagger(
-        saved.net,
-        {},
-        saved.options,
-        data as Given,
-        { signal: undefined, validation: validation as Given },
-        saved,
-      ),
+    prepare: withExamples(prepareTagger),
     make: (parts, saved) => new Tagger(parts, saved),
   },
   languageModel: {
-    prepare: (saved, { data, validation }) =>
-      prepareLanguageModel(
-        saved.net,
-        {},
-        saved.options,
-        data as Given,
-        { signal: undefined, validation: validation as Given },
-        saved,
-      ),
+    prepare: withExamples(prepareLanguageModel),
     make: (parts, saved) => new LanguageModel(parts, saved),
   },
 };

@@ -6,7 +6,7 @@
  *
  * The reader trusts nothing: tensors must fill the rest of the file exactly, without gap or overlap.
  */
-import { formatBytes, GatesieveError } from "../core/check.ts";
+import { formatBytes, GatesieveError, isObject } from "../core/check.ts";
 
 const BYTES_PER = {
   F64: 8,
@@ -259,10 +259,6 @@ function repeatedKey(json: string): string | undefined {
     }
   }
   return undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

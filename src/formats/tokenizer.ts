@@ -2,7 +2,7 @@
  * tokenizer.json, the format of Hugging Face's tokenizers, of the kind "BPE": what of it decides how text becomes tokens.
  * Anything that it says beyond is refused by name rather than read half.
  */
-import { UsageError } from "../core/check.ts";
+import { isObject, UsageError } from "../core/check.ts";
 import type { BpeData } from "../tasks/bpe.ts";
 import { UNK } from "../tasks/words.ts";
 
@@ -16,10 +16,10 @@ export function readTokenizer(text: string, name: string): BpeData {
   } catch (error) {
     throw new UsageError(`${name} is no JSON: ${(error as Error).message.split("\n")[0]}.`);
   }
-  const model = isTree(tree) ? tree.model : undefined;
-  if (!isTree(tree) || !isTree(model) || model.type !== "BPE")
+  const model = isObject(tree) ? tree.model : undefined;
+  if (!isObject(tree) || !isObject(model) || model.type !== "BPE")
     throw new UsageError(
-      `${name}: got a ${isTree(model) ? `model of type ${JSON.stringify(model.type)}` : "file without a model"}, expected a tokenizer.json whose model.type is "BPE".`,
+      `${name}: got a ${isObject(model) ? `model of type ${JSON.stringify(model.type)}` : "file without a model"}, expected a tokenizer.json whose model.type is "BPE".`,
     );
   for (const key of ["byte_fallback", "continuing_subword_prefix", "end_of_word_suffix"])
     if (model[key]) throw refused(name, `model.${key}`, model[key]);
@@ -32,25 +32,25 @@ export function readTokenizer(text: string, name: string): BpeData {
 }
 
 function splitting(part: unknown, name: string): Pick<BpeData, "form" | "spaceFirst"> {
-  if (isTree(part) && part.type === "ByteLevel")
+  if (isObject(part) && part.type === "ByteLevel")
     return { form: "byteLevel", spaceFirst: part.add_prefix_space !== false };
-  if (isTree(part) && part.type === "Metaspace" && (part.replacement ?? "▁") === "▁")
+  if (isObject(part) && part.type === "Metaspace" && (part.replacement ?? "▁") === "▁")
     return { form: "metaspace", spaceFirst: part.prepend_scheme !== "never" && part.add_prefix_space !== false };
   throw refused(name, "pre_tokenizer", part);
 }
 
 function normalizing(part: unknown, name: string): Pick<BpeData, "lowercase" | "normalization"> {
   if (part === null || part === undefined) return {};
-  const type = isTree(part) ? part.type : undefined;
+  const type = isObject(part) ? part.type : undefined;
   if (type === "Lowercase") return { lowercase: true };
   if (type === "NFC" || type === "NFD" || type === "NFKC" || type === "NFKD") return { normalization: type };
-  if (isTree(part) && type === "Sequence" && Array.isArray(part.normalizers))
+  if (isObject(part) && type === "Sequence" && Array.isArray(part.normalizers))
     return Object.assign({}, ...part.normalizers.map((each) => normalizing(each, name)));
   throw refused(name, "normalizer", part);
 }
 
 function refused(name: string, part: string, value: unknown): UsageError {
-  const shown = isTree(value) ? JSON.stringify(value.type) : JSON.stringify(value);
+  const shown = isObject(value) ? JSON.stringify(value.type) : JSON.stringify(value);
   return new UsageError(
     `${name}: ${part} is ${shown}, which is not read; expected BPE with a ByteLevel or Metaspace pre-tokenizer, and NFC, NFD, NFKC, NFKD or Lowercase.`,
   );
@@ -66,10 +66,10 @@ function vocabularyOf(model: Tree, added: unknown, name: string): string[] {
       );
     numbers.set(id as number, piece === model.unk_token ? UNK : piece);
   };
-  if (!isTree(model.vocab))
+  if (!isObject(model.vocab))
     throw new UsageError(`${name}: model.vocab is missing; expected pieces with their numbers.`);
   for (const [piece, id] of Object.entries(model.vocab)) put(piece, id);
-  for (const each of Array.isArray(added) ? added : []) if (isTree(each)) put(each.content, each.id);
+  for (const each of Array.isArray(added) ? added : []) if (isObject(each)) put(each.content, each.id);
   const count = numbers.size;
   for (let id = 0; id < count; id++)
     if (!numbers.has(id))
@@ -86,8 +86,4 @@ function mergesOf(merges: unknown, name: string): string[] {
       throw new UsageError(`${name}: merge ${index + 1} is ${JSON.stringify(each)}, expected two pieces.`);
     return pair;
   });
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

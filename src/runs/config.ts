@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
-import { nearest, UsageError } from "../core/check.ts";
+import { isObject, nearest, UsageError } from "../core/check.ts";
 import { ACTIVATIONS } from "../nn/activation.ts";
 import { ATTENTIONS } from "../nn/attention.ts";
 import { cells } from "../nn/cells.ts";
@@ -272,7 +272,7 @@ export function emptyTree(): Tree {
 }
 
 export function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject(value);
 }
 
 function explain(issue: z.core.$ZodIssue, tree: unknown): string {

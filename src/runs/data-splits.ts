@@ -1,7 +1,7 @@
 /** Examples of one's own into train, valid and test: by a column, by files, or 80/10/10 in an order that is always the same. */
 import { UsageError } from "../core/check.ts";
 import { holdBack } from "../tasks/splits.ts";
-import type { Split } from "../tasks/task.ts";
+import { SPLITS, type Split } from "../tasks/task.ts";
 
 export type Parts<T> = Record<Split, T[]>;
 
@@ -44,7 +44,6 @@ export function splitExamples<T>(placed: readonly Placed<T>[], classOf: (example
     10,
     2,
   );
-  for (const [index, { example }] of placed.entries())
-    parts[(["train", "valid", "test"] as const)[part[index] as number] as Split].push(example);
+  for (const [index, { example }] of placed.entries()) parts[SPLITS[part[index] as number] as Split].push(example);
   return parts;
 }

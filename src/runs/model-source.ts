@@ -10,7 +10,7 @@
  */
 import * as fs from "node:fs";
 import { basename, extname, join, resolve } from "node:path";
-import { GatesieveError, UsageError } from "../core/check.ts";
+import { GatesieveError, isObject, UsageError } from "../core/check.ts";
 import { headerLength, readLayout, type SafetensorsType, toArray } from "../formats/safetensors.ts";
 import { list } from "../formats/state-dict.ts";
 import { openOnnxSource } from "./onnx-source.ts";
@@ -187,8 +187,4 @@ function readSmallJson(path: string): unknown {
 /** The config.json beside the weights that a run keeps is the configuration itself. */
 function isRunConfig(config: unknown): config is Record<string, unknown> {
   return isObject(config) && isObject(config.task) && isObject(config.model) && isObject(config.train);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /** A model in an ONNX file: its parameters under PyTorch's names, and what our own files tell beside them. */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { GatesieveError } from "../core/check.ts";
+import { GatesieveError, isObject } from "../core/check.ts";
 import { decodeOnnx } from "../formats/onnx.ts";
 import { netOfOnnx } from "../formats/onnx-import.ts";
 
@@ -67,10 +67,6 @@ function refuseOneWay(path: string, model: unknown): void {
     throw new GatesieveError(
       `${path} is a model of ours with ${what}, which is not read back from ONNX. Import the folder that "gatesieve export RUN --out FOLDER" writes; OnnxSession runs the file: docs/formats.md.`,
     );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isTexts(value: unknown): value is readonly string[] {

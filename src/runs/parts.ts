@@ -4,7 +4,7 @@ import type { Engine } from "../kernels/kernels.ts";
 import { Model } from "../nn/model.ts";
 import { parsePolicy } from "../sparse/policies.ts";
 import { vocabularyHash } from "../tasks/character.ts";
-import type { Task } from "../tasks/task.ts";
+import { SPLITS, type Task } from "../tasks/task.ts";
 import { createTask, tasks } from "../tasks/tasks.ts";
 import type { OptimizerOptions } from "../train/optimizers.ts";
 import { epochDecay, type Schedule } from "../train/schedules.ts";
@@ -115,7 +115,7 @@ function epochDecayOf({ train, seed }: RunConfig, task: Task): Schedule {
 /** Asks for batches of every split: too short a text must not come to light at the end of a training. */
 export function stepsOf({ train, seed }: RunConfig, task: Task): number {
   const shape = { T: train.sequenceLength, B: train.batchSize, seed };
-  const epochs = (["train", "valid", "test"] as const).map((split) => task.batches(split, shape).batchesPerEpoch);
+  const epochs = SPLITS.map((split) => task.batches(split, shape).batchesPerEpoch);
   return train.maxSteps ?? Math.max(1, Math.round((train.maxEpochs as number) * (epochs[0] as number)));
 }
 

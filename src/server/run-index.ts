@@ -29,8 +29,6 @@ export class RunIndex {
   readonly runsDir: string;
   /** By id of the run. */
   #runs = new Map<string, IndexedRun>();
-  /** Folders that cannot be understood, and why. */
-  #skipped = new Map<string, string>();
   /** By folder: the stamp that was read last, also of what could not be understood. */
   readonly #stamps = new Map<string, { stamp: string; run: IndexedRun | undefined }>();
   readonly #events = new Map<string, { stamp: string; events: readonly RecordedEvent[] }>();
@@ -45,7 +43,6 @@ export class RunIndex {
   refresh(): { changed: IndexedRun[]; gone: string[] } {
     const before = this.#runs;
     this.#runs = new Map();
-    this.#skipped = new Map();
     const folders = existsSync(this.runsDir) ? readdirSync(this.runsDir, { withFileTypes: true }) : [];
     for (const { name } of folders) {
       const dir = join(this.runsDir, name);
@@ -64,8 +61,8 @@ export class RunIndex {
       let run: IndexedRun | undefined;
       try {
         run = { summary: readRun(dir), config: readConfig(dir), stamp };
-      } catch (error) {
-        this.#skipped.set(dir, (error as Error).message.split("\n")[0] as string);
+      } catch {
+        // no run, or one whose files are damaged: `gatesieve runs` says which and why
       }
       entry = { stamp, run };
       this.#stamps.set(dir, entry);
@@ -80,10 +77,6 @@ export class RunIndex {
 
   get(id: string): IndexedRun | undefined {
     return this.#runs.get(id);
-  }
-
-  get skipped(): ReadonlyMap<string, string> {
-    return this.#skipped;
   }
 
   events({ summary, stamp }: IndexedRun): readonly RecordedEvent[] {

@@ -6,17 +6,8 @@
  */
 import { check, UsageError } from "../core/check.ts";
 import type { BpeData } from "./bpe.ts";
-import type { Encoded, SourceBuffers, Split, Task, WritingForm } from "./task.ts";
-import {
-  lengthNote,
-  longestOf,
-  Pieces,
-  TEXT_SIGNATURE,
-  textScores,
-  toldScores,
-  type WrittenExample,
-  writtenBatches,
-} from "./writing.ts";
+import type { Encoded, SourceBuffers, Split, Task } from "./task.ts";
+import { Pieces, TEXT_SIGNATURE, textScores, type WrittenExample, writtenTask } from "./writing.ts";
 
 /** Colours as they are seen: three bytes a pixel, from the top left. */
 export interface Picture {
@@ -73,39 +64,25 @@ export function captioningTask(options: CaptioningOptions): Task {
   const S = (width / patch) * (height / patch);
   const examples = parts && { train: encoded("train"), valid: encoded("valid"), test: encoded("test") };
 
-  const writing: WritingForm = {
-    result: "caption",
-    first: pieces.first,
-    end: pieces.end,
-    never: pieces.never,
-    count: (split) => examples?.[split].length ?? 0,
-    example: (split, index) => examples![split][index] as WrittenExample,
-    encode: (input, where) => ({ source: checkPicture(input as Picture, encoding, where), remarks: {} }),
-    fill: (source, into, B, b) => fillPatches(source, into, encoding, B, b),
-    decode: (written) => pieces.decode(written),
-    scores: (written, references) => ({
-      ...textScores(written, references),
-      exactMatch: written.filter((text, index) => text === references[index]).length / written.length,
-    }),
-    signature: `${TEXT_SIGNATURE}, exactMatch: share of captions written letter by letter`,
-  };
-
-  return {
+  return writtenTask({
     name: "captioning",
     summary: "write what is on a picture",
-    input: { kind: "tokens", vocabulary: pieces.size, ...(embedding > 0 ? { embedding } : {}) },
     source: { kind: "features", size: patch * patch * 3, length: S },
-    output: { kind: "classes", size: pieces.size, positions: "all" },
-    lossUnit: "nats/token",
     encoding,
-    batches: (split, shape) => writtenBatches("captioning", examples, writing, S, split, shape),
-    scores: toldScores,
-    writing,
-    lengths: {
-      longest: longestOf(examples, ({ target }) => target.length + 1),
-      note: (T) => (examples && [...lengthNote(examples, S, T), ...pieces.note()].join(" ")) || undefined,
+    pieces,
+    examples,
+    embedding,
+    writing: {
+      result: "caption",
+      encode: (input, where) => ({ source: checkPicture(input as Picture, encoding, where), remarks: {} }),
+      fill: (source, into, B, b) => fillPatches(source, into, encoding, B, b),
+      scores: (written, references) => ({
+        ...textScores(written, references),
+        exactMatch: written.filter((text, index) => text === references[index]).length / written.length,
+      }),
+      signature: `${TEXT_SIGNATURE}, exactMatch: share of captions written letter by letter`,
     },
-  };
+  });
 }
 
 /** The colours of a picture of the size that the model reads. */

@@ -4,7 +4,7 @@ import { ClassScorer, largest, softmax } from "./class-scores.ts";
 import { ExampleCursor, type ExampleSet } from "./examples.ts";
 import { fitInput, type InputEncoding, type InputForm, inputForm, type SequenceInput } from "./inputs.ts";
 import { sequenceLengths } from "./lengths.ts";
-import type { Encoded, Split, Task } from "./task.ts";
+import { type Encoded, SPLITS, type Split, type Task } from "./task.ts";
 
 export interface LabelledSequence {
   readonly input: SequenceInput;
@@ -48,7 +48,7 @@ export function classificationTask(options: ClassificationOptions): Task {
     }
     return set;
   };
-  if (parts) for (const split of ["train", "valid", "test"] as const) setOf(split);
+  if (parts) for (const split of SPLITS) setOf(split);
 
   return {
     name: "classification",

@@ -10,7 +10,7 @@ import { check, UsageError } from "../core/check.ts";
 import { ExampleCursor, type ExampleSet } from "./examples.ts";
 import { type ForecastingEncoding, ForecastScorer, inSampleErrors, rowsBack } from "./forecast-scores.ts";
 import { momentsOf } from "./inputs.ts";
-import type { Encoded, Split, Task } from "./task.ts";
+import { type Encoded, SPLITS, type Split, type Task } from "./task.ts";
 
 export type { ForecastingEncoding };
 
@@ -50,7 +50,7 @@ export function forecastingTask(options: ForecastingOptions): Task {
 
   /** Rows that a split forecasts, [from, to), and the first row of its first window's target. */
   const rangeOf = (split: Split, T: number) => {
-    const part = ["train", "valid", "test"].indexOf(split);
+    const part = SPLITS.indexOf(split);
     const [from, to] = [bounds[part] as number, bounds[part + 1] as number];
     const first = Math.max(from, T, least);
     return { first, count: to - horizon - first + 1 };
@@ -69,7 +69,7 @@ export function forecastingTask(options: ForecastingOptions): Task {
       const { first, count } = rangeOf(split, T);
       if (count < 1)
         throw new UsageError(
-          `series "${name}" has ${rows} rows, ${(bounds as number[])[["train", "valid", "test"].indexOf(split) + 1]! - (bounds as number[])[["train", "valid", "test"].indexOf(split)]!} of them ${split}; ` +
+          `series "${name}" has ${rows} rows, ${bounds[SPLITS.indexOf(split) + 1]! - bounds[SPLITS.indexOf(split)]!} of them ${split}; ` +
             `train.sequenceLength ${T} and task.horizon ${horizon} leave no window there. Make them smaller, or give a longer series.`,
         );
       const set: ExampleSet = {

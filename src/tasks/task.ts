@@ -22,7 +22,8 @@ export interface OutputSpec {
   readonly positions: "all" | "last";
 }
 
-export type Split = "train" | "valid" | "test";
+export const SPLITS = ["train", "valid", "test"] as const;
+export type Split = (typeof SPLITS)[number];
 
 /** Buffers for what an encoder reads, of S positions: element (s, b) at s*B + b. */
 export interface SourceBuffers {

@@ -7,16 +7,15 @@
  */
 import { check, UsageError } from "../core/check.ts";
 import type { BpeData } from "./bpe.ts";
-import type { Encoded, SourceBuffers, Split, Task, WritingForm } from "./task.ts";
+import type { Encoded, SourceBuffers, Split, Task } from "./task.ts";
 import {
-  lengthNote,
   longestOf,
   Pieces,
   TEXT_SIGNATURE,
   textScores,
-  toldScores,
+  tokensOf,
   type WrittenExample,
-  writtenBatches,
+  writtenTask,
 } from "./writing.ts";
 
 export interface ParallelPair {
@@ -57,43 +56,28 @@ export function translationTask(options: TranslationOptions): Task {
   const encoded = (split: Split) => (parts?.[split] ?? []).map((pair) => encodePair(pair, `${name}, ${split}`, pieces));
   const examples = parts && { train: encoded("train"), valid: encoded("valid"), test: encoded("test") };
   const S = encoding?.sourceLength ?? options.sourceLength ?? longestOf(examples, ({ sourceLength }) => sourceLength);
-  const tokens = { kind: "tokens", vocabulary: pieces.size, ...(embedding > 0 ? { embedding } : {}) } as const;
 
-  const writing: WritingForm = {
-    result: "translation",
-    first: pieces.first,
-    end: pieces.end,
-    never: pieces.never,
-    count: (split) => examples?.[split].length ?? 0,
-    example: (split, index) => examples![split][index] as WrittenExample,
-    encode(input, where) {
-      check(typeof input === "string", () => `${where}: got ${JSON.stringify(input) ?? "nothing"}, expected a text.`);
-      const { tokens: source, unknown } = pieces.encode(input as string, where, "sentence");
-      const cut = Math.max(0, source.length - S);
-      return { source, remarks: { ...(unknown && { unknown }), ...(cut && { cut }) } };
-    },
-    fill: (source, into, B, b) => fillTokens(source, into, S, B, b),
-    decode: (written) => pieces.decode(written),
-    scores: textScores,
-    signature: TEXT_SIGNATURE,
-  };
-
-  return {
+  return writtenTask({
     name: "translation",
     summary: "write in one language what is read in another",
-    input: tokens,
-    source: { ...tokens, length: S },
-    output: { kind: "classes", size: pieces.size, positions: "all" },
-    lossUnit: "nats/token",
+    source: { ...tokensOf(pieces, embedding), length: S },
     encoding: { tokenizer: pieces.data, sourceLength: S } satisfies TranslationEncoding,
-    batches: (split, shape) => writtenBatches("translation", examples, writing, S, split, shape),
-    scores: toldScores,
-    writing,
-    lengths: {
-      longest: longestOf(examples, ({ target }) => target.length + 1),
-      note: (T) => (examples && [...lengthNote(examples, S, T), ...pieces.note()].join(" ")) || undefined,
+    pieces,
+    examples,
+    embedding,
+    writing: {
+      result: "translation",
+      encode(input, where) {
+        check(typeof input === "string", () => `${where}: got ${JSON.stringify(input) ?? "nothing"}, expected a text.`);
+        const { tokens: source, unknown } = pieces.encode(input as string, where, "sentence");
+        const cut = Math.max(0, source.length - S);
+        return { source, remarks: { ...(unknown && { unknown }), ...(cut && { cut }) } };
+      },
+      fill: (source, into, B, b) => fillTokens(source, into, S, B, b),
+      scores: textScores,
+      signature: TEXT_SIGNATURE,
     },
-  };
+  });
 }
 
 /** Into lane b of B: tokens, at most S, then padding. Returns how many there are. */

@@ -6,7 +6,18 @@ import { check, UsageError } from "../core/check.ts";
 import { BLEU_SIGNATURE, bleu, CHRF_SIGNATURE, chrF } from "./bleu.ts";
 import { Bpe, type BpeData, trainBpe } from "./bpe.ts";
 import { ExampleCursor, type ExampleSet } from "./examples.ts";
-import type { BatchCursor, BatchShape, Encoded, EvaluationSums, SourceBuffers, Split, WritingForm } from "./task.ts";
+import {
+  type BatchCursor,
+  type BatchShape,
+  type Encoded,
+  type EvaluationSums,
+  type SourceBuffers,
+  type SourceSpec,
+  SPLITS,
+  type Split,
+  type Task,
+  type WritingForm,
+} from "./task.ts";
 import { UNK } from "./words.ts";
 
 export interface WrittenExample {
@@ -21,7 +32,6 @@ export type WrittenParts = Readonly<Record<Split, readonly WrittenExample[]>>;
 
 const FIRST = "<s>";
 const END = "</s>";
-export const SPLITS: readonly Split[] = ["train", "valid", "test"];
 
 /** Text in pieces: a byte-pair encoding that has what a decoder begins and ends with. */
 export class Pieces {
@@ -75,11 +85,70 @@ export class Pieces {
   }
 }
 
+/** What one such task is besides what all are. */
+export interface WrittenTask {
+  readonly name: string;
+  readonly summary: string;
+  readonly source: SourceSpec;
+  /** What was learnt of the training part besides weights. */
+  readonly encoding: object;
+  readonly pieces: Pieces;
+  /** None: only to predict. */
+  readonly examples: WrittenParts | undefined;
+  /** Columns of a trained embedding of what was written so far; 0: one-hot. */
+  readonly embedding: number;
+  readonly writing: Pick<WritingForm, "result" | "encode" | "fill" | "scores" | "signature">;
+}
+
+/** A task whose decoder is told what it should have written, piece by piece. */
+export function writtenTask({
+  name,
+  summary,
+  source,
+  encoding,
+  pieces,
+  examples,
+  embedding,
+  writing: own,
+}: WrittenTask): Task {
+  const S = source.length;
+  const writing: WritingForm = {
+    ...own,
+    first: pieces.first,
+    end: pieces.end,
+    never: pieces.never,
+    count: (split) => examples?.[split].length ?? 0,
+    example: (split, index) => examples![split][index] as WrittenExample,
+    decode: (written) => pieces.decode(written),
+  };
+  return {
+    name,
+    summary,
+    input: tokensOf(pieces, embedding),
+    source,
+    output: { kind: "classes", size: pieces.size, positions: "all" },
+    lossUnit: "nats/token",
+    encoding,
+    batches: (split, shape) => writtenBatches(name, examples, writing, S, split, shape),
+    scores: toldScores,
+    writing,
+    lengths: {
+      longest: longestOf(examples, ({ target }) => target.length + 1),
+      note: (T) => (examples && [...lengthNote(examples, S, T), ...pieces.note()].join(" ")) || undefined,
+    },
+  };
+}
+
+/** Text in pieces as a net reads it. */
+export function tokensOf(pieces: Pieces, embedding: number) {
+  return { kind: "tokens", vocabulary: pieces.size, ...(embedding > 0 ? { embedding } : {}) } as const;
+}
+
 /**
  * Batches of a split. Training leaves out what is longer than T or `sourceLength`; elsewhere it is cut there, so that
  * every example is scored.
  */
-export function writtenBatches(
+function writtenBatches(
   task: string,
   parts: WrittenParts | undefined,
   writing: WritingForm,
@@ -98,7 +167,7 @@ export function writtenBatches(
   return new ExampleCursor(task, split, shape, setOf(examples, writing));
 }
 
-export function fits({ sourceLength, target }: WrittenExample, S: number, T: number): boolean {
+function fits({ sourceLength, target }: WrittenExample, S: number, T: number): boolean {
   return sourceLength <= S && target.length < T;
 }
 
@@ -126,7 +195,7 @@ function setOf(examples: readonly WrittenExample[], { first, end, fill }: Writin
 }
 
 /** What to tell of lengths: nothing where everything fits. */
-export function lengthNote({ train, valid, test }: WrittenParts, S: number, T: number): string[] {
+function lengthNote({ train, valid, test }: WrittenParts, S: number, T: number): string[] {
   const long = (some: readonly WrittenExample[]) => some.filter((example) => !fits(example, S, T)).length;
   const left = long(train);
   const cut = long(valid) + long(test);
@@ -142,7 +211,7 @@ export function longestOf(parts: WrittenParts | undefined, of: (example: Written
 }
 
 /** Of what a decoder that is told all before says next. */
-export function toldScores({ lossSum, positions, correct }: EvaluationSums): Record<string, number> {
+function toldScores({ lossSum, positions, correct }: EvaluationSums): Record<string, number> {
   return { perplexity: Math.exp(lossSum / positions), accuracy: correct / positions };
 }
 

@@ -1,7 +1,8 @@
 /** One chart of several curves, drawn by uPlot; its numbers as CSV, itself as PNG. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { csv, save } from "./format.ts";
+import { type Cell, toCsv } from "../../src/formats/csv-write.ts";
+import { save } from "./format.ts";
 import { type Points, smooth } from "./series.ts";
 
 export interface Curve {
@@ -120,10 +121,18 @@ function isZoomed(plot: uPlot): boolean {
 }
 
 function curvesCsv({ curves, x, name }: ChartProps): string {
-  return csv([
-    ["run", x, name],
-    ...curves.flatMap((curve) => curve.points.x.map((at, index) => [curve.name, at, curve.points.y[index]])),
-  ]);
+  return toCsv(
+    curves.flatMap((curve) =>
+      curve.points.x.map(
+        (at, index) =>
+          new Map([
+            ["run", curve.name],
+            [x, at],
+            [name, curve.points.y[index] as number],
+          ] as [string, Cell][]),
+      ),
+    ),
+  );
 }
 
 function savePng({ name }: ChartProps, plot: uPlot | undefined): void {

@@ -1,25 +1,11 @@
-/** Numbers as the page shows them. */
+/** Settings as the page shows them, and files that its reader keeps; numbers are those of the command line (format.ts there). */
 
-export const percent = (share: number | null | undefined, digits = 1): string =>
-  share === null || share === undefined || !Number.isFinite(share) ? "–" : `${(100 * share).toFixed(digits)} %`;
-
-export const fixed = (value: number | null | undefined, digits: number): string =>
-  value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(digits);
-
-export function duration(seconds: number | null | undefined): string {
-  if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 100) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 100 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
-}
-
-/** What a spreadsheet opens. */
-export function csv(rows: readonly (readonly unknown[])[]): string {
-  const cell = (value: unknown) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+/** Dotted keys of nested ones: "train.learningRate" to "0.002". */
+export function flat(tree: object, prefix = "", into = new Map<string, string>()): Map<string, string> {
+  for (const [key, value] of Object.entries(tree))
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) flat(value, `${prefix}${key}.`, into);
+    else into.set(prefix + key, typeof value === "string" ? value : JSON.stringify(value));
+  return into;
 }
 
 /** Lets the reader keep a file. */

@@ -1,8 +1,10 @@
 /** All runs: filter, sort, choose; the table as CSV. */
 import { computed } from "@preact/signals";
+import { duration, fixed, percent } from "../../src/cli/format.ts";
+import { toCsv } from "../../src/formats/csv-write.ts";
 import type { RunMessage } from "../../src/server/messages.ts";
 import { colourOf } from "./colours.ts";
-import { csv, duration, fixed, percent, save } from "./format.ts";
+import { flat, save } from "./format.ts";
 import { chosen, filter, runs, sort, toggle } from "./state.ts";
 
 interface Column {
@@ -92,7 +94,8 @@ const shown = computed(() => {
   const way = sort.value.down ? -1 : 1;
   return [...runs.value.values()]
     .filter((run) => {
-      const text = `${COLUMNS.map(({ value }) => value(run)).join(" ")} ${settingsText(run.config)}`.toLowerCase();
+      const text =
+        `${COLUMNS.map(({ value }) => value(run)).join(" ")} ${[...flat(run.config)].map((pair) => pair.join("=")).join(" ")}`.toLowerCase();
       return words.every((word) => text.includes(word));
     })
     .sort((a, b) => way * compare(column.value(a), column.value(b)));
@@ -179,7 +182,7 @@ function ariaSort(key: string): "ascending" | "descending" | "none" {
 }
 
 function tableCsv(): string {
-  return csv([COLUMNS.map(({ key }) => key), ...shown.value.map((run) => COLUMNS.map(({ value }) => value(run)))]);
+  return toCsv(shown.value.map((run) => new Map(COLUMNS.map(({ key, value }) => [key, value(run)]))));
 }
 
 /** What is not known comes last, whichever way. */
@@ -187,14 +190,4 @@ function compare(a: string | number | null, b: string | number | null): number {
   if (a === b) return 0;
   if (a === null || b === null) return (a === null ? 1 : -1) * (sort.value.down ? -1 : 1);
   return a < b ? -1 : 1;
-}
-
-function settingsText(config: object, prefix = ""): string {
-  return Object.entries(config)
-    .map(([key, value]) =>
-      value !== null && typeof value === "object" && !Array.isArray(value)
-        ? settingsText(value, `${prefix}${key}.`)
-        : `${prefix}${key}=${value}`,
-    )
-    .join(" ");
 }

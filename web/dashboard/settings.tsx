@@ -1,6 +1,7 @@
 /** Settings of the chosen runs beside one another: first those that differ. */
 import { signal } from "@preact/signals";
 import { colourOf } from "./colours.ts";
+import { flat } from "./format.ts";
 import { chosen, chosenRuns, runs } from "./state.ts";
 
 const all = signal(false);
@@ -55,12 +56,4 @@ export function Settings() {
       </div>
     </>
   );
-}
-
-/** "train.learningRate" -> "0.002" */
-function flat(tree: object, prefix = "", into = new Map<string, string>()): Map<string, string> {
-  for (const [key, value] of Object.entries(tree))
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) flat(value, `${prefix}${key}.`, into);
-    else into.set(prefix + key, typeof value === "string" ? value : JSON.stringify(value));
-  return into;
 }

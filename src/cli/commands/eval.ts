@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { check } from "../../core/check.ts";
 import { evaluateRun, openModel } from "../../runs/run.ts";
-import type { ScoreRow, Split } from "../../tasks/task.ts";
+import { type ScoreRow, SPLITS, type Split } from "../../tasks/task.ts";
 import { fixed, metric, words } from "../format.ts";
 import { jsonOption, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
@@ -22,7 +22,7 @@ export function evalCommand(): Command {
     .summary("score a run's best weights")
     .description("Score the best weights of a run on one of its splits, or on another text or file of data.")
     .argument("<run>", RUN_ARGUMENT)
-    .addOption(new Option("--split <split>", "part of the data").choices(["train", "valid", "test"]).default("test"))
+    .addOption(new Option("--split <split>", "part of the data").choices(SPLITS).default("test"))
     .option("--text <file>", "another UTF-8 text, or a built-in one, with the run's vocabulary")
     .option("--data <file>", "tasks on data: another file, read as the run's own was; all of it is scored")
     .option("--beam <n>", "tasks that write: hypotheses kept for each source", wholeNumber(1), 4)
