@@ -40,7 +40,10 @@ export function Inside() {
             ))}
           </select>
         </label>
-        <span class="faint">{all ? `${all.length} looks at a step` : ""}</span>
+        <span class="faint">
+          {all ? `${all.length} looks at a step. ` : ""}
+          Sizes are abs(g) before the rule, darker where more gradients lie; a line is the rule's threshold.
+        </span>
       </div>
       {all === undefined ? (
         <p class="empty">…</p>
