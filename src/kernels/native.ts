@@ -12,7 +12,7 @@ import { type DropRule, isSweep } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, planned } from "./by-address.ts";
 import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import {
@@ -58,6 +58,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,
