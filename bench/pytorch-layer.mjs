@@ -34,7 +34,7 @@ export function layerPage({ command, rows, notes }) {
 A character model (one-hot ${rows.V}, 2 x 512, head ${rows.V}, B 50, T 50: the shape of W2) on Moby-Dick, Adam, gradients clipped to norm 5:
 trained for ${train} steps with \`gatesieve.LSTM\` under ${ours.policy} (training loss ${trainedLoss[0].toFixed(2)} to ${trainedLoss[1].toFixed(2)}). From there on four copies of it go on side
 by side, each on the same batches in the same loop; only the layer differs. A step is everything: one-hot, forward, loss,
-backward, clip, update. The same swap by hand: [in PyTorch](/docs/pytorch.md).
+backward, clip, update. The same swap by hand: [in PyTorch](../pytorch.md).
 
 Command: \`${command}\`
 Machine: ${machineName()}; ${rows.isa}; PyTorch ${rows.torch}, memory kept between steps; one thread; medians of ${steps} steps, arms in turns in one process.
