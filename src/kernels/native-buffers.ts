@@ -2,7 +2,7 @@
 import type { IntTensor, Tensor } from "../core/arena.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
-import type { Weight } from "./kernels.ts";
+import type { PackedWeight } from "./by-address.ts";
 import type { Listing } from "./listing.ts";
 
 /** What `compress` does with a group, and its flags. */
@@ -13,11 +13,9 @@ export const AFTER = 2;
 export const INDEX = 4;
 export const LISTS = 8;
 
-export interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
-  readonly nt: Tensor | undefined;
-  /** Panels over K of w, [K / 64][N][64]. */
-  readonly nn: Tensor | undefined;
+export interface NativeWeight extends PackedWeight {
+  // nt: panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]
+  // nn: panels over K of w, [K / 64][N][64]
   /** w^T (K, N and more), for products that make live columns only. */
   readonly turned: Tensor | undefined;
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */

@@ -1,19 +1,9 @@
 /** Cells of engine native: their pointwise parts (native/lstm.h, gru.h) and whole time loops (native/loop.h). */
 import type { Tensor } from "../core/arena.ts";
 import { isSweep } from "../sparse/rule.ts";
-import { at, planned } from "./by-address.ts";
+import { at, type PanelUse } from "./by-address.ts";
 import type { CellKernel, RecurrentKernel, TimeLoop, Weight } from "./kernels.ts";
-import {
-  AFTER,
-  BEFORE,
-  INDEX,
-  LISTS,
-  type NativePattern,
-  type NativeWeight,
-  STOCHASTIC,
-  setTau,
-  THRESHOLD,
-} from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, STOCHASTIC, setTau, THRESHOLD } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 interface NativeCells {
@@ -21,11 +11,14 @@ interface NativeCells {
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
 }
 
+/** Address of a weight's panels for a use. */
+type Panels = (w: Weight, use: PanelUse) => number;
+
 /** `calls`: once the arena is allocated; `full`: the share of nonzeros above which dh of so many columns runs dense. */
-export function nativeCells(calls: () => NativeCalls, full: (columns: number) => number): NativeCells {
+export function nativeCells(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): NativeCells {
   return {
     cells: { lstm: lstmCell(calls), gru: gruCell(calls) },
-    recurrent: { lstm: lstmLoop(calls, full), gru: gruLoop(calls, full) },
+    recurrent: { lstm: lstmLoop(calls, panels, full), gru: gruLoop(calls, panels, full) },
   };
 }
 
@@ -81,7 +74,7 @@ function gruCell(calls: () => NativeCalls): CellKernel {
   };
 }
 
-function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): RecurrentKernel {
+function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
   return {
     forward({ step, steps, U }) {
       const { row, hRow, rows, hidden: H, gates, h, states, keeps } = step;
@@ -90,7 +83,7 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         rows,
         H,
         at(gates, row, 4 * H),
-        hiddenWeight(U, "nt"),
+        panels(U as Weight, "nt"),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(states[0] as Tensor, row, H),
         at(h, hRow, H),
@@ -128,14 +121,14 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
-        hiddenWeight(U, "nn"),
+        panels(U as Weight, "nn"),
         full(H),
       );
     },
   };
 }
 
-function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): RecurrentKernel {
+function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
   return {
     forward({ step, steps, U }) {
       const { row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps } = step;
@@ -145,7 +138,7 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         H,
         at(gates, row, 3 * H),
         at(hiddenGates as Tensor, row, 3 * H),
-        hiddenWeight(U, "nt"),
+        panels(U as Weight, "nt"),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(h, hRow, H),
         at(keeps[0] as Tensor, row, H),
@@ -188,7 +181,7 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         hidden.values.ptr,
         hidden.offsets.ptr,
         at(hidden.starts, row - listFirst, starts.rowLength),
-        hiddenWeight(U, "nn"),
+        panels(U as Weight, "nn"),
         full(H),
       );
     },
@@ -213,9 +206,4 @@ function startLists(loop: TimeLoop): boolean {
 function flagsOf({ rule, watched }: TimeLoop): number {
   if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS;
   return watched ? BEFORE | AFTER | INDEX : 0;
-}
-
-/** Address of the panels of a time loop's U. */
-function hiddenWeight(U: Weight | undefined, use: "nt" | "nn"): number {
-  return planned((U as NativeWeight)[use], U as NativeWeight, use).ptr;
 }
