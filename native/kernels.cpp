@@ -34,7 +34,11 @@ namespace {
 
 #include "loss.h"
 
+#include "choose.h"
+
 #include "sparse.h"
+
+#include "columns.h"
 
 #include "loop.h"
 
@@ -64,6 +68,8 @@ const Kernels ISA_TABLE = {
     isa::compress,
     isa::sparseProduct,
     isa::sparseProductTN,
+    isa::columnProduct,
+    isa::columnProductTN,
     isa::lstmForward,
     isa::lstmBackward,
     isa::lstmForwardLoop,

@@ -110,6 +110,8 @@ struct LstmStep {
   }
   /// After the rule, in the order of rows: U sees the same.
   MEMBER void left(Size, Size, const float*, bool) {}
+  /// Where columns were chosen, for all rows: their form has begun.
+  MEMBER void live(const float*, Size) {}
 };
 
 constexpr float NOTHING_DROPPED[3] = {-1, -1, -1};
@@ -120,11 +122,17 @@ struct GruStep {
   const float *before, *kept;
   Sweep hidden;  // over the gate gradients that U sees
   float* base;   // of them, at the step's first row
+  Size count = -1;  // of live columns, in column form
 
   MEMBER GruStep from(Size rows) const {
     GruStep step = *this;
     step.hidden = sweepFrom(hidden, rows, ceilDiv(hidden.cols, 32), ceilDiv(hidden.cols, TILE) + 1);
+    if (count >= 0) step.hidden.at = hidden.at + static_cast<uint32_t>(rows * count);
     return step;
+  }
+  MEMBER void live(const float* factors, Size at) {
+    hidden.factors = factors;
+    count = listLive(factors, hidden.cols, at, hidden.starts, hidden.offsets);
   }
   MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
     const float* products = base + r * 3 * H;
@@ -137,7 +145,10 @@ struct GruStep {
     gruHiddenRow(H, 0, H, gates, kept + r * H, base + r * 3 * H);
     if (!listed) return;
     GroupSums unused[GATES] = {};
-    sweepRow<false, true, true>(hidden, unused);
+    if (count >= 0)
+      sweepRow<LIVE_COLUMNS, true, true>(hidden, unused);
+    else
+      sweepRow<TAU, true, true>(hidden, unused);
   }
 };
 
@@ -151,52 +162,76 @@ struct BackwardStep {
   Cell cell;
   Size siteRow;
   Sweep sweep;
-  Size kind, flags;
+  const Rule& rule;
+  Size flags;
   double* partials;
 };
 
-/// Rows [row, row + height) of a step: gate gradients, counted, dropped and listed. part: their sums.
+/// Gate gradients of row r, and their counts.
 template <class Cell>
-static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, Size row, Size height, int32_t* tables,
-                         double* part) {
-  constexpr Size GATES = Cell::GATES;
+INLINE void backwardRow(const BackwardStep<Cell>& s, const Cell& cell, Size r, int32_t* tables) {
   const Size H = s.H;
+  float* gates = s.gates + r * Cell::GATES * H;
+  cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+  if (s.flags && (s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<Cell::GATES>(tables, gates, H);
+}
+
+/// Rows [row, row + height) of a step: gate gradients and counts, unless they are `made`; dropped and listed. part: their
+/// sums.
+template <class Cell>
+static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, SweepRow sweepRow, bool made, Size row,
+                         Size height, Scratch& scratch, double* part) {
+  constexpr Size GATES = Cell::GATES;
   GroupSums sums[GATES];
   for (GroupSums& sum : sums) sum = GroupSums{};
   for (Size r = row; r < row + height; r++) {
-    float* gates = s.gates + r * GATES * H;
-    cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+    if (!made) backwardRow(s, cell, r, scratch.bins);
     if (s.flags) {
-      if ((s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<GATES>(tables, gates, H);
-      if (s.kind == STOCHASTIC)
-        sweepRow<true, true, true>(sweep, sums);
-      else if (s.flags & LISTS)
-        sweepRow<false, true, true>(sweep, sums);
-      else
-        sweepRow<false, true, false>(sweep, sums);
+      chooseRow(s.rule, sweep, r, s.siteRow + r, scratch);
+      sweepRow(sweep, sums);
     }
-    cell.left(H, r, gates, s.flags & LISTS);
+    cell.left(s.H, r, s.gates + r * GATES * s.H, s.flags & LISTS);
   }
-  if (s.flags) writePart(sums, GATES, height * H, part);
+  if (s.flags) writePart(sums, GATES, height * s.H, part);
 }
 
 /// All rows of a step: threads share parts of SWEEP_ROWS rows, whose sums are added in their order.
 template <class Cell>
-static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) {
+static void backwardStep(Team& team, const BackwardStep<Cell>& step, double* sums) {
   constexpr Size GATES = Cell::GATES;
-  const Size words = ceilDiv(GATES * s.H, 32), startsRow = ceilDiv(GATES * s.H, TILE) + 1;
-  for (Size r0 = 0; r0 < s.rows; r0 += SWEEP_BLOCK) {
-    const Size block = least(SWEEP_BLOCK, s.rows - r0);
+  const Size rows = step.rows, H = step.H, cols = GATES * H;
+  const Size words = ceilDiv(cols, 32), startsRow = ceilDiv(cols, TILE) + 1;
+  BackwardStep<Cell> s = step;
+  Size live = 0;
+  // Lines are chosen when all rows are there.
+  const bool made = s.flags && choosesLines(s.rule.kind);
+  if (made) {
+    const Size parts = ceilDiv(rows, SWEEP_ROWS);
+    parallel(team, parts, 8.0 * rows * H / W, [=, &s, &team](Size part, int thread) {
+      for (Size r = part * SWEEP_ROWS; r < least(rows, (part + 1) * SWEEP_ROWS); r++)
+        backwardRow(s, s.cell, r, team.scratch[thread].bins);
+    });
+    chooseLines(team, s.rule, s.gates, rows, cols, s.siteRow);
+    if (s.flags & COLUMN_FORM) {
+      live = listLive(s.rule.choice.factors, cols, s.sweep.at, s.sweep.starts, s.sweep.offsets);
+      s.cell.live(s.rule.choice.factors, s.sweep.at);
+    }
+  }
+  const SweepRow sweepRow = sweepRowFor(s.rule.kind, s.flags);
+  for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
+    const Size block = least(SWEEP_BLOCK, rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
-    const double nanoseconds = (s.flags ? 16.0 : 8.0) * block * s.H / W;
+    const double nanoseconds = (s.flags ? made ? 8.0 : 16.0 : 8.0) * block * H / W;
     const Size tasks = listTasks(team, parts, nanoseconds);
     parallel(team, tasks, nanoseconds, [=, &s, &team](Size task, int thread) {
       const Size firstPart = parts * task / tasks;
-      Sweep sweep = sweepFrom(s.sweep, r0 + firstPart * SWEEP_ROWS, words, startsRow);
-      Cell cell = s.cell.from(r0 + firstPart * SWEEP_ROWS);
+      const Size from = r0 + firstPart * SWEEP_ROWS;
+      Sweep sweep = sweepFrom(s.sweep, from, words, startsRow);
+      if (s.flags & COLUMN_FORM) sweep.at = s.sweep.at + static_cast<uint32_t>(from * live);
+      Cell cell = s.cell.from(from);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size row = part * SWEEP_ROWS;
-        backwardPart(s, cell, sweep, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread].bins,
+        backwardPart(s, cell, sweep, sweepRow, made, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread],
                      s.partials + part * GATES * PART_COLUMNS);
       }
     });
@@ -204,7 +239,7 @@ static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) 
   }
   if (s.flags)
     for (Size gate = 0; gate < GATES; gate++)
-      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(s.rows * s.H);
+      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(rows * H);
 }
 
 static void clearTables(Team& team) {
@@ -227,21 +262,25 @@ static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
                                const float* c, const float* tanhC, float* dh, float* dc, const float* dy,
                                Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                                int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                               uint16_t* offsets, uint32_t* starts, double* partials, const float* panels,
-                               double full) {
+                               uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                               int32_t* blocks, const float* panels, double full) {
   const Size n = 4 * H;
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (flags) clearTables(team);
   const Sweep first = {gates, n, 4, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
-                       starts, static_cast<uint32_t>(row * (n + LIST_SLACK))};
+                       starts, static_cast<uint32_t>(row * (n + LIST_SLACK)),
+                       choice ? choice + CHOICE_LIMITS : nullptr};
   double macs = 0;
   for (Size t = steps - 1; t >= 0; t--) {
     const Size r = t * rows;
     const BackwardStep<LstmStep> step = {rows, H, gates + r * n, dy + r * H, dh, {c + r * H, tanhC + r * H, dc},
-                                         siteRow + r, sweepFrom(first, r, words, startsRow), kind, flags, partials};
+                                         siteRow + r, sweepFrom(first, r, words, startsRow), rule, flags, partials};
     backwardStep(team, step, sums);
     if (t == 0 && !dhBefore) break;
-    if (flags & LISTS)
+    if (flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, starts + r * startsRow, values, offsets, panels, dh);
+    else if (flags & LISTS)
       macs += sparseProduct(team, rows, n, H, gates + r * n, rowCounts + r, starts + r * startsRow, values, offsets,
                             panels, dh, full);
     else
@@ -257,15 +296,16 @@ static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
                               float* hidden, const float* h, const float* kept, float* dh, const float* dy,
                               Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                               int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                              uint16_t* offsets, uint32_t* starts, double* partials, uint32_t* hiddenBitmap,
-                              int32_t* hiddenCounts, float* hiddenValues, uint16_t* hiddenOffsets,
-                              uint32_t* hiddenStarts, const float* panels, double full) {
+                              uint16_t* offsets, uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                              uint32_t* hiddenBitmap, int32_t* hiddenCounts, float* hiddenValues,
+                              uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels, double full) {
   const Size n = 3 * H;
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (flags) clearTables(team);
   const uint32_t at = static_cast<uint32_t>(row * (n + LIST_SLACK));
   const Sweep first = {gates, n, 3, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
-                       starts, at};
+                       starts, at, choice ? choice + CHOICE_LIMITS : nullptr};
   const Sweep firstHidden = {hidden, n, 3, NOTHING_DROPPED, 0, 0, hiddenBitmap, hiddenCounts, hiddenValues,
                              hiddenOffsets, hiddenStarts, at};
   double macs = 0;
@@ -273,10 +313,12 @@ static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
     const Size r = t * rows;
     const GruStep cell = {h + r * H, kept + r * H, sweepFrom(firstHidden, r, words, startsRow), hidden + r * n};
     const BackwardStep<GruStep> step = {rows, H, gates + r * n, dy + r * H, dh, cell, siteRow + r,
-                                        sweepFrom(first, r, words, startsRow), kind, flags, partials};
+                                        sweepFrom(first, r, words, startsRow), rule, flags, partials};
     backwardStep(team, step, sums);
     if (t == 0 && !dhBefore) break;
-    if (flags & LISTS)
+    if (flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, hiddenStarts + r * startsRow, hiddenValues, hiddenOffsets, panels, dh);
+    else if (flags & LISTS)
       macs += sparseProduct(team, rows, n, H, hidden + r * n, hiddenCounts + r, hiddenStarts + r * startsRow,
                             hiddenValues, hiddenOffsets, panels, dh, full);
     else

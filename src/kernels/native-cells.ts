@@ -1,9 +1,8 @@
 /** Cells of engine native: their pointwise parts (native/lstm.h, gru.h) and whole time loops (native/loop.h). */
 import type { Tensor } from "../core/arena.ts";
-import { isSweep } from "../sparse/rule.ts";
 import { at, type PanelUse } from "./by-address.ts";
 import type { CellKernel, RecurrentKernel, TimeLoop, Weight } from "./kernels.ts";
-import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, STOCHASTIC, setTau, THRESHOLD } from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type Told, tell } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 interface NativeCells {
@@ -91,7 +90,8 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
       const pattern = loop.pattern as NativePattern;
@@ -109,18 +109,20 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
         (dStates[0] as Tensor).ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
         panels(U as Weight, "nn"),
         full(H),
       );
@@ -145,7 +147,8 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, hRow, rows, hidden: H, gates, h, keeps, dh } = step;
       const pattern = loop.pattern as NativePattern;
@@ -164,18 +167,20 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
         dh.ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
         at(hidden.bitmap, row, wordsPerRow),
         at(hidden.rowCounts, row, 1),
         hidden.values.ptr,
@@ -188,22 +193,24 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
   };
 }
 
-/** Tells the loop's patterns of the lists to come; false, with nothing done, where the loop does not know the rule. */
-function startLists(loop: TimeLoop): boolean {
+/** Tells the loop's patterns of the lists to come; undefined, with nothing done, where the loop does not know the rule. */
+function startLists(loop: TimeLoop): Told | undefined {
   const { step, steps, rule } = loop;
   const pattern = loop.pattern as NativePattern;
   const hidden = loop.hiddenPattern as NativePattern | undefined;
   const rows = steps * step.rows;
   const sparse = rule.kind !== "keep";
   const fits = pattern.listing.fits(pattern, step.row, rows);
-  if (!isSweep(rule) || (sparse && (rule.residue || !fits))) return false;
-  setTau(pattern, rule);
-  if (fits) pattern.listing.mark(pattern, step.row, rows, sparse);
-  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, sparse);
-  return true;
+  if (sparse && (rule.residue || !fits)) return undefined;
+  const told = tell(pattern, rule, step.rows);
+  if (!told) return undefined;
+  const form = !sparse ? "none" : told.form ? "columns" : "lists";
+  if (fits) pattern.listing.mark(pattern, step.row, rows, form, step.rows);
+  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, form, step.rows);
+  return told;
 }
 
-function flagsOf({ rule, watched }: TimeLoop): number {
-  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS;
+function flagsOf({ rule, watched }: TimeLoop, { form }: Told): number {
+  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS | form;
   return watched ? BEFORE | AFTER | INDEX : 0;
 }

@@ -284,7 +284,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     rememberDropped(rule, pattern, row, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && kind !== "keep";
-    if (fits) listing.mark(pattern, row, rows, lists);
+    if (fits) listing.mark(pattern, row, rows, lists ? "lists" : "none");
     this.#call.compressIndex(
       g,
       rows,
