@@ -13,7 +13,17 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, planned } from "./by-address.ts";
-import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import { AddressLayers } from "./by-address-layers.ts";
+import type {
+  CellKernel,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  RecurrentKernel,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import {
   AFTER,
@@ -71,6 +81,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly live: LiveKernels;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -105,6 +116,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     this.cells = own.cells;
     this.recurrent = own.recurrent;
     this.live = nativeLive(() => this.#call);
+    this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
