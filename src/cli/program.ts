@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { nearest, UsageError } from "../core/check.ts";
 import { version } from "../runs/version.ts";
 import { adviseCommand } from "./commands/advise.ts";
+import { anomaliesCommand } from "./commands/anomalies.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
@@ -30,6 +31,7 @@ const COMMANDS = [
   trainCommand,
   evalCommand,
   predictCommand,
+  anomaliesCommand,
   sampleCommand,
   runsCommand,
   compareCommand,
