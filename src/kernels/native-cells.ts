@@ -1,6 +1,7 @@
-/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h) and whole time loops (native/loop.h). */
+/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h, rnn.h) and whole time loops (native/loop.h). */
 import type { Tensor } from "../core/arena.ts";
 import { at, type PanelUse } from "./by-address.ts";
+import { addressCells } from "./by-address-cells.ts";
 import type { CellKernel, RecurrentKernel, TimeLoop, Weight } from "./kernels.ts";
 import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type Told, tell } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
@@ -16,8 +17,13 @@ type Panels = (w: Weight, use: PanelUse) => number;
 /** `calls`: once the arena is allocated; `full`: the share of nonzeros above which dh of so many columns runs dense. */
 export function nativeCells(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): NativeCells {
   return {
-    cells: { lstm: lstmCell(calls), gru: gruCell(calls) },
-    recurrent: { lstm: lstmLoop(calls, panels, full), gru: gruLoop(calls, panels, full) },
+    cells: { lstm: lstmCell(calls), gru: gruCell(calls), ...addressCells(calls) },
+    recurrent: {
+      lstm: lstmLoop(calls, panels, full),
+      gru: gruLoop(calls, panels, full),
+      rnn: rnnLoop(calls, panels, full),
+      mingru: mingruLoop(calls),
+    },
   };
 }
 
@@ -189,6 +195,95 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
         panels(U as Weight, "nn"),
         full(H),
       );
+    },
+  };
+}
+
+function rnnLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
+  return {
+    forward({ step, steps, U }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      const pairs = U?.uses.nt === "bf16" ? 1 : 0;
+      calls().rnnForwardLoop(steps, rows, H, at(gates, row, H), panels(U as Weight, "nt"), pairs, at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
+      const { row, rows, hidden: H, gates, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      return calls().rnnBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        loop.dhBefore ? 1 : 0,
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+        panels(U as Weight, "nn"),
+        full(H),
+      );
+    },
+  };
+}
+
+/** There is no U, so what flows on into t-1 has been made by the cell. */
+function mingruLoop(calls: () => NativeCalls): RecurrentKernel {
+  return {
+    forward({ step, steps }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      calls().mingruForwardLoop(steps, rows, H, at(gates, row, 2 * H), at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, rule, statistics, dy, dyRow } = loop;
+      const { row, hRow, rows, hidden: H, gates, h, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      calls().mingruBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, 2 * H),
+        at(h, hRow, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+      );
+      return 0;
     },
   };
 }

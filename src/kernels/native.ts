@@ -12,9 +12,19 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, type PanelUse, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
+import { AddressLayers } from "./by-address-layers.ts";
 import { planChoice, THRESHOLD } from "./choice.ts";
-import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import type {
+  CellKernel,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  RecurrentKernel,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
@@ -49,6 +59,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,
@@ -62,6 +73,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly live: LiveKernels;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -100,6 +112,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       () => this.#call,
       (w) => this.panels(w, "nt"),
     );
+    this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
