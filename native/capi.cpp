@@ -187,7 +187,7 @@ void backwardPiece(GatesieveTeam& g, const GatesieveLstm& l, const Layer& layer,
       team, steps, B, H, 0, row, dGates, c + row * H, tanhC + row * H, plan.dh, plan.dc,
       b.dy ? b.dy + row * H : plan.zeros, dhBefore, b.rule == GATESIEVE_STOCHASTIC ? STOCHASTIC : THRESHOLD, b.tau,
       b.key, b.sums, b.histogram, sparse ? BEFORE | AFTER | INDEX | LISTS : BEFORE | AFTER | INDEX, plan.bitmap,
-      plan.counts, plan.values, plan.offsets, plan.starts, plan.partials, plan.U, g.fullOf(g.full->nn, H));
+      plan.counts, plan.values, plan.offsets, plan.starts, plan.partials, nullptr, nullptr, plan.U, g.fullOf(g.full->nn, H));
 
   const Size start = dhBefore ? 0 : B;  // rows that no dh is made from
   const Size kept = sumOf(plan.counts, rows);
@@ -302,7 +302,7 @@ void backwardPiece(GatesieveTeam& g, const GatesieveGru& l, const GruLayer& laye
       team, steps, B, H, 0, row, dGates, dHidden, l.h + row * H, r + row * H, plan.dh,
       b.dy ? b.dy + row * H : plan.zeros, dhBefore, b.rule == GATESIEVE_STOCHASTIC ? STOCHASTIC : THRESHOLD, b.tau,
       b.key, b.sums, b.histogram, sparse ? BEFORE | AFTER | INDEX | LISTS : BEFORE | AFTER | INDEX, own.bitmap,
-      own.counts, own.values, own.offsets, own.starts, plan.partials, hidden.bitmap, hidden.counts, hidden.values,
+      own.counts, own.values, own.offsets, own.starts, plan.partials, nullptr, nullptr, hidden.bitmap, hidden.counts, hidden.values,
       hidden.offsets, hidden.starts, plan.U, g.fullOf(g.full->nn, H));
 
   const Size start = dhBefore ? 0 : B;  // rows that no dh is made from

@@ -40,7 +40,11 @@ namespace {
 
 #include "attention.h"
 
+#include "choose.h"
+
 #include "sparse.h"
+
+#include "columns.h"
 
 #include "loop.h"
 
@@ -70,6 +74,8 @@ const Kernels ISA_TABLE = {
     isa::compress,
     isa::sparseProduct,
     isa::sparseProductTN,
+    isa::columnProduct,
+    isa::columnProductTN,
     isa::lstmForward,
     isa::lstmBackward,
     isa::lstmForwardLoop,

@@ -128,6 +128,8 @@ struct LstmStep {
   }
   /// After the rule, in the order of rows: U sees the same.
   MEMBER void left(Size, Size, const float*, bool) {}
+  /// Where columns were chosen, for all rows: their form has begun.
+  MEMBER void live(const float*, Size) {}
 };
 
 /// The plain recurrent net's part in a step.
@@ -143,6 +145,7 @@ struct RnnStep {
     });
   }
   MEMBER void left(Size, Size, const float*, bool) {}
+  MEMBER void live(const float*, Size) {}
 };
 
 /// minGRU's part in a step; the pointer at its first row.
@@ -158,6 +161,7 @@ struct MingruStep {
     });
   }
   MEMBER void left(Size, Size, const float*, bool) {}
+  MEMBER void live(const float*, Size) {}
 };
 
 constexpr float NOTHING_DROPPED[3] = {-1, -1, -1};
@@ -168,11 +172,17 @@ struct GruStep {
   const float *before, *kept;
   Sweep hidden;  // over the gate gradients that U sees
   float* base;   // of them, at the step's first row
+  Size count = -1;  // of live columns, in column form
 
   MEMBER GruStep from(Size rows) const {
     GruStep step = *this;
     step.hidden = sweepFrom(hidden, rows, ceilDiv(hidden.cols, 32), ceilDiv(hidden.cols, TILE) + 1);
+    if (count >= 0) step.hidden.at = hidden.at + static_cast<uint32_t>(rows * count);
     return step;
+  }
+  MEMBER void live(const float* factors, Size at) {
+    hidden.factors = factors;
+    count = listLive(factors, hidden.cols, at, hidden.starts, hidden.offsets);
   }
   MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
     const float* products = base + r * 3 * H;
@@ -185,7 +195,10 @@ struct GruStep {
     gruHiddenRow(H, 0, H, gates, kept + r * H, base + r * 3 * H);
     if (!listed) return;
     GroupSums unused[GATES] = {};
-    sweepRow<false, true, true>(hidden, unused);
+    if (count >= 0)
+      sweepRow<LIVE_COLUMNS, true, true>(hidden, unused);
+    else
+      sweepRow<TAU, true, true>(hidden, unused);
   }
 };
 
@@ -199,52 +212,76 @@ struct BackwardStep {
   Cell cell;
   Size siteRow;
   Sweep sweep;
-  Size kind, flags;
+  const Rule& rule;
+  Size flags;
   double* partials;
 };
 
-/// Rows [row, row + height) of a step: gate gradients, counted, dropped and listed. part: their sums.
+/// Gate gradients of row r, and their counts.
 template <class Cell>
-static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, Size row, Size height, int32_t* tables,
-                         double* part) {
-  constexpr Size GATES = Cell::GATES;
+INLINE void backwardRow(const BackwardStep<Cell>& s, const Cell& cell, Size r, int32_t* tables) {
   const Size H = s.H;
+  float* gates = s.gates + r * Cell::GATES * H;
+  cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+  if (s.flags && (s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<Cell::GATES>(tables, gates, H);
+}
+
+/// Rows [row, row + height) of a step: gate gradients and counts, unless they are `made`; dropped and listed. part: their
+/// sums.
+template <class Cell>
+static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, SweepRow sweepRow, bool made, Size row,
+                         Size height, Scratch& scratch, double* part) {
+  constexpr Size GATES = Cell::GATES;
   GroupSums sums[GATES];
   for (GroupSums& sum : sums) sum = GroupSums{};
   for (Size r = row; r < row + height; r++) {
-    float* gates = s.gates + r * GATES * H;
-    cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+    if (!made) backwardRow(s, cell, r, scratch.bins);
     if (s.flags) {
-      if ((s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<GATES>(tables, gates, H);
-      if (s.kind == STOCHASTIC)
-        sweepRow<true, true, true>(sweep, sums);
-      else if (s.flags & LISTS)
-        sweepRow<false, true, true>(sweep, sums);
-      else
-        sweepRow<false, true, false>(sweep, sums);
+      chooseRow(s.rule, sweep, r, s.siteRow + r, scratch);
+      sweepRow(sweep, sums);
     }
-    cell.left(H, r, gates, s.flags & LISTS);
+    cell.left(s.H, r, s.gates + r * GATES * s.H, s.flags & LISTS);
   }
-  if (s.flags) writePart(sums, GATES, height * H, part);
+  if (s.flags) writePart(sums, GATES, height * s.H, part);
 }
 
 /// All rows of a step: threads share parts of SWEEP_ROWS rows, whose sums are added in their order.
 template <class Cell>
-static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) {
+static void backwardStep(Team& team, const BackwardStep<Cell>& step, double* sums) {
   constexpr Size GATES = Cell::GATES;
-  const Size words = ceilDiv(GATES * s.H, 32), startsRow = ceilDiv(GATES * s.H, TILE) + 1;
-  for (Size r0 = 0; r0 < s.rows; r0 += SWEEP_BLOCK) {
-    const Size block = least(SWEEP_BLOCK, s.rows - r0);
+  const Size rows = step.rows, H = step.H, cols = GATES * H;
+  const Size words = ceilDiv(cols, 32), startsRow = ceilDiv(cols, TILE) + 1;
+  BackwardStep<Cell> s = step;
+  Size live = 0;
+  // Lines are chosen when all rows are there.
+  const bool made = s.flags && choosesLines(s.rule.kind);
+  if (made) {
+    const Size parts = ceilDiv(rows, SWEEP_ROWS);
+    parallel(team, parts, 8.0 * rows * H / W, [=, &s, &team](Size part, int thread) {
+      for (Size r = part * SWEEP_ROWS; r < least(rows, (part + 1) * SWEEP_ROWS); r++)
+        backwardRow(s, s.cell, r, team.scratch[thread].bins);
+    });
+    chooseLines(team, s.rule, s.gates, rows, cols, s.siteRow);
+    if (s.flags & COLUMN_FORM) {
+      live = listLive(s.rule.choice.factors, cols, s.sweep.at, s.sweep.starts, s.sweep.offsets);
+      s.cell.live(s.rule.choice.factors, s.sweep.at);
+    }
+  }
+  const SweepRow sweepRow = sweepRowFor(s.rule.kind, s.flags);
+  for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
+    const Size block = least(SWEEP_BLOCK, rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
-    const double nanoseconds = (s.flags ? 16.0 : 8.0) * block * s.H / W;
+    const double nanoseconds = (s.flags ? made ? 8.0 : 16.0 : 8.0) * block * H / W;
     const Size tasks = listTasks(team, parts, nanoseconds);
     parallel(team, tasks, nanoseconds, [=, &s, &team](Size task, int thread) {
       const Size firstPart = parts * task / tasks;
-      Sweep sweep = sweepFrom(s.sweep, r0 + firstPart * SWEEP_ROWS, words, startsRow);
-      Cell cell = s.cell.from(r0 + firstPart * SWEEP_ROWS);
+      const Size from = r0 + firstPart * SWEEP_ROWS;
+      Sweep sweep = sweepFrom(s.sweep, from, words, startsRow);
+      if (s.flags & COLUMN_FORM) sweep.at = s.sweep.at + static_cast<uint32_t>(from * live);
+      Cell cell = s.cell.from(from);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size row = part * SWEEP_ROWS;
-        backwardPart(s, cell, sweep, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread].bins,
+        backwardPart(s, cell, sweep, sweepRow, made, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread],
                      s.partials + part * GATES * PART_COLUMNS);
       }
     });
@@ -252,7 +289,7 @@ static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) 
   }
   if (s.flags)
     for (Size gate = 0; gate < GATES; gate++)
-      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(s.rows * s.H);
+      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(rows * H);
 }
 
 static void clearTables(Team& team) {
@@ -273,9 +310,8 @@ struct LoopBack {
   Size steps, rows, H, row, siteRow;
   float *gates, *dh;
   const float* dy;
-  Size dhBefore, kind;
-  const float* tau;
-  uint32_t key;
+  Size dhBefore;
+  Rule rule;
   double* sums;
   int32_t* histogram;
   Size flags;
@@ -284,7 +320,7 @@ struct LoopBack {
   float* values;
   uint16_t* offsets;
   uint32_t* starts;
-  double* partials;
+  double *partials, *choice;
   const float* panels;  // none: there is no product
   double full;
 };
@@ -299,16 +335,19 @@ static double backwardLoop(Team& team, const LoopBack& s, const Make& cell) {
   const Size H = s.H, rows = s.rows, n = GATES * H;
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (s.flags) clearTables(team);
-  const Sweep first = {s.gates, n, GATES, s.tau, s.key, static_cast<uint32_t>(s.siteRow * n), s.bitmap, s.rowCounts,
-                       s.values, s.offsets, s.starts, static_cast<uint32_t>(s.row * (n + LIST_SLACK))};
+  const Sweep first = {s.gates, n, GATES, s.rule.tau, s.rule.key, static_cast<uint32_t>(s.siteRow * n), s.bitmap,
+                       s.rowCounts, s.values, s.offsets, s.starts, static_cast<uint32_t>(s.row * (n + LIST_SLACK)),
+                       s.choice ? s.choice + CHOICE_LIMITS : nullptr};
   double macs = 0;
   for (Size t = s.steps - 1; t >= 0; t--) {
     const Size r = t * rows;
     const BackwardStep<Cell> step = {rows, H, s.gates + r * n, s.dy + r * H, s.dh, cell(r), s.siteRow + r,
-                                     sweepFrom(first, r, words, startsRow), s.kind, s.flags, s.partials};
+                                     sweepFrom(first, r, words, startsRow), s.rule, s.flags, s.partials};
     backwardStep(team, step, s.sums);
     if (!s.panels || (t == 0 && !s.dhBefore)) continue;
-    if (s.flags & LISTS)
+    if (s.flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, s.starts + r * startsRow, s.values, s.offsets, s.panels, s.dh);
+    else if (s.flags & LISTS)
       macs += sparseProduct(team, rows, n, H, s.gates + r * n, s.rowCounts + r, s.starts + r * startsRow, s.values,
                             s.offsets, s.panels, s.dh, s.full);
     else
@@ -322,20 +361,22 @@ static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
                                const float* c, const float* tanhC, float* dh, float* dc, const float* dy,
                                Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                                int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                               uint16_t* offsets, uint32_t* starts, double* partials, const float* panels,
-                               double full) {
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
-                         bitmap, rowCounts, values, offsets, starts, partials, panels, full};
+                               uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                               int32_t* blocks, const float* panels, double full) {
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, rule, sums, histogram, flags, bitmap,
+                         rowCounts, values, offsets, starts, partials, choice, panels, full};
   return backwardLoop<LstmStep>(team, loop, [=](Size r) { return LstmStep{c + r * H, tanhC + r * H, dc}; });
 }
 
 static double rnnBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                               float* dh, const float* dy, Size dhBefore, Size kind, const float* tau, uint32_t key,
                               double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
-                              float* values, uint16_t* offsets, uint32_t* starts, double* partials,
-                              const float* panels, double full) {
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
-                         bitmap, rowCounts, values, offsets, starts, partials, panels, full};
+                              float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                              int32_t* blocks, const float* panels, double full) {
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, rule, sums, histogram, flags, bitmap,
+                         rowCounts, values, offsets, starts, partials, choice, panels, full};
   return backwardLoop<RnnStep>(team, loop, [](Size) { return RnnStep{}; });
 }
 
@@ -343,27 +384,30 @@ static double rnnBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
 static void mingruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                                const float* h, float* dh, const float* dy, Size kind, const float* tau, uint32_t key,
                                double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
-                               float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, 0, kind, tau, key, sums, histogram, flags,
-                         bitmap, rowCounts, values, offsets, starts, partials, nullptr, 0};
+                               float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                               int32_t* blocks) {
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, 0, rule, sums, histogram, flags, bitmap,
+                         rowCounts, values, offsets, starts, partials, choice, nullptr, 0};
   backwardLoop<MingruStep>(team, loop, [=](Size r) { return MingruStep{h + r * H}; });
 }
 
-/// As backwardLoop, of a GRU: U sees other gate gradients. h: of t-1 of the first step; hidden: h[t-1] U^T + b in, the gate gradients that U sees out, with
-/// their own bitmap, counts and lists (hidden...).
+/// As backwardLoop, of a GRU: U sees other gate gradients. h: of t-1 of the first step; hidden: h[t-1] U^T + b in, the
+/// gate gradients that U sees out, with their own bitmap, counts and lists (hidden...).
 static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                               float* hidden, const float* h, const float* kept, float* dh, const float* dy,
                               Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                               int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                              uint16_t* offsets, uint32_t* starts, double* partials, uint32_t* hiddenBitmap,
-                              int32_t* hiddenCounts, float* hiddenValues, uint16_t* hiddenOffsets,
-                              uint32_t* hiddenStarts, const float* panels, double full) {
+                              uint16_t* offsets, uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                              uint32_t* hiddenBitmap, int32_t* hiddenCounts, float* hiddenValues,
+                              uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels, double full) {
   const Size n = 3 * H;
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (flags) clearTables(team);
   const uint32_t at = static_cast<uint32_t>(row * (n + LIST_SLACK));
   const Sweep first = {gates, n, 3, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
-                       starts, at};
+                       starts, at, choice ? choice + CHOICE_LIMITS : nullptr};
   const Sweep firstHidden = {hidden, n, 3, NOTHING_DROPPED, 0, 0, hiddenBitmap, hiddenCounts, hiddenValues,
                              hiddenOffsets, hiddenStarts, at};
   double macs = 0;
@@ -371,10 +415,12 @@ static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
     const Size r = t * rows;
     const GruStep cell = {h + r * H, kept + r * H, sweepFrom(firstHidden, r, words, startsRow), hidden + r * n};
     const BackwardStep<GruStep> step = {rows, H, gates + r * n, dy + r * H, dh, cell, siteRow + r,
-                                        sweepFrom(first, r, words, startsRow), kind, flags, partials};
+                                        sweepFrom(first, r, words, startsRow), rule, flags, partials};
     backwardStep(team, step, sums);
     if (t == 0 && !dhBefore) break;
-    if (flags & LISTS)
+    if (flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, hiddenStarts + r * startsRow, hiddenValues, hiddenOffsets, panels, dh);
+    else if (flags & LISTS)
       macs += sparseProduct(team, rows, n, H, hidden + r * n, hiddenCounts + r, hiddenStarts + r * startsRow,
                             hiddenValues, hiddenOffsets, panels, dh, full);
     else

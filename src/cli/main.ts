@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { GatesieveError, nearest, UsageError } from "../core/check.ts";
 import { version } from "../runs/version.ts";
 import { adviseCommand } from "./commands/advise.ts";
+import { anomaliesCommand } from "./commands/anomalies.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
@@ -33,6 +34,7 @@ const COMMANDS = [
   trainCommand,
   evalCommand,
   predictCommand,
+  anomaliesCommand,
   sampleCommand,
   runsCommand,
   compareCommand,

@@ -40,6 +40,11 @@ export interface WeightUses {
   readonly lookup?: boolean;
   /** nt and nn also over live columns; engines without LiveKernels plan nothing for it. */
   readonly live?: boolean;
+  /**
+   * nt and nn take turns many times within a pass. Without it, a pass has all its nt products before all its nn
+   * products, and an engine may have room for one of the two packed copies: it makes each where it is wanted.
+   */
+  readonly inTurns?: boolean;
 }
 
 /** A weight together with an engine's packed copies of it. */
@@ -259,7 +264,10 @@ export interface Kernels {
   planTN(rows: number, outRows: number, outCols: number): void;
 
   // ---- weights
-  /** Refreshes the packed copies after the weight has changed, in all rows or in these alone. */
+  /**
+   * After the weight has changed, in all rows or in these alone: its packed copies are made anew, now or where one is
+   * wanted. Until then its values must stay.
+   */
   pack(weight: Weight, rows?: RowSet): void;
 
   // ---- dense products

@@ -33,6 +33,8 @@ type KernelName =
   | "compress"
   | "sparseProduct"
   | "sparseProductTN"
+  | "columnProduct"
+  | "columnProductTN"
   | "lstmForward"
   | "lstmBackward"
   | "lstmForwardLoop"

@@ -31,5 +31,7 @@ export function modelPath(runsDir: string, idOrPath: string): string {
 
 /** Weights of the model that `config.from` names, into a model of ours. */
 export function loadFrom(model: Model, source: ModelSource, task: Task): void {
-  loadParameters(model, placeParameters(model.parameters, source, fitOf(source), task.vocabulary?.length));
+  const placed = placeParameters(model.parameters, source, fitOf(source), task.vocabulary?.length);
+  source.verify?.(model, task);
+  loadParameters(model, placed);
 }
