@@ -50,7 +50,7 @@ export function layerPage({ rows }) {
 A character model (one-hot ${V}, 2 x 512, head ${V}, B 50, T 50: the shape of W2) on Moby-Dick, Adam, gradients clipped to norm 5,
 trained for a while under ${arms[0].policy}. From there on four copies of it go on side by side, each on the same batches in the
 same loop; only the layer differs. A step is everything: one-hot, forward, loss, backward, clip, update. Zeros grow with
-training, so there are two lengths of it. The same swap by hand: [in PyTorch](/docs/pytorch.md).
+training, so there are two lengths of it. The same swap by hand: [in PyTorch](../pytorch.md).
 
 Commands: \`npm run bench -- pytorch-layer --prepare\` trains the nets (minutes; they are kept in build/bench), then \`npm run bench -- pytorch-layer\`, or a part of it, such as \`npm run bench -- pytorch-layer --cell gru --train 1000\`
 Machine: ${machineName()}; ${isa}; PyTorch ${torch}, memory kept between steps; one thread; medians of ${steps} steps, arms in turns in one process.

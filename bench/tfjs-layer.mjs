@@ -112,7 +112,7 @@ export function tfjsLayerPage({ rows }) {
 
 A sequential model of one layer of ${H} units and a dense softmax of ${V}, on images of ${T} x ${I} row by row, batches of ${B} (the shape of W6), Adam at
 2e-3, ${SAMPLES / B} batches an epoch of drawn strokes with noise. TensorFlow.js ${tfjs} on its wasm backend (SIMD), Node ${node}; one thread
-everywhere. A step is all of fit(): copying, forward, loss, backward, update. What a layer runs on: [in TensorFlow.js](/docs/tensorflow-js.md).
+everywhere. A step is all of fit(): copying, forward, loss, backward, update. What a layer runs on: [in TensorFlow.js](../tensorflow-js.md).
 
 Commands: \`npm run bench -- tfjs-layer\`, or one section: \`npm run bench -- tfjs-layer --variant "gru hardSigmoid"\`
 Machine: ${machineName()}, a shared one. CPU time of the process, medians of ${turns} turns of ${TURN} steps, arms in turns in one process; ratios of the same turn.

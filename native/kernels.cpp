@@ -36,11 +36,11 @@ namespace {
 
 #include "loss.h"
 
+#include "choose.h"
+
 #include "layers.h"
 
 #include "attention.h"
-
-#include "choose.h"
 
 #include "sparse.h"
 

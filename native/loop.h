@@ -310,8 +310,9 @@ struct LoopBack {
   Size steps, rows, H, row, siteRow;
   float *gates, *dh;
   const float* dy;
-  Size dhBefore;
-  Rule rule;
+  Size dhBefore, kind;
+  const float* tau;
+  uint32_t key;
   double* sums;
   int32_t* histogram;
   Size flags;
@@ -320,7 +321,9 @@ struct LoopBack {
   float* values;
   uint16_t* offsets;
   uint32_t* starts;
-  double *partials, *choice;
+  double* partials;
+  double* choice;
+  int32_t* blocks;
   const float* panels;  // none: there is no product
   double full;
 };
@@ -333,16 +336,17 @@ template <class Cell, class Make>
 static double backwardLoop(Team& team, const LoopBack& s, const Make& cell) {
   constexpr Size GATES = Cell::GATES;
   const Size H = s.H, rows = s.rows, n = GATES * H;
+  const Rule rule = {s.kind, s.tau, s.key, Choice(s.choice), s.blocks};
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (s.flags) clearTables(team);
-  const Sweep first = {s.gates, n, GATES, s.rule.tau, s.rule.key, static_cast<uint32_t>(s.siteRow * n), s.bitmap,
-                       s.rowCounts, s.values, s.offsets, s.starts, static_cast<uint32_t>(s.row * (n + LIST_SLACK)),
+  const Sweep first = {s.gates, n, GATES, s.tau, s.key, static_cast<uint32_t>(s.siteRow * n), s.bitmap, s.rowCounts,
+                       s.values, s.offsets, s.starts, static_cast<uint32_t>(s.row * (n + LIST_SLACK)),
                        s.choice ? s.choice + CHOICE_LIMITS : nullptr};
   double macs = 0;
   for (Size t = s.steps - 1; t >= 0; t--) {
     const Size r = t * rows;
     const BackwardStep<Cell> step = {rows, H, s.gates + r * n, s.dy + r * H, s.dh, cell(r), s.siteRow + r,
-                                     sweepFrom(first, r, words, startsRow), s.rule, s.flags, s.partials};
+                                     sweepFrom(first, r, words, startsRow), rule, s.flags, s.partials};
     backwardStep(team, step, s.sums);
     if (!s.panels || (t == 0 && !s.dhBefore)) continue;
     if (s.flags & COLUMN_FORM)
@@ -363,9 +367,8 @@ static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
                                int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
                                uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
                                int32_t* blocks, const float* panels, double full) {
-  const Rule rule = {kind, tau, key, Choice(choice), blocks};
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, rule, sums, histogram, flags, bitmap,
-                         rowCounts, values, offsets, starts, partials, choice, panels, full};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, panels, full};
   return backwardLoop<LstmStep>(team, loop, [=](Size r) { return LstmStep{c + r * H, tanhC + r * H, dc}; });
 }
 
@@ -374,9 +377,8 @@ static double rnnBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
                               double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
                               float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
                               int32_t* blocks, const float* panels, double full) {
-  const Rule rule = {kind, tau, key, Choice(choice), blocks};
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, rule, sums, histogram, flags, bitmap,
-                         rowCounts, values, offsets, starts, partials, choice, panels, full};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, panels, full};
   return backwardLoop<RnnStep>(team, loop, [](Size) { return RnnStep{}; });
 }
 
@@ -386,9 +388,8 @@ static void mingruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size r
                                double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
                                float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
                                int32_t* blocks) {
-  const Rule rule = {kind, tau, key, Choice(choice), blocks};
-  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, 0, rule, sums, histogram, flags, bitmap,
-                         rowCounts, values, offsets, starts, partials, choice, nullptr, 0};
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, 0, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, nullptr, 0};
   backwardLoop<MingruStep>(team, loop, [=](Size r) { return MingruStep{h + r * H}; });
 }
 

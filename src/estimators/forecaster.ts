@@ -29,8 +29,8 @@ export interface ForecasterFitOptions<R extends SeriesRow> extends FitOptions<Fo
   readonly horizon?: number;
   /** Rows of a season (1: none): a forecast may then start from the row one season before. */
   readonly period?: number;
-  /** Which numbers of a row to forecast, by name or by place; all if not given. The others are only read. */
-  readonly target?: readonly (string | number)[];
+  /** Which number or numbers of a row to forecast, by name or by place; all if not given. The others are only read. */
+  readonly target?: string | number | readonly (string | number)[];
 }
 
 export interface ForecasterEstimator {
@@ -212,7 +212,7 @@ export async function prepareForecaster<R extends SeriesRow>(
   const columns = learnt?.columns ?? columnsOf(given, form);
   const rows = given ? toRows(given, form, columns) : [];
   const series: Series | undefined = given && { columns, values: Float64Array.from(rows.flat()) };
-  const targets = target?.map((each) => String(each)) ?? columns;
+  const targets = target === undefined ? columns : [target].flat().map(String);
   const held = Math.round(rows.length * validationSplit);
   const needed = held - (learnt?.horizon ?? horizon) + 1 >= 1;
   const validRows = needed ? held : 0;

@@ -12,7 +12,7 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, type PanelUse, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
 import { planChoice, THRESHOLD } from "./choice.ts";
 import type {
@@ -59,6 +59,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,

@@ -200,4 +200,5 @@ test("an unknown instruction set is refused with the choices", async () => {
   }
   await expect(loadNativeEngine(1, "sse9")).rejects.toThrow(new RegExp(isas.join(".*")));
   expect((await loadNativeEngine(1, "")).isa).toBe(isas[0]);
+  await expect(loadNativeEngine(65)).rejects.toThrow("up to 64 threads, got threads=65");
 });
