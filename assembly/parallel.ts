@@ -78,7 +78,6 @@ const LAYER_NORM: i32 = 38;
 const LAYER_NORM_ROWS: i32 = 39;
 const LAYER_NORM_COLUMNS: i32 = 40;
 const ATTENTION: i32 = 41;
-const ATTENTION_GRADIENT: i32 = 42;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -164,7 +163,7 @@ function run(id: i32, task: i32): void {
       return layers.reluGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
     case GELU: return geluSome(from, count);
     case MULTIPLY:
-      return layers.multiply(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
+      return lstm.multiplyRow(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
     case TANH: return tanhSome(address(0) + bytes(from), address(1) + bytes(from), count);
     case TANH_GRADIENT:
       return layers.tanhGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
@@ -173,8 +172,7 @@ function run(id: i32, task: i32): void {
     case LAYER_NORM: return layerNormSome(from, count);
     case LAYER_NORM_ROWS: return layerNormGradientSome(from, count);
     case LAYER_NORM_COLUMNS: return layerNormColumnsSome(from, count);
-    case ATTENTION: return headsForwardSome(from, count);
-    case ATTENTION_GRADIENT: return headsBackwardSome(from, count);
+    case ATTENTION: return headsSome(from, count);
     case ADD_INTO: return rowsOf.addInto(address(0) + bytes(from), address(1) + bytes(from), count);
     case COLUMN_SUMS:
       return rowsOf.addColumnSums(address(0) + bytes(from), address(1) + bytes(from), int(2), count, address(3));
@@ -696,7 +694,7 @@ function geluSome(from: i32, count: i32): void {
 }
 
 export function multiply(out: usize, a: usize, b: usize, length: i32): void {
-  if (small(<f64>length * 0.5)) return layers.multiply(out, a, b, length);
+  if (small(<f64>length * 0.5)) return lstm.multiplyRow(out, a, b, length);
   set<usize>(0, out);
   set<usize>(1, a);
   set<usize>(2, b);
@@ -824,54 +822,17 @@ function layerNormColumnsSome(from: i32, count: i32): void {
 export function attention(
   out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
 ): void {
-  const all = B * heads;
-  if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads) * 0.5))
-    return headsForward(out, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
-  set<usize>(0, out);
-  set<usize>(1, shares);
-  set<usize>(2, x);
-  set<i32>(3, T);
-  set<i32>(4, B);
-  set<i32>(5, heads);
-  set<i32>(6, width);
-  set<i32>(7, steps);
-  set<usize>(8, scratch);
-  set<i32>(9, room);
-  fork(ATTENTION, all, cut(all, 1));
+  attentionGradient(0, out, shares, x, T, B, heads, width, steps, scratch, room);
 }
 
-function headsForwardSome(from: i32, count: i32): void {
-  headsForward(
-    address(0), address(1), address(2), int(3), int(4), int(5), int(6), int(7),
-    address(8) + <usize>me() * bytes(int(9)), int(9), from, count,
-  );
-}
-
-/** Lane by lane, head by head: of them [from, from + count). */
-function headsForward(
-  out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
-  from: i32, count: i32,
-): void {
-  const d = width / heads;
-  const square = bytes(steps);
-  for (let i = from; i < from + count; i++) {
-    const lane = i / heads;
-    const column = (i % heads) * d;
-    attentionOf.headForward(
-      T, d, x + bytes(lane * 3 * width + column), bytes(B * 3 * width), bytes(width),
-      shares + <usize>i * <usize>steps * square, square, out + bytes(lane * width + column), bytes(B * width),
-      scratch + <usize>steps * square, scratch + bytes(room) - SCRATCH,
-    );
-  }
-}
-
+/** dx from dy; or, where dx is 0, forward into dy. */
 export function attentionGradient(
   dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
   room: i32,
 ): void {
   const all = B * heads;
   if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads)))
-    return headsBackward(dx, dy, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
+    return headsOf(dx, dy, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
   set<usize>(0, dx);
   set<usize>(1, dy);
   set<usize>(2, shares);
@@ -883,17 +844,18 @@ export function attentionGradient(
   set<i32>(8, steps);
   set<usize>(9, scratch);
   set<i32>(10, room);
-  fork(ATTENTION_GRADIENT, all, cut(all, 1));
+  fork(ATTENTION, all, cut(all, 1));
 }
 
-function headsBackwardSome(from: i32, count: i32): void {
-  headsBackward(
+function headsSome(from: i32, count: i32): void {
+  headsOf(
     address(0), address(1), address(2), address(3), int(4), int(5), int(6), int(7), int(8),
     address(9) + <usize>me() * bytes(int(10)), int(10), from, count,
   );
 }
 
-function headsBackward(
+/** Lane by lane, head by head: of them [from, from + count). */
+function headsOf(
   dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
   room: i32, from: i32, count: i32,
 ): void {
@@ -903,11 +865,16 @@ function headsBackward(
     const lane = i / heads;
     const column = (i % heads) * d;
     const at = bytes(lane * 3 * width + column);
-    attentionOf.headBackward(
-      T, d, x + at, bytes(B * 3 * width), bytes(width), shares + <usize>i * <usize>steps * square, square,
-      dy + bytes(lane * width + column), bytes(B * width), dx + at, scratch, scratch + <usize>steps * square,
-      scratch + bytes(room) - SCRATCH,
-    );
+    const p = shares + <usize>i * <usize>steps * square;
+    const out = dy + bytes(lane * width + column);
+    const panels = scratch + <usize>steps * square;
+    const tile = scratch + bytes(room) - SCRATCH;
+    const row = bytes(B * width);
+    if (dx == 0) attentionOf.headForward(T, d, x + at, 3 * row, bytes(width), p, square, out, row, panels, tile);
+    else
+      attentionOf.headBackward(
+        T, d, x + at, 3 * row, bytes(width), p, square, out, row, dx + at, scratch, panels, tile,
+      );
   }
 }
 

@@ -32,14 +32,14 @@ const specs: Record<string, ModelSpec> = {
   rnn: {
     input: { kind: "tokens", vocabulary: 65 },
     cell: "rnn",
-    hiddenSize: 260,
+    hiddenSize: 130,
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },
   mingru: {
     input: { kind: "tokens", vocabulary: 65 },
     cell: "mingru",
-    hiddenSize: 260,
+    hiddenSize: 130,
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },

@@ -34,6 +34,20 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 1,
     output: { kind: "classes", size: 67, positions: "all" },
   },
+  rnn: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "rnn",
+    hiddenSize: 140,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
+  mingru: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "mingru",
+    hiddenSize: 230,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
 };
 const STEPS = 3;
 
