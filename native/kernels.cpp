@@ -66,6 +66,7 @@ const Kernels ISA_TABLE = {
     isa::sparseProductTN,
     isa::lstmForward,
     isa::lstmBackward,
+    isa::lstmRestate,
     isa::lstmForwardLoop,
     isa::lstmBackwardLoop,
     isa::gruForward,

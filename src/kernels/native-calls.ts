@@ -35,6 +35,7 @@ type KernelName =
   | "sparseProductTN"
   | "lstmForward"
   | "lstmBackward"
+  | "lstmRestate"
   | "lstmForwardLoop"
   | "lstmBackwardLoop"
   | "gruForward"
