@@ -3,6 +3,7 @@
  * `wasm` and `native` have these functions under the same names, with the same arguments.
  */
 import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 import type { WasmExports } from "./wasm-exports.ts";
@@ -23,6 +24,17 @@ export type AddressCalls = Pick<
   | "sumSquares"
   | "sumSquaresOfRows"
 >;
+
+/** Threads that an engine's control blocks have room for: assembly/team.ts, native/addon.cpp. */
+const MOST_THREADS = 64;
+
+/** Throws a UsageError where engine `name` cannot have so many threads. */
+export function checkThreads(name: string, threads: number): void {
+  check(
+    threads <= MOST_THREADS,
+    `engine ${name} runs on up to ${MOST_THREADS} threads, got threads=${threads}. Use no more than the processor has cores.`,
+  );
+}
 
 /**
  * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),

@@ -1,9 +1,9 @@
-/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h) and whole time loops (native/loop.h). */
+/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h, rnn.h) and whole time loops (native/loop.h). */
 import type { Tensor } from "../core/arena.ts";
-import { isSweep } from "../sparse/rule.ts";
 import { at, type PanelUse } from "./by-address.ts";
+import { addressCells } from "./by-address-cells.ts";
 import type { CellKernel, RecurrentKernel, TimeLoop, Weight } from "./kernels.ts";
-import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, STOCHASTIC, setTau, THRESHOLD } from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type Told, tell } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 interface NativeCells {
@@ -17,8 +17,13 @@ type Panels = (w: Weight, use: PanelUse) => number;
 /** `calls`: once the arena is allocated; `full`: the share of nonzeros above which dh of so many columns runs dense. */
 export function nativeCells(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): NativeCells {
   return {
-    cells: { lstm: lstmCell(calls), gru: gruCell(calls) },
-    recurrent: { lstm: lstmLoop(calls, panels, full), gru: gruLoop(calls, panels, full) },
+    cells: { lstm: lstmCell(calls), gru: gruCell(calls), ...addressCells(calls) },
+    recurrent: {
+      lstm: lstmLoop(calls, panels, full),
+      gru: gruLoop(calls, panels, full),
+      rnn: rnnLoop(calls, panels, full),
+      mingru: mingruLoop(calls),
+    },
   };
 }
 
@@ -101,7 +106,8 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, stateRow, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
       const pattern = loop.pattern as NativePattern;
@@ -119,18 +125,20 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
         (dStates[0] as Tensor).ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
         panels(U as Weight, "nn"),
         full(H),
       );
@@ -155,7 +163,8 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, hRow, rows, hidden: H, gates, h, keeps, dh } = step;
       const pattern = loop.pattern as NativePattern;
@@ -174,18 +183,20 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
         dh.ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
         at(hidden.bitmap, row, wordsPerRow),
         at(hidden.rowCounts, row, 1),
         hidden.values.ptr,
@@ -198,22 +209,113 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
   };
 }
 
-/** Tells the loop's patterns of the lists to come; false, with nothing done, where the loop does not know the rule. */
-function startLists(loop: TimeLoop): boolean {
+function rnnLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
+  return {
+    forward({ step, steps, U }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      const pairs = U?.uses.nt === "bf16" ? 1 : 0;
+      calls().rnnForwardLoop(steps, rows, H, at(gates, row, H), panels(U as Weight, "nt"), pairs, at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
+      const { row, rows, hidden: H, gates, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      return calls().rnnBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        loop.dhBefore ? 1 : 0,
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+        panels(U as Weight, "nn"),
+        full(H),
+      );
+    },
+  };
+}
+
+/** There is no U, so what flows on into t-1 has been made by the cell. */
+function mingruLoop(calls: () => NativeCalls): RecurrentKernel {
+  return {
+    forward({ step, steps }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      calls().mingruForwardLoop(steps, rows, H, at(gates, row, 2 * H), at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, rule, statistics, dy, dyRow } = loop;
+      const { row, hRow, rows, hidden: H, gates, h, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      calls().mingruBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, 2 * H),
+        at(h, hRow, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+      );
+      return 0;
+    },
+  };
+}
+
+/** Tells the loop's patterns of the lists to come; undefined, with nothing done, where the loop does not know the rule. */
+function startLists(loop: TimeLoop): Told | undefined {
   const { step, steps, rule } = loop;
   const pattern = loop.pattern as NativePattern;
   const hidden = loop.hiddenPattern as NativePattern | undefined;
   const rows = steps * step.rows;
   const sparse = rule.kind !== "keep";
   const fits = pattern.listing.fits(pattern, step.row, rows);
-  if (!isSweep(rule) || (sparse && (rule.residue || !fits))) return false;
-  setTau(pattern, rule);
-  if (fits) pattern.listing.mark(pattern, step.row, rows, sparse);
-  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, sparse);
-  return true;
+  if (sparse && (rule.residue || !fits)) return undefined;
+  const told = tell(pattern, rule, step.rows);
+  if (!told) return undefined;
+  const form = !sparse ? "none" : told.form ? "columns" : "lists";
+  if (fits) pattern.listing.mark(pattern, step.row, rows, form, step.rows);
+  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, form, step.rows);
+  return told;
 }
 
-function flagsOf({ rule, watched }: TimeLoop): number {
-  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS;
+function flagsOf({ rule, watched }: TimeLoop, { form }: Told): number {
+  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS | form;
   return watched ? BEFORE | AFTER | INDEX : 0;
 }

@@ -8,24 +8,25 @@ import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
-import { type DropRule, isSweep } from "../sparse/rule.ts";
+import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, type PanelUse, planned } from "./by-address.ts";
-import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
+import { AddressLayers } from "./by-address-layers.ts";
+import { planChoice, THRESHOLD } from "./choice.ts";
+import type {
+  CellKernel,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  RecurrentKernel,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
-import {
-  AFTER,
-  BEFORE,
-  INDEX,
-  LISTS,
-  type NativePattern,
-  type NativeWeight,
-  STOCHASTIC,
-  setTau,
-  THRESHOLD,
-} from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 import { nativeCells } from "./native-cells.ts";
 import { nativeLive } from "./native-live.ts";
@@ -58,6 +59,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,
@@ -71,6 +73,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly live: LiveKernels;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -109,6 +112,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       () => this.#call,
       (w) => this.panels(w, "nt"),
     );
+    this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -143,6 +147,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${name}.tau`, [groups.length], "pattern"),
       partials: arena.doubles(`${name}.partials`, [SWEEP_TASKS, groups.length, PART_COLUMNS], "pattern"),
+      choice: planChoice(arena, site, dense.shape[0] as number),
       listing: new Listing(rows),
     };
   }
@@ -223,24 +228,41 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
     const { listing } = pattern as NativePattern;
-    setTau(pattern as NativePattern, rule);
+    const told = tell(pattern as NativePattern, rule, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && rule.kind !== "keep" ? LISTS : 0;
+    const form = lists ? (told?.form ?? 0) : 0;
     recallDropped(rule, pattern, row, rows);
-    if (isSweep(rule)) {
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
+    if (told) {
+      this.#sweep(
+        pattern as NativePattern,
+        row,
+        rows,
+        rule,
+        told.kind,
+        statistics,
+        BEFORE | AFTER | INDEX | lists | form,
+      );
     } else {
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, BEFORE);
       applyRule(rule, pattern, row, rows);
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, AFTER | INDEX | lists);
     }
     rememberDropped(rule, pattern, row, rows);
-    if (fits) listing.mark(pattern, row, rows, lists !== 0);
+    if (fits) listing.mark(pattern, row, rows, form ? "columns" : lists ? "lists" : "none");
   }
 
-  #sweep(pattern: NativePattern, row: number, rows: number, rule: DropRule, sums: SiteStatistics, flags: number): void {
+  #sweep(
+    pattern: NativePattern,
+    row: number,
+    rows: number,
+    rule: DropRule,
+    kind: number,
+    sums: SiteStatistics,
+    flags: number,
+  ): void {
     const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow, tau, partials } = pattern;
-    const { values, offsets, starts } = pattern;
+    const { values, offsets, starts, choice } = pattern;
     this.#call.compress(
       at(dense, row, site.cols),
       rows,
@@ -248,7 +270,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       site.groups.length,
       row - listFirst,
       firstRow + row,
-      rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+      kind,
       tau.ptr,
       rule.key,
       sums.sums.ptr,
@@ -260,6 +282,8 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
+      choice.ptr,
+      rule.blocks?.ptr ?? 0,
     );
   }
 
@@ -267,6 +291,12 @@ class NativeKernels extends AddressKernels implements Kernels {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
     const ptr = this.panels(w, "nn");
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0) {
+      const first = at(starts, row - listFirst, starts.rowLength);
+      const to = at(out, outRow, K);
+      return this.#call.columnProduct(rows / block, block, N, K, first, values.ptr, offsets.ptr, ptr, to);
+    }
     return this.#call.sparseProduct(
       rows,
       N,
@@ -285,6 +315,12 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = out.shape as [number, number];
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0) {
+      const first = at(starts, row - listFirst, starts.rowLength);
+      const from = at(x, xRow, K);
+      return this.#call.columnProductTN(rows / block, block, N, K, first, values.ptr, offsets.ptr, from, out.ptr);
+    }
     return this.#call.sparseProductTN(
       rows,
       N,

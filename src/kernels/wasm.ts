@@ -13,7 +13,9 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, type PackedWeight, type PanelUse, planned } from "./by-address.ts";
-import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
+import { addressCells } from "./by-address-cells.ts";
+import { AddressLayers } from "./by-address-layers.ts";
+import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { wasmModuleBase64 } from "./wasm-module.generated.ts";
@@ -79,6 +81,7 @@ interface WasmPattern extends Pattern {
 class WasmKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #tile: Tensor; // this and the next three: room for each thread
   readonly #team: Team | undefined;
@@ -110,7 +113,9 @@ class WasmKernels extends AddressKernels implements Kernels {
       this.#place = { memory, control: control.ptr, call };
       team.serve(this.#place);
     });
+    this.layers = new AddressLayers(() => this.#call, arena, this.#threads, PANEL);
     this.cells = {
+      ...addressCells(() => this.#call),
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
       gru: {
         forward: (step) => this.#gruForward(step),
@@ -284,7 +289,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     rememberDropped(rule, pattern, row, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && kind !== "keep";
-    if (fits) listing.mark(pattern, row, rows, lists);
+    if (fits) listing.mark(pattern, row, rows, lists ? "lists" : "none");
     this.#call.compressIndex(
       g,
       rows,
