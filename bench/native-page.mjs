@@ -117,7 +117,7 @@ ${marks.join("\n")}
 
 ## Peak resident memory, MiB
 
-A process of Node with nothing loaded takes about 45. "Arena": all tensors of the model, at a tenth kept.
+A process of Node with nothing loaded takes about 42. "Arena": all tensors of the model, at a tenth kept. Measured anew, by a command of its own: [peak-memory.md](peak-memory.md).
 
 ${peakTable(one)}
 
