@@ -53,7 +53,7 @@ export function peakPage({ command, rows, notes }) {
   return `# Peak resident memory beside PyTorch
 
 The most memory a process held (VmHWM) over full training steps of the workloads of [${EXPLAINED}](../${EXPLAINED}), in MiB. A process of
-Node with nothing loaded takes about 42, one that has imported PyTorch some 180. "Arena": all tensors of the model; of
+Node with nothing loaded takes about 42, one that has imported PyTorch some 225. "Arena": all tensors of the model; of
 its lists only what is filled is resident. Where it goes, by purpose: [memory.md](memory.md).
 
 Command: \`${command}\`
