@@ -719,6 +719,7 @@ struct Layer {
   }
   void whole(Team& team, Size kind, Size flags, double full) {
     K.lstmForwardLoop(team, steps, rows, H, site.g, nt, pairs, c, h, tanhC);
+    K.lstmRestate(team, steps, rows, H, site.g, c, tanhC);  // over themselves, to the same bits
     macs = K.lstmBackwardLoop(team, steps, rows, H, 0, 0, site.g, c, tanhC, dh, dc, dy, 1, kind, site.tau, KEY,
                               site.sums, site.histogram, flags, site.bitmap, site.counts, site.values, site.offsets,
                               site.starts, site.partials, nullptr, nullptr, nn, full);

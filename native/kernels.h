@@ -103,6 +103,7 @@ struct Kernels {
                       float* tanhC);
   void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
                        const float* dh, float* dc);
+  void (*lstmRestate)(Team&, Size steps, Size rows, Size hidden, const float* gates, float* c, float* tanhC);
   void (*lstmForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, Size pairs,
                           float* c, float* h, float* tanhC);
   double (*lstmBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
