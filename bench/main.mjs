@@ -18,6 +18,7 @@ const HELP = `npm run bench -- COMMAND [options]
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
   memory    the page of memory by purpose, of all workloads on engine native: what recompute saves and costs
   dropout   the page of steps with structured dropout, on engine native
+  columns   the page of steps under rules that choose, in kernels and by their definition
   late      the page of steps on the patterns of real training (trains the nets first)
   race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
@@ -37,7 +38,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
-  --only NAME[,NAME...]       tables, late, memory, dropout: these alone
+  --only NAME[,NAME...]       tables, late, memory, dropout, columns: these alone
   --H N[,N...]                kernels: widths, default 128,512,650
   --densities P[,P...]        kernels: default 1,0.7,0.5,0.35,0.2,0.1,0.05,0.01
   --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
@@ -150,6 +151,19 @@ const COMMANDS = {
     const names = known(options.only?.split(",") ?? DROPOUT_WORKLOADS);
     const rows = await dropoutRows(rowsOf, names, { engine: "native", steps: whole("steps", 9) });
     await writePage("structured-dropout", { rows, notes }, dropoutPage({ command: commandLine(), rows, notes }));
+  },
+  async columns() {
+    const { COLUMN_ENGINES, COLUMN_WORKLOADS, columnRows, columnsPage, withOthers } = await import("./columns.mjs");
+    const notes = notesOfRun();
+    const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
+    const names = known(options.only?.split(",") ?? COLUMN_WORKLOADS);
+    const engines = process.argv.includes("--engine") ? options.engine.split(",") : COLUMN_ENGINES;
+    const rows = withOthers(await columnRows(rowsOf, names, engines, { steps: whole("steps", 15) }));
+    await writePage(
+      "bench-columns",
+      { rows, notes },
+      columnsPage({ command: "npm run bench -- columns", rows, notes }),
+    );
   },
   async late() {
     const { LATE, latePage, trainedRun } = await import("./late.mjs");
