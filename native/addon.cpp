@@ -115,6 +115,12 @@ const Entry entries[] = {
     KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
     KERNEL(liveProduct),      KERNEL(liveProductNN),        KERNEL(liveProductTN),       KERNEL(maskRows),
     KERNEL(packTurned),       KERNEL(columnProduct),        KERNEL(columnProductTN),
+    KERNEL(rnnForward),       KERNEL(rnnBackward),          KERNEL(rnnForwardLoop),
+    KERNEL(rnnBackwardLoop),  KERNEL(mingruForward),        KERNEL(mingruBackward),      KERNEL(mingruForwardLoop),
+    KERNEL(mingruBackwardLoop), KERNEL(relu),               KERNEL(reluGradient),        KERNEL(gelu),
+    KERNEL(multiply),         KERNEL(tanhOf),               KERNEL(tanhGradient),        KERNEL(softmaxRows),
+    KERNEL(softmaxGradientRows), KERNEL(layerNorm),         KERNEL(layerNormGradient),   KERNEL(attention),
+    KERNEL(attentionGradient),
 };
 #undef KERNEL
 

@@ -803,6 +803,8 @@ static void timeLoops(Team& team, Size steps, Size rows, Size H, bool pairs = fa
   }
 }
 
+#include "harness-layers.h"
+
 static void everything(int threads) {
   Buffer<Scratch> scratch(threads);
   Floats xPanels(X_FLOATS);
@@ -829,6 +831,7 @@ static void everything(int threads) {
   for (Size H = 1; H <= 17; H++) timeLoops(team, 2, 3, H);
   timeLoops(team, 3, 50, 64), timeLoops(team, 2, 9, 130), timeLoops(team, 1, 270, 64), timeLoops(team, 2, 20, 192);
   activations(team);
+  layers(team);
 }
 
 int main(int argc, char** argv) {

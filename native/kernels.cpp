@@ -30,11 +30,17 @@ namespace {
 
 #include "gru.h"
 
+#include "rnn.h"
+
 #include "rows.h"
 
 #include "loss.h"
 
 #include "choose.h"
+
+#include "layers.h"
+
+#include "attention.h"
 
 #include "sparse.h"
 
@@ -79,6 +85,14 @@ const Kernels ISA_TABLE = {
     isa::gruHidden,
     isa::gruForwardLoop,
     isa::gruBackwardLoop,
+    isa::rnnForward,
+    isa::rnnBackward,
+    isa::rnnForwardLoop,
+    isa::rnnBackwardLoop,
+    isa::mingruForward,
+    isa::mingruBackward,
+    isa::mingruForwardLoop,
+    isa::mingruBackwardLoop,
     isa::addInto,
     isa::addColumnSums,
     isa::setRows,
@@ -88,6 +102,18 @@ const Kernels ISA_TABLE = {
     isa::dropout,
     isa::softmaxCrossEntropy,
     isa::squaredError,
+    isa::relu,
+    isa::reluGradient,
+    isa::gelu,
+    isa::multiply,
+    isa::tanhOf,
+    isa::tanhGradient,
+    isa::softmaxRows,
+    isa::softmaxGradientRows,
+    isa::layerNorm,
+    isa::layerNormGradient,
+    isa::attention,
+    isa::attentionGradient,
     isa::clear,
     isa::sumSquares,
     isa::sumSquaresOfRows,

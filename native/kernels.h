@@ -124,6 +124,23 @@ struct Kernels {
                             uint32_t* starts, double* partials, double* choice, int32_t* blocks,
                             uint32_t* hiddenBitmap, int32_t* hiddenCounts, float* hiddenValues,
                             uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels, double full);
+  void (*rnnForward)(Team&, Size rows, Size hidden, float* gates, float* h);
+  void (*rnnBackward)(Team&, Size rows, Size hidden, float* gates, const float* dh);
+  void (*rnnForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, Size pairs,
+                         float* h);
+  double (*rnnBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates, float* dh,
+                            const float* dy, Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
+                            int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
+                            uint16_t* offsets, uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                            const float* panels, double full);
+  void (*mingruForward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* h);
+  void (*mingruBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* dh);
+  void (*mingruForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, float* h);
+  void (*mingruBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
+                             const float* h, float* dh, const float* dy, Size kind, const float* tau, uint32_t key,
+                             double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                             float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                             int32_t* blocks);
   void (*addInto)(Team&, float* to, const float* from, Size length);
   void (*addColumnSums)(Team&, float* out, const float* g, Size rows, Size cols);
   void (*setRows)(Team&, float* out, Size rows, Size cols, const float* a, const float* b);
@@ -134,6 +151,23 @@ struct Kernels {
   void (*dropout)(Team&, float* out, const float* a, Size length, uint32_t limit, float scale, uint32_t key);
   double (*softmaxCrossEntropy)(Team&, float* logits, const int32_t* targets, Size rows, Size cols, float scale);
   double (*squaredError)(Team&, float* y, const float* targets, Size length, float scale);
+  void (*relu)(Team&, float* x, Size length);
+  void (*reluGradient)(Team&, float* out, const float* g, const float* y, Size length);
+  void (*gelu)(Team&, float* y, float* x, Size length);
+  void (*multiply)(Team&, float* out, const float* a, const float* b, Size length);
+  void (*tanhOf)(Team&, float* out, const float* x, Size length);
+  void (*tanhGradient)(Team&, float* out, const float* g, const float* y, Size length);
+  void (*softmaxRows)(Team&, float* x, Size rows, Size cols, Size length);
+  void (*softmaxGradientRows)(Team&, float* g, const float* p, Size rows, Size cols);
+  void (*layerNorm)(Team&, float* out, const float* x, Size rows, Size cols, const float* weight, const float* bias,
+                    float* means, float* inverses, double eps);
+  void (*layerNormGradient)(Team&, float* dx, const float* dy, const float* x, Size rows, Size cols,
+                            const float* weight, const float* means, const float* inverses, float* dWeight,
+                            float* dBias);
+  void (*attention)(Team&, float* out, float* shares, const float* x, Size T, Size B, Size heads, Size width,
+                    Size steps, float* scratch, Size room);
+  void (*attentionGradient)(Team&, float* dx, const float* dy, const float* shares, const float* x, Size T, Size B,
+                            Size heads, Size width, Size steps, float* scratch, Size room);
   void (*clear)(Team&, float* x, Size length, const int32_t* list, Size count);
   double (*sumSquares)(Team&, const float* x, Size length);
   double (*sumSquaresOfRows)(Team&, const float* x, Size cols, const int32_t* list, Size count, double* sums);

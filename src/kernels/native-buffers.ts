@@ -2,8 +2,8 @@
 import type { DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
+import type { PackedWeight } from "./by-address.ts";
 import { CHOSEN_COLUMNS, KEEP, keepsColumns, kindOf, setChoice, THRESHOLD } from "./choice.ts";
-import type { Weight } from "./kernels.ts";
 import type { Listing } from "./listing.ts";
 
 /** Flags of `compress`. */
@@ -13,11 +13,9 @@ export const INDEX = 4;
 export const LISTS = 8;
 export const COLUMN_FORM = 16;
 
-export interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
-  readonly nt: Tensor | undefined;
-  /** Panels over K of w, [K / 64][N][64]. */
-  readonly nn: Tensor | undefined;
+export interface NativeWeight extends PackedWeight {
+  // nt: panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]
+  // nn: panels over K of w, [K / 64][N][64]
   /** w^T (K, N and more), for products that make live columns only. */
   readonly turned: Tensor | undefined;
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */

@@ -1,11 +1,11 @@
 /** Products of engine native over live columns: native/live.h. */
 import { at, planned } from "./by-address.ts";
-import type { LiveKernels } from "./kernels.ts";
+import type { LiveKernels, Weight } from "./kernels.ts";
 import type { NativeWeight } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
-/** `calls`: once the arena is allocated. */
-export function nativeLive(calls: () => NativeCalls): LiveKernels {
+/** `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt. */
+export function nativeLive(calls: () => NativeCalls, panels: (w: Weight) => number): LiveKernels {
   return {
     gemmNT(out, outRow, a, aRow, w, { columns: { list, counts }, time, times, rows }) {
       const [N, K] = w.tensor.shape as [number, number];
@@ -15,7 +15,7 @@ export function nativeLive(calls: () => NativeCalls): LiveKernels {
         N,
         K,
         at(a, aRow, K),
-        planned((w as NativeWeight).nt, w, "nt").ptr,
+        panels(w),
         at(list, time, K),
         at(counts, time, 1),
         at(out, outRow, N),

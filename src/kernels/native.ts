@@ -12,9 +12,19 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
+import { AddressLayers } from "./by-address-layers.ts";
 import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
-import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import type {
+  CellKernel,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  RecurrentKernel,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import { AFTER, BEFORE, CHOSEN, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
@@ -49,6 +59,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,
@@ -62,6 +73,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly live: LiveKernels;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -91,11 +103,16 @@ class NativeKernels extends AddressKernels implements Kernels {
     });
     const own = nativeCells(
       () => this.#call,
+      (w, use) => this.panels(w, use),
       (columns) => this.#fullOf("nn", columns),
     );
     this.cells = own.cells;
     this.recurrent = own.recurrent;
-    this.live = nativeLive(() => this.#call);
+    this.live = nativeLive(
+      () => this.#call,
+      (w) => this.panels(w, "nt"),
+    );
+    this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -107,8 +124,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     return {
       tensor,
       uses,
-      nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
-      nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
+      ...this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] }),
       turned: uses.live && uses.nn ? packed("turned", [K, turnedRow(N)]) : undefined,
       lookup: uses.lookup
         ? {
@@ -139,28 +155,39 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, nn, turned, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, nn, room, turned, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
-    const pairs = uses.nt === "bf16";
-    if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
-    const floats = pairs ? undefined : nt;
     if (turned) this.#call.packTurned(N, K, tensor.ptr, turned.ptr);
-    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
-    if (floats) this.#call.packTransposedPanels(N, K, tensor.ptr, floats.ptr);
-    if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
+    if (room) {
+      room.use = undefined;
+      return;
+    }
+    const pairs = uses.nt === "bf16";
+    if (nt && pairs) this.packPanels(weight as NativeWeight, "nt");
+    const floats = pairs ? undefined : nt;
+    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
+    if (floats) this.packPanels(weight as NativeWeight, "nt");
+    if (nn) this.packPanels(weight as NativeWeight, "nn");
+  }
+
+  protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
+    const [N, K] = tensor.shape as [number, number];
+    if (use === "nn") this.#call.packPanels(N, K, tensor.ptr, (nn as Tensor).ptr);
+    else if (uses.nt === "bf16") this.#call.packTransposedPairs(N, K, tensor.ptr, (nt as Tensor).ptr);
+    else this.#call.packTransposedPanels(N, K, tensor.ptr, (nt as Tensor).ptr);
   }
 
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nt, w, "nt");
+    const ptr = this.panels(w, "nt");
     if (w.uses.nt === "bf16") this.#call.productPairs(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
     else this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
+    const ptr = this.panels(w, "nn");
     this.#call.product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
   }
 
@@ -267,7 +294,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
+    const ptr = this.panels(w, "nn");
     const block = listing.columnBlocks(pattern, row, rows);
     if (block > 0) {
       const first = at(starts, row - listFirst, starts.rowLength);
