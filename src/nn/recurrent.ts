@@ -291,6 +291,7 @@ export class RecurrentLayer implements Module {
       loop.dyRow = dy.row + loop.step.hRow;
       // Nothing before the first step wants dh, unless the states there come from elsewhere.
       loop.dhBefore = from + first > 0 || this.options.stateGradients === true;
+      if (hiddenPattern) hiddenPattern.follows = isWhole(rule) ? pattern : undefined;
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }
