@@ -11,6 +11,7 @@
 template <int M, int NV>
 BF16 static void pairTile(Size depth, const float* a, Size aRow, Size aStep, const float* b, float* c, Size cRow,
                           int last, const char* ahead, Size aheadStep) {
+  fetchResult<M, NV>(c, cRow);
   __m512 sum[M][NV];
 #pragma GCC unroll 16
   for (int m = 0; m < M; m++)
