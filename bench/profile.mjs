@@ -11,7 +11,17 @@ import { gflop } from "./workloads.mjs";
 /** Kernels that are planned or asked, not run. */
 const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN", "planAttention"]);
 
-export async function profile({ workloadName, workload, engineName, policy, headPolicy, forward, threads, steps, apart }) {
+export async function profile({
+  workloadName,
+  workload,
+  engineName,
+  policy,
+  headPolicy,
+  forward,
+  threads,
+  steps,
+  apart,
+}) {
   const clock = new Clock(threads);
   const engine = await loadEngine(engineName, threads);
   const timedEngine = {
