@@ -21,6 +21,8 @@ export const TABLES = {
   "kernels-wasm": ["single products on wasm", ["kernels", "--engine", "wasm", "--name", "bench-kernels-wasm"]],
   race: ["time to the same loss, with PyTorch", ["race"]],
   engines: ["the same training on every engine", ["engines"]],
+  "pytorch-layer": ["gatesieve.LSTM and GRU in a loop of PyTorch; trains its nets first, once", ["pytorch-layer"]],
+  "tfjs-layer": ["recurrent layers in fit() of TensorFlow.js", ["tfjs-layer"]],
 };
 
 /** Runs each table's command; the first that fails ends it. True if all succeeded. */
