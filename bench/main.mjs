@@ -36,7 +36,7 @@ const HELP = `npm run bench -- COMMAND [options]
                               ("none" is dense with the sites' counting off); profile, heap: default dense
   --peers none|js|pytorch|all step: default none
   --head-policy P             of the logits' gradient, beside every policy but dense; default dense
-  --forward f32|bf16[,...]    step: operands of the forward products, default f32
+  --forward f32|bf16[,...]    step (profile: one of them): operands of the forward products, default f32
   --threads N[,N...]          default 1; more with engine native or wasm; several: step only
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
@@ -303,6 +303,7 @@ const COMMANDS = {
           engineName: options.engine,
           policy,
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,
+          forward: options.forward,
           threads: whole("threads", 1),
           steps: whole("steps", 21),
           apart: options.apart,

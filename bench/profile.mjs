@@ -11,7 +11,17 @@ import { gflop } from "./workloads.mjs";
 /** Kernels that are planned or asked, not run. */
 const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN", "planAttention"]);
 
-export async function profile({ workloadName, workload, engineName, policy, headPolicy, threads, steps, apart }) {
+export async function profile({
+  workloadName,
+  workload,
+  engineName,
+  policy,
+  headPolicy,
+  forward,
+  threads,
+  steps,
+  apart,
+}) {
   const clock = new Clock(threads);
   const engine = await loadEngine(engineName, threads);
   const timedEngine = {
@@ -19,7 +29,7 @@ export async function profile({ workloadName, workload, engineName, policy, head
     isa: engine.isa,
     attach: (arena) => timed(engine.attach(arena), clock, apart),
   };
-  const ours = makeOurs(timedEngine, workload, policy, { headPolicy });
+  const ours = makeOurs(timedEngine, workload, policy, { headPolicy, forward });
 
   const until = performance.now() + 1500;
   for (let i = 0; i < 10 || (performance.now() < until && i < 200); i++) ours.step();
@@ -51,7 +61,7 @@ export async function profile({ workloadName, workload, engineName, policy, head
     .sort((a, b) => b.ms - a.ms);
   const outside = stepMs - rows.reduce((sum, { ms }) => sum + ms, 0);
   rows.push({ key: "outside kernels", calls: 0, ms: outside });
-  const common = { workload: workloadName, engine: engine.name, isa: engine.isa, threads, policy, headPolicy };
+  const common = { workload: workloadName, engine: engine.name, isa: engine.isa, threads, policy, headPolicy, forward };
   return {
     summary: {
       ...common,
@@ -77,10 +87,10 @@ export async function profile({ workloadName, workload, engineName, policy, head
 }
 
 export function printProfile({ summary, parts }) {
-  const { workload, engine, isa, threads, policy, headPolicy, density } = summary;
+  const { workload, engine, isa, threads, policy, headPolicy, forward, density } = summary;
   const kept = density === null ? "" : `, kept ${(100 * density).toFixed(1)} %`;
   console.log(
-    `${workload}, ${engine} (${isa}), ${threads} thread${threads === 1 ? "" : "s"}, ${policy}${kept}, head ${headPolicy}: medians of ${summary.steps} steps${threads > 1 ? "" : ", CPU time"}, clocks included\n`,
+    `${workload}, ${engine} (${isa}), ${threads} thread${threads === 1 ? "" : "s"}, ${policy}${kept}, head ${headPolicy}, forward ${forward}: medians of ${summary.steps} steps${threads > 1 ? "" : ", CPU time"}, clocks included\n`,
   );
   const figure = (value) => (value === null ? "" : value.toFixed(1));
   printTable(

@@ -11,6 +11,7 @@
 template <int M, int NV>
 BF16 static void pairTile(Size depth, const float* a, Size aRow, Size aStep, const float* b, float* c, Size cRow,
                           int last, const char* ahead, Size aheadStep) {
+  fetchResult<M, NV>(c, cRow);
   __m512 sum[M][NV];
 #pragma GCC unroll 16
   for (int m = 0; m < M; m++)
@@ -93,6 +94,24 @@ static void packTransposedPairs(Team& team, Size rows, Size cols, const float* f
   });
 }
 
+/// The rows of w (n, k) in the list into its panels of pairs again, [n / 64][ceil(k / 2)][64].
+static void packPairRows(Team& team, Size k, const float* from, float* to, const int32_t* list, Size count) {
+  constexpr Size ROWS = 8;  // of a task
+  const Size pairs = ceilDiv(k, 2);
+  parallel(team, ceilDiv(count, ROWS), 0.8 * count * k, [=, &team](Size task, int thread) {
+    float* block = team.scratch[thread].values;
+    for (Size i = task * ROWS; i < least(count, (task + 1) * ROWS); i++) {
+      const Size row = list[i];
+      for (Size p = 0; p < pairs; p += PAIR_COLUMNS) {
+        const Size width = least(PAIR_COLUMNS, pairs - p);
+        toPairs(least(2 * width, k - 2 * p), from + row * k + 2 * p, block);
+        float* column = to + row / PANEL * PANEL * pairs + p * PANEL + row % PANEL;
+        for (Size q = 0; q < width; q++) column[q * PANEL] = block[q];
+      }
+    }
+  });
+}
+
 /// vdpbf16ps does twice the multiply-adds of a float's.
 constexpr double PAIR_FLOPS_PER_NS = 2 * DENSE_FLOPS_PER_NS;
 
@@ -122,6 +141,7 @@ constexpr bool HAVE_PAIRS = true;
 static const RegisterTiles& pairTiles = registerTiles;  // never used
 static void packTransposedPairs(Team&, Size, Size, const float*, float*) {}
 static void productPairs(Team&, Size, Size, Size, const float*, const float*, float*) {}
+static void packPairRows(Team&, Size, const float*, float*, const int32_t*, Size) {}
 INLINE Size pairRows(Size) { return 0; }
 static const float* pairsOf(Team&, Size, Size, const float*) { return nullptr; }
 constexpr double PAIR_FLOPS_PER_NS = 1;

@@ -20,11 +20,21 @@ constexpr Size DEPTH = 128;
 constexpr Size DENSE_ROWS = 240;
 constexpr double DENSE_FLOPS_PER_NS = 12.5 * W;
 
+/// The result is read at the end of a tile; by then it is there.
+template <int M, int NV>
+INLINE void fetchResult(const float* c, Size cRow) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 16
+    for (int v = 0; v < NV; v++) __builtin_prefetch(c + m * cRow + v * W, 1);
+}
+
 /// c (M, n) += a (M, depth) b (depth, n); n = (NV - 1) W + last. Element (i, x) of a stands at i aRow + x aStep.
 /// `ahead`: a line of each row of a tile to fetch meanwhile; `aheadStep`: bytes from one to the next.
 template <int M, int NV>
 static void registerTile(Size depth, const float* a, Size aRow, Size aStep, const float* b, float* c, Size cRow,
                          int last, const char* ahead, Size aheadStep) {
+  fetchResult<M, NV>(c, cRow);
   V sum[M][NV] = {};
   for (Size x = 0; x < depth; x++) {
     __builtin_prefetch(ahead);

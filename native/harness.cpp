@@ -333,6 +333,15 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
     K.packTransposedPairs(team, n, k, w, pairs);
     K.productPairs(team, rows, n, k, x, pairs, out);
     sum.expect("product of pairs", out, k);
+    // Every third row is packed from another matrix, and back.
+    Floats other(n * k, 3), some(pairs);
+    Buffer<int32_t> list((n + 2) / 3);
+    for (Size i = 0; i < list.length; i++) list[i] = static_cast<int32_t>(3 * i);
+    K.packPairRows(team, k, other, some, list, list.length);
+    bool moved = memcmp(some.data, pairs.data, 4) != 0;
+    K.packPairRows(team, k, w, some, list, list.length);
+    moved &= memcmp(some.data, pairs.data, static_cast<size_t>(pairs.length) * 4) == 0;
+    expectTrue("packPairRows", moved, "a row stands elsewhere");
   }
   K.product(team, rows, k, n, g, nn, outK);
   K.productTN(team, rows, n, k, g, x, outNK);
@@ -763,9 +772,10 @@ struct Layer {
       K.lstmBackward(team, rows, H, g, c + t * block, tanhC + t * block, dh, dc);
       if (flags) site.sweep(team, kind, t * rows, rows, flags);
       memset(dh, 0, static_cast<size_t>(block) * 4);
-      if (!(flags & LISTS))
+      if (!(flags & LISTS)) {
         K.product(team, rows, H, 4 * H, g, nn, dh);
-      else
+        macs += static_cast<double>(rows * 4 * H * H);
+      } else
         macs += K.sparseProduct(team, rows, 4 * H, H, g, site.counts + t * rows, site.starts + t * rows * (site.tiles + 1),
                                 site.values, site.offsets, nn, dh, full);
     }

@@ -62,6 +62,7 @@ const Kernels ISA_TABLE = {
     isa::packTransposedPanels,
     isa::packRows,
     isa::packTransposedPairs,
+    isa::packPairRows,
     isa::transpose,
     isa::product,
     isa::productPairs,

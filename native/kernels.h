@@ -73,6 +73,7 @@ struct Kernels {
   void (*packTransposedPanels)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*packRows)(Team&, Size n, Size k, const float* from, float* nt, float* nn, const int32_t* list, Size count);
   void (*packTransposedPairs)(Team&, Size rows, Size cols, const float* from, float* to);
+  void (*packPairRows)(Team&, Size k, const float* from, float* to, const int32_t* list, Size count);
   void (*transpose)(Team&, Size rows, Size cols, const float* from, float* to);
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productPairs)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);

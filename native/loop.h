@@ -331,7 +331,7 @@ struct LoopBack {
 /// For t down: dh += dy[t], the cell, the rule (flags 0: none, nothing counted), dh = dGates[t] U; that last product
 /// before the first step only if `dhBefore`. gates and all like it stand at the first step; row and siteRow are its
 /// rows among those with room for lists and in the site. cell(r): its part in the step at row r. Returns the
-/// multiply-accumulates of dh where they are sparse.
+/// multiply-accumulates of dh.
 template <class Cell, class Make>
 static double backwardLoop(Team& team, const LoopBack& s, const Make& cell) {
   constexpr Size GATES = Cell::GATES;
@@ -354,8 +354,10 @@ static double backwardLoop(Team& team, const LoopBack& s, const Make& cell) {
     else if (s.flags & LISTS)
       macs += sparseProduct(team, rows, n, H, s.gates + r * n, s.rowCounts + r, s.starts + r * startsRow, s.values,
                             s.offsets, s.panels, s.dh, s.full);
-    else
+    else {
       product(team, rows, H, n, s.gates + r * n, s.panels, s.dh);
+      macs += static_cast<double>(rows * n * H);
+    }
   }
   if (s.flags) addTables(team, GATES, s.histogram);
   return macs;
@@ -424,8 +426,10 @@ static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
     else if (flags & LISTS)
       macs += sparseProduct(team, rows, n, H, hidden + r * n, hiddenCounts + r, hiddenStarts + r * startsRow,
                             hiddenValues, hiddenOffsets, panels, dh, full);
-    else
+    else {
       product(team, rows, H, n, hidden + r * n, panels, dh);
+      macs += static_cast<double>(rows * n * H);
+    }
   }
   if (flags) addTables(team, 3, histogram);
   return macs;

@@ -431,6 +431,9 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
 /// Vectors of the result that a walk keeps in registers, and the columns they hold.
 constexpr int WALK_VECTORS = PANEL / W < 8 ? PANEL / W : 8;
 constexpr Size WALK_COLUMNS = WALK_VECTORS * W;
+/// Panels that one walk meets side by side, where registers suffice: a list's cost is shared by twice the columns.
+constexpr Size WALK_PANELS = W == 16 ? 2 : 1;
+constexpr Size WALK_WIDTH = WALK_PANELS * PANEL;
 
 /// Lists of nonzeros: list i is [starts[i * step], starts[i * step + 1]) of values and offsets.
 struct Lists {
@@ -440,59 +443,83 @@ struct Lists {
   const uint16_t* offsets;
 };
 
-/// For each list i: c (i, n) += sum of value * (row of n at offset); n = (NV - 1) W + last.
-/// `ahead`: a tile to fetch meanwhile, or null.
-template <int NV>
-static void walkLists(const Lists& lists, const float* tile, float* c, Size cRow, int last, const char* ahead) {
+/// A tile of a panel, or of two side by side.
+struct Tile {
+  const float* at;
+  Size apart;         // floats to the second panel
+  const char* ahead;  // a tile to fetch meanwhile, or null; in the second panel as far behind it
+};
+
+/// For each list i: c (i, n) += sum of value * (row of n at offset); n = LEFT PANEL + (NV - 1) W + last.
+/// LEFT: whole panels before the last one.
+template <int NV, Size LEFT>
+static void walkLists(const Lists& lists, const Tile& tile, float* c, Size cRow, int last) {
+  constexpr int LEFT_VECTORS = LEFT * PANEL / W, ALL = LEFT_VECTORS + NV;
   const uint32_t* start = lists.starts;
+  const char* ahead = tile.ahead;
   const Size lines = ahead ? ceilDiv(TILE * ROW_BYTES / 64, lists.count) : 0;
+  const Size apart = tile.apart * static_cast<Size>(sizeof(float));
   for (Size i = 0; i < lists.count; i++, start += lists.step, c += cRow) {
-    for (Size line = 0; line < lines; line++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+    for (Size line = 0; line < lines; line++, ahead += 64) {
+      __builtin_prefetch(ahead, 0, 2);
+      if (LEFT) __builtin_prefetch(ahead + apart, 0, 2);
+    }
     if (i + 2 < lists.count) {
       // Pieces of rows lie too far apart for the processor to guess the next one.
       __builtin_prefetch(lists.values + start[2 * lists.step]);
       __builtin_prefetch(lists.offsets + start[2 * lists.step]);
     }
     if (start[0] == start[1]) continue;
-    float* end = c + (NV - 1) * W;
-    V sum[NV];
+    float* end = c + (ALL - 1) * W;
+    V sum[ALL];
 #pragma GCC unroll 8
-    for (int v = 0; v + 1 < NV; v++) sum[v] = load(c + v * W);
-    sum[NV - 1] = last == W ? load(end) : load(end, Some{last});
+    for (int v = 0; v + 1 < ALL; v++) sum[v] = load(c + v * W);
+    sum[ALL - 1] = last == W ? load(end) : load(end, Some{last});
     for (uint32_t p = start[0]; p < start[1]; p++) {
       const V factor = splat(lists.values[p]);
-      const float* row = reinterpret_cast<const float*>(reinterpret_cast<const char*>(tile) + lists.offsets[p]);
+      const char* row = reinterpret_cast<const char*>(tile.at) + lists.offsets[p];
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) sum[v] += factor * load(row + v * W);
+      for (int v = 0; v < LEFT_VECTORS; v++) sum[v] += factor * load(reinterpret_cast<const float*>(row) + v * W);
+      if (LEFT) row += apart;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v++)
+        sum[LEFT_VECTORS + v] += factor * load(reinterpret_cast<const float*>(row) + v * W);
     }
 #pragma GCC unroll 8
-    for (int v = 0; v + 1 < NV; v++) store(c + v * W, sum[v]);
+    for (int v = 0; v + 1 < ALL; v++) store(c + v * W, sum[v]);
     if (last == W)
-      store(end, sum[NV - 1]);
+      store(end, sum[ALL - 1]);
     else
-      store(end, sum[NV - 1], Some{last});
+      store(end, sum[ALL - 1], Some{last});
   }
 }
 
-using Walk = void (*)(const Lists&, const float*, float*, Size, int, const char*);
-template <int NV>
+using Walk = void (*)(const Lists&, const Tile&, float*, Size, int);
+template <int NV, Size LEFT>
 constexpr Walk walkFor() {
-  if constexpr (NV <= WALK_VECTORS)
-    return walkLists<NV>;
+  if constexpr (NV <= WALK_VECTORS && LEFT < WALK_PANELS)
+    return walkLists<NV, LEFT>;
   else
     return nullptr;
 }
-static const Walk walks[8] = {walkFor<1>(), walkFor<2>(), walkFor<3>(), walkFor<4>(),
-                              walkFor<5>(), walkFor<6>(), walkFor<7>(), walkFor<8>()};
+#define WALKS(LEFT)                                                                            \
+  {walkFor<1, LEFT>(), walkFor<2, LEFT>(), walkFor<3, LEFT>(), walkFor<4, LEFT>(),             \
+   walkFor<5, LEFT>(), walkFor<6, LEFT>(), walkFor<7, LEFT>(), walkFor<8, LEFT>()}
+static const Walk walks[2][8] = {WALKS(0), WALKS(1)};
+#undef WALKS
 
-/// All lists against one tile of a panel, `width` columns wide.
-static void walkTile(const Lists& lists, const float* tile, float* c, Size cRow, Size width,
-                     const char* ahead = nullptr) {
+/// All lists against one tile of a panel, `width` columns wide, or of two.
+static void walkTile(const Lists& lists, const Tile& tile, float* c, Size cRow, Size width) {
+  if (width > PANEL) {
+    const Size columns = width - PANEL;
+    const int vectors = static_cast<int>(ceilDiv(columns, W));
+    return walks[1][vectors - 1](lists, tile, c, cRow, static_cast<int>(columns - (vectors - 1) * W));
+  }
   for (Size j = 0; j < width; j += WALK_COLUMNS) {
     const Size columns = least(WALK_COLUMNS, width - j);
     const int vectors = static_cast<int>(ceilDiv(columns, W));
-    walks[vectors - 1](lists, tile + j, c + j, cRow, static_cast<int>(columns - (vectors - 1) * W),
-                       j == 0 ? ahead : nullptr);
+    walks[0][vectors - 1](lists, {tile.at + j, 0, j == 0 ? tile.ahead : nullptr}, c + j, cRow,
+                          static_cast<int>(columns - (vectors - 1) * W));
   }
 }
 
@@ -526,14 +553,16 @@ static double sparseProduct(Team& team, Size rows, Size n, Size k, const float* 
     }
     if (count == 0) continue;
     macs += count * static_cast<double>(k);
-    parallel(team, ceilDiv(k, PANEL), WALK_NS / PANEL * count * static_cast<double>(k), [=](Size panel, int) {
-      const Size j = panel * PANEL;
+    parallel(team, ceilDiv(k, WALK_WIDTH), WALK_NS / PANEL * count * static_cast<double>(k), [=](Size task, int) {
+      const Size j = task * WALK_WIDTH;
       for (Size t = 0; t < tiles; t++) {
         const Lists lists = {starts + r * (tiles + 1) + t, tiles + 1, block, values, offsets};
-        const float* panel = panels + j * n + t * TILE * PANEL;
-        const bool fetch = far && (t + 1 < tiles || j + PANEL < k);
-        walkTile(lists, panel, out + r * k + j, k, least(PANEL, k - j),
-                 fetch ? reinterpret_cast<const char*>(panel + TILE * PANEL) : nullptr);
+        const float* tile = panels + j * n + t * TILE * PANEL;
+        // Behind the last tile of a panel stands the next panel; of two, those after them.
+        const float* next = t + 1 < tiles ? tile + TILE * PANEL : panels + (j + WALK_WIDTH) * n;
+        const bool fetch = far && (t + 1 < tiles || j + 2 * WALK_WIDTH <= k);
+        walkTile(lists, {tile, n * PANEL, fetch ? reinterpret_cast<const char*>(next) : nullptr}, out + r * k + j, k,
+                 least(WALK_WIDTH, k - j));
       }
     });
   }
@@ -652,8 +681,9 @@ static double sparseProductTN(Team& team, Size rows, Size n, Size k, const float
                   ? transposeToColumns(scratch, block, gColumns, g + (r0 + r) * n + first, n)
                   : listColumns(scratch, block, gColumns, starts + (r0 + r) * (tiles + 1) + tile, tiles + 1, values,
                                 offsets);
-          for (Size j = 0; j < nearColumns; j += PANEL)
-            walkTile(lists, panels + j * block, c + first * k + j, k, least(PANEL, nearColumns - j));
+          for (Size j = 0; j < nearColumns; j += WALK_WIDTH)
+            walkTile(lists, {panels + j * block, block * PANEL, nullptr}, c + first * k + j, k,
+                     least(WALK_WIDTH, nearColumns - j));
         }
     });
   });

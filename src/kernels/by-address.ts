@@ -97,7 +97,7 @@ export abstract class AddressKernels {
   /** Packs a weight's changed rows alone, where these are few; false where all are better packed. */
   protected packFew(tensor: Tensor, nt: Tensor | undefined, nn: Tensor | undefined, rows: RowSet | undefined): boolean {
     const [N, K] = tensor.shape as [number, number];
-    if (!rows || rows.count > FEW_ROWS * N) return false;
+    if (!rows || !isFew(rows, N)) return false;
     this.calls.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
     return true;
   }
@@ -226,4 +226,9 @@ export function at(tensor: { readonly ptr: number }, row: number, rowLength: num
 export function planned<T>(packed: T | undefined, weight: Weight, use: keyof WeightUses): T {
   if (packed === undefined) throw new Error(`${weight.tensor.name}: planned without use "${use}"`);
   return packed;
+}
+
+/** Whether packing the rows of a set one by one pays, of a weight with N rows. */
+export function isFew(rows: RowSet, N: number): boolean {
+  return rows.count <= FEW_ROWS * N;
 }

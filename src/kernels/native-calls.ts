@@ -20,6 +20,7 @@ type KernelName =
   | "packPanels"
   | "packTransposedPanels"
   | "packTransposedPairs"
+  | "packPairRows"
   | "packRows"
   | "transpose"
   | "product"

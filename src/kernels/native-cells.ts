@@ -309,13 +309,13 @@ function startLists(loop: TimeLoop): Told | undefined {
   if (sparse && (rule.residue || !fits)) return undefined;
   const told = tell(pattern, rule, step.rows);
   if (!told) return undefined;
-  const form = !sparse ? "none" : told.form ? "columns" : "lists";
+  const form = !sparse ? "none" : told.form ? "columns" : pattern.small ? "none" : "lists";
   if (fits) pattern.listing.mark(pattern, step.row, rows, form, step.rows);
   if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, form, step.rows);
   return told;
 }
 
-function flagsOf({ rule, watched }: TimeLoop, { form }: Told): number {
-  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS | form;
+function flagsOf({ rule, watched, pattern }: TimeLoop, { form }: Told): number {
+  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | (pattern.small && !form ? 0 : LISTS) | form;
   return watched ? BEFORE | AFTER | INDEX : 0;
 }

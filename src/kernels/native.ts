@@ -12,7 +12,7 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, isFew, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
 import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
 import type {
@@ -51,6 +51,12 @@ const FULL: Readonly<Record<string, Full>> = {
 };
 const NARROW = 32; // columns
 
+/**
+ * Gates of up to so many units are not listed: the dense products over what the rule left take as long or less, as
+ * docs/kernels.md ("Small nets") has it. With `plain` sparse wins throughout; `neon` was not measured.
+ */
+const SMALL: Readonly<Record<string, number>> = { avx512: 16, avx2: 8, plain: 0, neon: 0 };
+
 /** Sizes the kernels count on; see native/kernels.h. */
 const PANEL = 64; // columns of a panel
 const TILE = 128; // columns of a list tile
@@ -76,6 +82,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
+  readonly #small: number;
   readonly #bf16: boolean;
   #call!: NativeCalls;
   #bytes: Uint8Array | undefined; // keeps the memory alive for #call
@@ -89,6 +96,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     this.engine = engine;
     this.#arena = arena;
     this.#full = FULL[engine.isa] as Full;
+    this.#small = SMALL[engine.isa] as number;
     this.#bf16 = addon.bf16().includes(engine.isa);
     const scratch = arena.tensor(
       "native.scratch",
@@ -141,7 +149,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     const { name, cols, groups } = site;
     const room = cols + LIST_SLACK;
     return {
-      ...planPattern(arena, site, dense),
+      ...planPattern(arena, site, dense, groups.length > 1 && cols / groups.length <= this.#small),
       values: arena.tensor(`${name}.values`, [rows, room], "pattern"),
       offsets: arena.ints(`${name}.offsets`, [Math.ceil((rows * room) / 2)], "pattern"),
       starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
@@ -164,11 +172,17 @@ class NativeKernels extends AddressKernels implements Kernels {
       return;
     }
     const pairs = uses.nt === "bf16";
-    if (nt && pairs) this.packPanels(weight as NativeWeight, "nt");
+    if (nt && pairs) this.#packPairs(tensor, nt, rows);
     const floats = pairs ? undefined : nt;
     if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
     if (floats) this.packPanels(weight as NativeWeight, "nt");
     if (nn) this.packPanels(weight as NativeWeight, "nn");
+  }
+
+  #packPairs(tensor: Tensor, nt: Tensor, rows: RowSet | undefined): void {
+    const [N, K] = tensor.shape as [number, number];
+    if (rows && isFew(rows, N)) this.#call.packPairRows(K, tensor.ptr, nt.ptr, rows.list.ptr, rows.count);
+    else this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
   }
 
   protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
@@ -229,9 +243,10 @@ class NativeKernels extends AddressKernels implements Kernels {
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
     const { listing } = pattern as NativePattern;
     const fits = listing.fits(pattern, row, rows);
-    const lists = fits && rule.kind !== "keep" ? LISTS : 0;
-    const chosen = lists ? chosenColumns(pattern, row, rows, rule) : undefined;
+    const wanted = fits && rule.kind !== "keep" ? LISTS : 0;
+    const chosen = wanted ? chosenColumns(pattern, row, rows, rule) : undefined;
     const told = chosen ? CHOSEN : tell(pattern as NativePattern, rule, rows);
+    const lists = pattern.small && !told?.form ? 0 : wanted;
     const form = lists ? (told?.form ?? 0) : 0;
     const choice = chosen ?? (pattern as NativePattern).choice;
     recallDropped(rule, pattern, row, rows);

@@ -207,6 +207,7 @@ function describe(
     version,
     engine: "none",
     isa: "imported",
+    sparseExecution: null,
     lossUnit: task.lossUnit,
     parameters,
     memory: null,

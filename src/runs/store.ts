@@ -41,6 +41,8 @@ const infoSchema = z.object({
   engine: z.string(),
   isa: z.string(),
   lossUnit: z.string(),
+  /** "off, too small" where the engine runs all products dense on what rules left; earlier versions do not tell. */
+  sparseExecution: z.enum(["on", "off, too small"]).nullable().catch(null),
   /** Number of trained numbers. */
   parameters: z.number(),
   maxSteps: z.number(),

@@ -26,9 +26,14 @@ export interface Pattern {
   /** Nonzeros of each row. (rows) */
   readonly rowCounts: IntTensor;
   readonly wordsPerRow: number;
+  /**
+   * The site is so small that the engine runs its products dense on what the rule left: lists would cost more than they
+   * save. By sizes alone, never by a clock.
+   */
+  readonly small: boolean;
 }
 
-export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
+export function planPattern(arena: Arena, site: Site, dense: Tensor, small = false): Pattern {
   const wordsPerRow = Math.ceil(site.cols / 32);
   const rows = dense.shape[0] as number;
   return {
@@ -40,6 +45,7 @@ export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
     bitmap: arena.bits(`${site.name}.bitmap`, [rows, wordsPerRow], "pattern"),
     rowCounts: arena.ints(`${site.name}.rowCounts`, [rows], "pattern"),
     wordsPerRow,
+    small,
   };
 }
 
