@@ -19,7 +19,7 @@ interface ImportOptions extends RunsOption {
 const EXAMPLES = `
 Examples:
   gatesieve import my-model                              a folder that gatesieve export wrote
-  gatesieve import lstm.safetensors task.text=my.txt     saved by PyTorch, the vocabulary from a text
+  gatesieve import lstm.safetensors task.text=my.txt     saved by PyTorch; vocabulary of a text
   gatesieve import model.onnx                            and its vocabulary, if Gatesieve wrote it
   gatesieve import FOLDER --rename decoder.=head. --vocabulary tokens.json task.name=word`;
 

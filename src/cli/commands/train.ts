@@ -37,7 +37,7 @@ const EXAMPLES = `
 Examples:
   gatesieve train                                 a built-in text, default settings
   gatesieve train my.txt                          any UTF-8 text
-  gatesieve train names.csv task.name=classification    CSV or JSONL of your own; see gatesieve tasks
+  gatesieve train names.csv task.name=classification    CSV or JSONL; see gatesieve tasks
   gatesieve train my.txt --policy dense           nothing dropped
   gatesieve train my.txt model.hiddenSize=256 train.maxSteps=3000
   gatesieve train settings.yaml --seed 2          settings from a file
