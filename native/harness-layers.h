@@ -196,11 +196,11 @@ static void smallLoops(Team& team, Size steps, Size rows, Size H) {
       if (gates == 1) {
         K.rnnForwardLoop(team, steps, rows, H, b.g, nt, 0, hWhole);
         K.rnnBackwardLoop(team, steps, rows, H, 0, 0, b.g, dhWhole, dy, 1, THRESHOLD, b.tau, KEY, b.sums, b.histogram,
-                          flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials, nn, 0.45);
+                          flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials, nullptr, nullptr, nn, 0.45);
       } else {
         K.mingruForwardLoop(team, steps, rows, H, b.g, hWhole);
         K.mingruBackwardLoop(team, steps, rows, H, 0, 0, b.g, hWhole, dhWhole, dy, THRESHOLD, b.tau, KEY, b.sums,
-                             b.histogram, flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials);
+                             b.histogram, flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials, nullptr, nullptr);
       }
       same("h", h, hWhole), same("gate gradients", a.g, b.g), same("dh", dh, dhWhole);
       same("sums", a.sums, b.sums), same("histogram", a.histogram, b.histogram);
