@@ -402,7 +402,7 @@ static void choosing(Team& team, Size times, Size rows, Size n, Size k) {
     }
     addBits(s.g.data, static_cast<size_t>(s.g.length));
     bool good = true;
-    for (Size i = 0; i < s.g.length; i++) good &= s.g[i] == 0 || fabsf(s.g[i]) >= fabsf(before[i]);
+    for (Size i = 0; i < s.g.length; i++) good &= s.g[i] == 0 || fabsf(s.g[i]) >= fabsf(before.data[i]);
     expectTrue("choosing", good, "an element is smaller than it was, and not dropped");
     if (!columns) s.expectPattern(true);
     Sum sumK(startK), sumNK(startNK);
