@@ -98,7 +98,7 @@ test("translation of two files: learns, scores what it writes, and translates", 
   expect(scores.signature).toMatch(
     /^BLEU nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp, chrF2 .*; beam 4, 40 of 40$/,
   );
-  expect(gatesieve("eval", "last", "--beam", "1").stdout).toMatch(/bleu +chr f2/);
+  expect(gatesieve("eval", "last", "--beam", "1").stdout).toMatch(/BLEU +chrF2/);
   put("new.txt", "five three\nseven\none xix two\n");
   const [some, all] = ["2", "64"].map((size) =>
     gatesieve("predict", "last", "--input", "new.txt", "--batch-size", size),
