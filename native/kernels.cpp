@@ -78,6 +78,7 @@ const Kernels ISA_TABLE = {
     isa::columnProductTN,
     isa::lstmForward,
     isa::lstmBackward,
+    isa::lstmRestate,
     isa::lstmForwardLoop,
     isa::lstmBackwardLoop,
     isa::gruForward,

@@ -37,6 +37,7 @@ type KernelName =
   | "columnProductTN"
   | "lstmForward"
   | "lstmBackward"
+  | "lstmRestate"
   | "lstmForwardLoop"
   | "lstmBackwardLoop"
   | "gruForward"

@@ -91,6 +91,8 @@ describe("engine wasm", () => {
         ["density:0.1", "adam"],
         ["threshold:1e-5", "rmsprop"],
         ["stochastic:0.9", "sgd"],
+        ["columns:0.2,unbiased", "sgd"],
+        ["topk:0.1,pooled", "sgd"],
       ] as const
     ).map(([policy, optimizer]) => [name, policy, optimizer] as const),
   );
