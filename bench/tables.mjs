@@ -12,7 +12,7 @@ export const TABLES = {
   w1: ["W1 on wasm beside all peers", ["report", "--workload", "W1", "--peers", "all"]],
   native: ["every workload on native, threads and instruction sets", ["native", "--steps", "9"]],
   memory: ["memory by purpose; what recompute saves and costs", ["memory", "--steps", "9"]],
-  dropout: ["structured dropout beside ordinary", ["dropout", "--steps", "9"]],
+  dropout: ["structured dropout beside ordinary", ["dropout", "--late", "--steps", "9"]],
   late: ["patterns late in training, the default policy", ["late", "--steps", "15"]],
   "kernels-native": [
     "single products on native",

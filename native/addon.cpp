@@ -114,7 +114,6 @@ const Entry entries[] = {
     KERNEL(adam),             KERNEL(clear),                KERNEL(gruForward),          KERNEL(gruBackward),
     KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
     KERNEL(liveProduct),      KERNEL(liveProductNN),        KERNEL(liveProductTN),       KERNEL(maskRows),
-    KERNEL(packTurned),
 };
 #undef KERNEL
 

@@ -56,7 +56,6 @@ const Kernels ISA_TABLE = {
     isa::product,
     isa::productPairs,
     isa::productTN,
-    isa::packTurned,
     isa::liveProduct,
     isa::liveProductNN,
     isa::liveProductTN,

@@ -134,6 +134,24 @@ describe.each(engines)("live columns, engine %s", (_, engine) => {
     }
   });
 
+  test("dense products of such a weight see it as it was last packed, however seldom they come", () => {
+    const tested = build(engine, "f32", SHAPES[2]!, false);
+    const exact = build(jsEngine, "f64", SHAPES[2]!, false);
+    const sizes = build(jsEngine, "f64", SHAPES[2]!, true);
+    dense(sizes);
+    for (const packs of [0, 1, 1, 3, 2, 1]) {
+      for (const { kernels, weight, g, outK, rows } of [tested, exact]) {
+        for (let pack = 0; pack < packs; pack++) {
+          for (let i = 0; i < weight.tensor.length; i++) weight.tensor.data[i]! *= -0.5;
+          kernels.pack(weight);
+        }
+        outK.data.fill(0);
+        kernels.gemmNN(outK, GUARDS, g, GUARDS, weight, rows);
+      }
+      expectClose("gemmNN", tested.outK.data, exact.outK.data, sizes.outK.data, SHAPES[2]!.N);
+    }
+  });
+
   test("where a factor is 0 a row's NaN is gone", () => {
     const { kernels, x, masked, factors, rowsOf } = build(engine, "f32", SHAPES[2]!, false);
     x.data.fill(Number.NaN);

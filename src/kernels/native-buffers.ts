@@ -2,8 +2,10 @@
 import type { IntTensor, Tensor } from "../core/arena.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
+import { planned } from "./by-address.ts";
 import type { Weight } from "./kernels.ts";
 import type { Listing } from "./listing.ts";
+import type { NativeCalls } from "./native-calls.ts";
 
 /** What `compress` does with a group, and its flags. */
 export const THRESHOLD = 1;
@@ -18,8 +20,11 @@ export interface NativeWeight extends Weight {
   readonly nt: Tensor | undefined;
   /** Panels over K of w, [K / 64][N][64]. */
   readonly nn: Tensor | undefined;
-  /** w^T (K, N and more), for products that make live columns only. */
-  readonly turned: Tensor | undefined;
+  /**
+   * Of a weight that also meets live columns, whose products read `nt` alone: whether `nn` is as the weight is, and was
+   * read since it last was packed. What nobody read is packed when somebody does.
+   */
+  readonly nnState: { fresh: boolean; read: boolean };
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
   readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
 }
@@ -37,6 +42,17 @@ export interface NativePattern extends Pattern {
   readonly partials: Tensor<Float64Array>;
   /** Rows whose lists are of their last sweep: `keep` makes none. */
   readonly listing: Listing;
+}
+
+/** Address of the panels of w for dh and dx, packed first if they are not. */
+export function panelsNN(w: Weight, calls: NativeCalls): number {
+  const { tensor, nn, nnState } = w as NativeWeight;
+  const { ptr } = planned(nn, w, "nn");
+  const [N, K] = tensor.shape as [number, number];
+  if (!nnState.fresh) calls.packPanels(N, K, tensor.ptr, ptr);
+  nnState.fresh = true;
+  nnState.read = true;
+  return ptr;
 }
 
 /** The rule's tau for the sweep; nothing is dropped below -1, which no magnitude is. */

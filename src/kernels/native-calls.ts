@@ -25,7 +25,6 @@ type KernelName =
   | "product"
   | "productPairs"
   | "productTN"
-  | "packTurned"
   | "liveProduct"
   | "liveProductNN"
   | "liveProductTN"

@@ -10,6 +10,7 @@ import {
   LISTS,
   type NativePattern,
   type NativeWeight,
+  panelsNN,
   STOCHASTIC,
   setTau,
   THRESHOLD,
@@ -90,7 +91,7 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         rows,
         H,
         at(gates, row, 4 * H),
-        hiddenWeight(U, "nt"),
+        hiddenPanels(U),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(states[0] as Tensor, row, H),
         at(h, hRow, H),
@@ -128,7 +129,7 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
-        hiddenWeight(U, "nn"),
+        panelsNN(U as Weight, calls()),
         full(H),
       );
     },
@@ -145,7 +146,7 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         H,
         at(gates, row, 3 * H),
         at(hiddenGates as Tensor, row, 3 * H),
-        hiddenWeight(U, "nt"),
+        hiddenPanels(U),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(h, hRow, H),
         at(keeps[0] as Tensor, row, H),
@@ -188,7 +189,7 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         hidden.values.ptr,
         hidden.offsets.ptr,
         at(hidden.starts, row - listFirst, starts.rowLength),
-        hiddenWeight(U, "nn"),
+        panelsNN(U as Weight, calls()),
         full(H),
       );
     },
@@ -215,7 +216,7 @@ function flagsOf({ rule, watched }: TimeLoop): number {
   return watched ? BEFORE | AFTER | INDEX : 0;
 }
 
-/** Address of the panels of a time loop's U. */
-function hiddenWeight(U: Weight | undefined, use: "nt" | "nn"): number {
-  return planned((U as NativeWeight)[use], U as NativeWeight, use).ptr;
+/** Address of the panels of a time loop's U for the product forward. */
+function hiddenPanels(U: Weight | undefined): number {
+  return planned((U as NativeWeight).nt, U as NativeWeight, "nt").ptr;
 }

@@ -4,9 +4,24 @@ import type { LiveKernels } from "./kernels.ts";
 import type { NativeWeight } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
-/** `calls`: once the arena is allocated. */
-export function nativeLive(calls: () => NativeCalls): LiveKernels {
+/**
+ * Time of a product over live columns beside the dense one's, where all columns live: AVX-512, W2's and W4's shapes with
+ * half of them live (`node lab/native/run.mjs avx512 --program live`), twice what was found.
+ */
+const COST = { nn: 1.42, tn: 1.1 };
+
+/** `calls`: once the arena is allocated; `full`: share of nonzeros from which the sparse products run dense. */
+export function nativeLive(
+  calls: () => NativeCalls,
+  full: (product: "nn" | "tn", columns: number) => number,
+): LiveKernels {
   return {
+    pays(product, density, { columns: { list, counts }, time, times }) {
+      let count = 0;
+      for (let t = time; t < time + times; t++) count += counts.data[t]!;
+      const K = list.rowLength;
+      return (count / (times * K)) * COST[product] < Math.min(1, density / full(product, K));
+    },
     gemmNT(out, outRow, a, aRow, w, { columns: { list, counts }, time, times, rows }) {
       const [N, K] = w.tensor.shape as [number, number];
       return calls().liveProduct(
@@ -29,7 +44,7 @@ export function nativeLive(calls: () => NativeCalls): LiveKernels {
         N,
         K,
         at(g, gRow, N),
-        planned((w as NativeWeight).turned, w, "live").ptr,
+        planned((w as NativeWeight).nt, w, "nt").ptr,
         at(list, time, K),
         at(counts, time, 1),
         at(out, outRow, K),

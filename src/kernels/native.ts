@@ -22,6 +22,7 @@ import {
   LISTS,
   type NativePattern,
   type NativeWeight,
+  panelsNN,
   STOCHASTIC,
   setTau,
   THRESHOLD,
@@ -104,7 +105,10 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
     this.cells = own.cells;
     this.recurrent = own.recurrent;
-    this.live = nativeLive(() => this.#call);
+    this.live = nativeLive(
+      () => this.#call,
+      (product, columns) => this.#fullOf(product, columns),
+    );
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -118,7 +122,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       uses,
       nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
       nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
-      turned: uses.live && uses.nn ? packed("turned", [K, turnedRow(N)]) : undefined,
+      nnState: { fresh: false, read: false },
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -147,12 +151,15 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, nn, turned, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, nnState, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
     const pairs = uses.nt === "bf16";
     if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
     const floats = pairs ? undefined : nt;
-    if (turned) this.#call.packTurned(N, K, tensor.ptr, turned.ptr);
+    const wanted = !uses.live || nnState.read;
+    const nn = wanted ? (weight as NativeWeight).nn : undefined;
+    nnState.fresh = wanted;
+    nnState.read = false;
     if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
     if (floats) this.#call.packTransposedPanels(N, K, tensor.ptr, floats.ptr);
     if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
@@ -168,8 +175,8 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
-    this.#call.product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
+    const panels = panelsNN(w, this.#call);
+    this.#call.product(rows, K, N, at(g, gRow, N), panels, at(out, outRow, K));
   }
 
   gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void {
@@ -252,7 +259,6 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nn, w, "nn");
     return this.#call.sparseProduct(
       rows,
       N,
@@ -262,7 +268,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       values.ptr,
       offsets.ptr,
-      ptr,
+      panelsNN(w, this.#call),
       at(out, outRow, K),
       listing.fullShare(pattern, row, rows, this.#fullOf("nn", K)),
     );
@@ -290,11 +296,6 @@ class NativeKernels extends AddressKernels implements Kernels {
   #fullOf(product: "nn" | "tn", columns: number): number {
     return columns > NARROW ? this.#full[product] : this.#full.narrow;
   }
-}
-
-/** Whole lines of 16 floats, and an odd number of them: native/live.h. */
-function turnedRow(columns: number): number {
-  return (Math.ceil(columns / 16) | 1) * 16;
 }
 
 function panels(columns: number): number {
