@@ -32,7 +32,7 @@ export function softmaxCrossEntropy(logits: usize, targets: usize, rows: i32, co
   return loss;
 }
 
-function largest(x: usize, length: i32): f32 {
+export function largest(x: usize, length: i32): f32 {
   let maxima = f32x4.splat(-Infinity);
   for (let n = length >> 2; n > 0; n--) {
     maxima = f32x4.pmax(maxima, v128.load(x));
@@ -51,7 +51,7 @@ function largest(x: usize, length: i32): f32 {
 
 // @ts-ignore: decorator
 @inline
-function addDouble(sum: v128, x: v128): v128 {
+export function addDouble(sum: v128, x: v128): v128 {
   const high = f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 0));
   return f64x2.add(sum, f64x2.add(f64x2.promote_low_f32x4(x), high));
 }
@@ -72,7 +72,7 @@ function sumExp(x: usize, length: i32, max: f32): f64 {
 }
 
 /** As sumExp, and leaves the exponentials in x. */
-function setExp(x: usize, length: i32, max: f32): f64 {
+export function setExp(x: usize, length: i32, max: f32): f64 {
   const shift = f32x4.splat(max);
   let sum = f64x2.splat(0);
   for (let n = length >> 2; n > 0; n--) {

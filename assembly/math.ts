@@ -28,6 +28,27 @@ export function expNegative(x: v128): v128 {
     f32x4.sub(x, f32x4.mul(n, constant(0.693359375))),
     f32x4.mul(n, constant(-2.12194440e-4)),
   );
+  return powerOf(r, shifted, magic);
+}
+
+/** exp(x + rest) for -100 < x <= 0 and a rest below 0.1 that x has no room for. */
+// @ts-ignore: decorator
+@inline
+export function expSum(x: v128, rest: v128): v128 {
+  const magic = constant(12582912);
+  const shifted = f32x4.add(f32x4.mul(x, constant(1.44269504088896341)), magic);
+  const n = f32x4.sub(shifted, magic);
+  const r = f32x4.sub(
+    f32x4.sub(x, f32x4.mul(n, constant(0.693359375))),
+    f32x4.mul(n, constant(-2.12194440e-4)),
+  );
+  return powerOf(f32x4.add(r, rest), shifted, magic);
+}
+
+/** exp(r) 2^n, where n = shifted - magic is an integer, which `shifted` has in its low bits. */
+// @ts-ignore: decorator
+@inline
+function powerOf(r: v128, shifted: v128, magic: v128): v128 {
   const z = f32x4.mul(r, r);
   const high = f32x4.add(f32x4.mul(constant(1.9875691500e-4), r), constant(1.3981999507e-3));
   const middle = f32x4.add(f32x4.mul(constant(8.3334519073e-3), r), constant(4.1665795894e-2));

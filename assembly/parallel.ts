@@ -3,10 +3,13 @@
  * falls where the tiles and vectors of the whole would begin as well, and sums are made in the order of
  * the whole, so that the bits are the same either way.
  */
+import * as attentionOf from "./attention";
 import * as gemm from "./gemm";
 import * as gru from "./gru";
+import * as layers from "./layers";
 import * as loss from "./loss";
 import * as lstm from "./lstm";
+import * as rnn from "./rnn";
 import * as rowsOf from "./rows";
 import * as sparse from "./sparse";
 import * as updates from "./update";
@@ -61,6 +64,21 @@ const SUM_ROWS: i32 = 24;
 const GRU_FORWARD: i32 = 25;
 const GRU_BACKWARD: i32 = 26;
 const GRU_HIDDEN: i32 = 27;
+const RNN_FORWARD: i32 = 28;
+const MINGRU_FORWARD: i32 = 29;
+const MINGRU_BACKWARD: i32 = 30;
+const RELU_GRADIENT: i32 = 31;
+const GELU: i32 = 32;
+const MULTIPLY: i32 = 33;
+const TANH: i32 = 34;
+const TANH_GRADIENT: i32 = 35;
+const SOFTMAX_ROWS: i32 = 36;
+const SOFTMAX_GRADIENT: i32 = 37;
+const LAYER_NORM: i32 = 38;
+const LAYER_NORM_ROWS: i32 = 39;
+const LAYER_NORM_COLUMNS: i32 = 40;
+const ATTENTION: i32 = 41;
+const ATTENTION_GRADIENT: i32 = 42;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -139,6 +157,24 @@ function run(id: i32, task: i32): void {
     case GRU_FORWARD: return gruForwardRows(from, count);
     case GRU_BACKWARD: return gruBackwardRows(from, count);
     case GRU_HIDDEN: return gruHiddenRows(from, count);
+    case RNN_FORWARD: return rnn.rnnForward(count, address(0) + bytes(from), address(1) + bytes(from));
+    case MINGRU_FORWARD: return mingruForwardRows(from, count);
+    case MINGRU_BACKWARD: return mingruBackwardRows(from, count);
+    case RELU_GRADIENT:
+      return layers.reluGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
+    case GELU: return geluSome(from, count);
+    case MULTIPLY:
+      return layers.multiply(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
+    case TANH: return tanhSome(address(0) + bytes(from), address(1) + bytes(from), count);
+    case TANH_GRADIENT:
+      return layers.tanhGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
+    case SOFTMAX_ROWS: return softmaxSome(address(0), int(1), int(2), from, count);
+    case SOFTMAX_GRADIENT: return softmaxGradientSome(address(0), address(1), int(2), from, count);
+    case LAYER_NORM: return layerNormSome(from, count);
+    case LAYER_NORM_ROWS: return layerNormGradientSome(from, count);
+    case LAYER_NORM_COLUMNS: return layerNormColumnsSome(from, count);
+    case ATTENTION: return headsForwardSome(from, count);
+    case ATTENTION_GRADIENT: return headsBackwardSome(from, count);
     case ADD_INTO: return rowsOf.addInto(address(0) + bytes(from), address(1) + bytes(from), count);
     case COLUMN_SUMS:
       return rowsOf.addColumnSums(address(0) + bytes(from), address(1) + bytes(from), int(2), count, address(3));
@@ -151,7 +187,7 @@ function run(id: i32, task: i32): void {
       return rowsOf.dropout(
         address(0) + bytes(from), address(1) + bytes(from), count, <u32>int(2), float(3), int(4), from,
       );
-    case SOFTMAX: return softmaxRows(from, count);
+    case SOFTMAX: return crossEntropyRows(from, count);
     case SUM_SQUARES: return setResult(task, updates.sumSquares(address(0) + bytes(from), count));
     case SGD: return sgdSome(from, count);
     case RMSPROP: return rmspropSome(from, count);
@@ -594,6 +630,287 @@ export function dropout(out: usize, a: usize, length: i32, limit: u32, scale: f3
   fork(DROPOUT, length, FLAT);
 }
 
+// ---- layers that are not recurrent
+
+export function rnnForward(rows: i32, hidden: i32, gates: usize, h: usize): void {
+  const length = rows * hidden;
+  if (small(<f64>length * 2.5)) return rnn.rnnForward(length, gates, h);
+  set<usize>(0, gates);
+  set<usize>(1, h);
+  fork(RNN_FORWARD, length, cut(length, 16));
+}
+
+export function rnnBackward(rows: i32, hidden: i32, gates: usize, dh: usize): void {
+  tanhGradient(gates, dh, gates, rows * hidden);
+}
+
+export function mingruForward(rows: i32, hidden: i32, gates: usize, before: usize, h: usize): void {
+  if (small(<f64>rows * <f64>hidden * 3)) return rnn.mingruForward(rows, hidden, gates, before, h);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, before);
+  set<usize>(3, h);
+  fork(MINGRU_FORWARD, rows, cut(rows, 1));
+}
+
+function mingruForwardRows(from: i32, count: i32): void {
+  const offset = bytes(from * int(0));
+  rnn.mingruForward(count, int(0), address(1) + 2 * offset, address(2) + offset, address(3) + offset);
+}
+
+export function mingruBackward(rows: i32, hidden: i32, gates: usize, before: usize, dh: usize): void {
+  if (small(<f64>rows * <f64>hidden * 1.5)) return rnn.mingruBackward(rows, hidden, gates, before, dh);
+  set<i32>(0, hidden);
+  set<usize>(1, gates);
+  set<usize>(2, before);
+  set<usize>(3, dh);
+  fork(MINGRU_BACKWARD, rows, cut(rows, 1));
+}
+
+function mingruBackwardRows(from: i32, count: i32): void {
+  const offset = bytes(from * int(0));
+  rnn.mingruBackward(count, int(0), address(1) + 2 * offset, address(2) + offset, address(3) + offset);
+}
+
+export function relu(x: usize, length: i32): void {
+  reluGradient(x, x, x, length);
+}
+
+export function reluGradient(out: usize, g: usize, y: usize, length: i32): void {
+  if (small(<f64>length * 0.5)) return layers.reluGradient(out, g, y, length);
+  set<usize>(0, out);
+  set<usize>(1, g);
+  set<usize>(2, y);
+  fork(RELU_GRADIENT, length, FLAT);
+}
+
+export function gelu(y: usize, x: usize, length: i32): void {
+  if (small(<f64>length * 3)) return layers.gelu(y, x, length);
+  set<usize>(0, y);
+  set<usize>(1, x);
+  fork(GELU, length, FLAT);
+}
+
+function geluSome(from: i32, count: i32): void {
+  layers.gelu(address(0) + bytes(from), address(1) + bytes(from), count);
+}
+
+export function multiply(out: usize, a: usize, b: usize, length: i32): void {
+  if (small(<f64>length * 0.5)) return layers.multiply(out, a, b, length);
+  set<usize>(0, out);
+  set<usize>(1, a);
+  set<usize>(2, b);
+  fork(MULTIPLY, length, FLAT);
+}
+
+export function tanhOf(out: usize, x: usize, length: i32): void {
+  if (small(<f64>length * 2.5)) return tanhSome(out, x, length);
+  set<usize>(0, out);
+  set<usize>(1, x);
+  fork(TANH, length, FLAT);
+}
+
+function tanhSome(out: usize, x: usize, length: i32): void {
+  memory.copy(out, x, bytes(length));
+  lstm.tanhRow(out, length);
+}
+
+export function tanhGradient(out: usize, g: usize, y: usize, length: i32): void {
+  if (small(<f64>length * 0.5)) return layers.tanhGradient(out, g, y, length);
+  set<usize>(0, out);
+  set<usize>(1, g);
+  set<usize>(2, y);
+  fork(TANH_GRADIENT, length, FLAT);
+}
+
+/** In place: rows of `cols`, of which the first `length` have a share. */
+export function softmaxRows(x: usize, rows: i32, cols: i32, length: i32): void {
+  if (small(<f64>rows * <f64>length * 6)) return softmaxSome(x, cols, length, 0, rows);
+  set<usize>(0, x);
+  set<i32>(1, cols);
+  set<i32>(2, length);
+  fork(SOFTMAX_ROWS, rows, cut(rows, 1));
+}
+
+function softmaxSome(x: usize, cols: i32, length: i32, from: i32, count: i32): void {
+  for (let r = from; r < from + count; r++) layers.softmaxRow(x + bytes(r * cols), length, cols, 1);
+}
+
+export function softmaxGradientRows(g: usize, p: usize, rows: i32, cols: i32): void {
+  if (small(<f64>rows * <f64>cols)) return softmaxGradientSome(g, p, cols, 0, rows);
+  set<usize>(0, g);
+  set<usize>(1, p);
+  set<i32>(2, cols);
+  fork(SOFTMAX_GRADIENT, rows, cut(rows, 1));
+}
+
+function softmaxGradientSome(g: usize, p: usize, cols: i32, from: i32, count: i32): void {
+  for (let r = from; r < from + count; r++)
+    layers.softmaxGradientRow(g + bytes(r * cols), p + bytes(r * cols), cols, cols, 1);
+}
+
+export function layerNorm(
+  out: usize, x: usize, rows: i32, cols: i32, weight: usize, bias: usize, means: usize, inverses: usize, eps: f64,
+): void {
+  if (small(<f64>rows * <f64>cols * 2)) return layers.layerNorm(out, x, rows, cols, weight, bias, means, inverses, eps);
+  set<usize>(0, out);
+  set<usize>(1, x);
+  set<i32>(2, cols);
+  set<usize>(3, weight);
+  set<usize>(4, bias);
+  set<usize>(5, means);
+  set<usize>(6, inverses);
+  set<f64>(7, eps);
+  fork(LAYER_NORM, rows, cut(rows, 1));
+}
+
+function layerNormSome(from: i32, count: i32): void {
+  const at = bytes(from * int(2));
+  layers.layerNorm(
+    address(0) + at, address(1) + at, count, int(2), address(3), address(4), address(5) + bytes(from),
+    address(6) + bytes(from), double(7),
+  );
+}
+
+/** Threads own rows of dx, then columns of the sums over rows. */
+export function layerNormGradient(
+  dx: usize, dy: usize, x: usize, rows: i32, cols: i32, weight: usize, means: usize, inverses: usize, dWeight: usize,
+  dBias: usize,
+): void {
+  if (small(<f64>rows * <f64>cols * 2)) {
+    layers.layerNormRows(dx, dy, x, rows, cols, weight, means, inverses);
+    layers.layerNormColumns(dy, x, rows, cols, bytes(cols), means, inverses, dWeight, dBias);
+    return;
+  }
+  set<usize>(0, dx);
+  set<usize>(1, dy);
+  set<usize>(2, x);
+  set<i32>(3, cols);
+  set<usize>(4, weight);
+  set<usize>(5, means);
+  set<usize>(6, inverses);
+  fork(LAYER_NORM_ROWS, rows, cut(rows, 1));
+  set<usize>(0, dy);
+  set<usize>(1, x);
+  set<i32>(2, rows);
+  set<i32>(3, cols);
+  set<usize>(4, means);
+  set<usize>(5, inverses);
+  set<usize>(6, dWeight);
+  set<usize>(7, dBias);
+  fork(LAYER_NORM_COLUMNS, cols, cut(cols, 16));
+}
+
+function layerNormGradientSome(from: i32, count: i32): void {
+  const at = bytes(from * int(3));
+  layers.layerNormRows(
+    address(0) + at, address(1) + at, address(2) + at, count, int(3), address(4), address(5) + bytes(from),
+    address(6) + bytes(from),
+  );
+}
+
+function layerNormColumnsSome(from: i32, count: i32): void {
+  const at = bytes(from);
+  layers.layerNormColumns(
+    address(0) + at, address(1) + at, int(2), count, bytes(int(3)), address(4), address(5), address(6) + at,
+    address(7) + at,
+  );
+}
+
+/**
+ * scratch: `room` floats for each thread: a square of `steps`, the panels of one factor, and 32 floats for tiles that stick
+ * out.
+ */
+export function attention(
+  out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
+): void {
+  const all = B * heads;
+  if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads) * 0.5))
+    return headsForward(out, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
+  set<usize>(0, out);
+  set<usize>(1, shares);
+  set<usize>(2, x);
+  set<i32>(3, T);
+  set<i32>(4, B);
+  set<i32>(5, heads);
+  set<i32>(6, width);
+  set<i32>(7, steps);
+  set<usize>(8, scratch);
+  set<i32>(9, room);
+  fork(ATTENTION, all, cut(all, 1));
+}
+
+function headsForwardSome(from: i32, count: i32): void {
+  headsForward(
+    address(0), address(1), address(2), int(3), int(4), int(5), int(6), int(7),
+    address(8) + <usize>me() * bytes(int(9)), int(9), from, count,
+  );
+}
+
+/** Lane by lane, head by head: of them [from, from + count). */
+function headsForward(
+  out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
+  from: i32, count: i32,
+): void {
+  const d = width / heads;
+  const square = bytes(steps);
+  for (let i = from; i < from + count; i++) {
+    const lane = i / heads;
+    const column = (i % heads) * d;
+    attentionOf.headForward(
+      T, d, x + bytes(lane * 3 * width + column), bytes(B * 3 * width), bytes(width),
+      shares + <usize>i * <usize>steps * square, square, out + bytes(lane * width + column), bytes(B * width),
+      scratch + <usize>steps * square, scratch + bytes(room) - SCRATCH,
+    );
+  }
+}
+
+export function attentionGradient(
+  dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
+  room: i32,
+): void {
+  const all = B * heads;
+  if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads)))
+    return headsBackward(dx, dy, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
+  set<usize>(0, dx);
+  set<usize>(1, dy);
+  set<usize>(2, shares);
+  set<usize>(3, x);
+  set<i32>(4, T);
+  set<i32>(5, B);
+  set<i32>(6, heads);
+  set<i32>(7, width);
+  set<i32>(8, steps);
+  set<usize>(9, scratch);
+  set<i32>(10, room);
+  fork(ATTENTION_GRADIENT, all, cut(all, 1));
+}
+
+function headsBackwardSome(from: i32, count: i32): void {
+  headsBackward(
+    address(0), address(1), address(2), address(3), int(4), int(5), int(6), int(7), int(8),
+    address(9) + <usize>me() * bytes(int(10)), int(10), from, count,
+  );
+}
+
+function headsBackward(
+  dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
+  room: i32, from: i32, count: i32,
+): void {
+  const d = width / heads;
+  const square = bytes(steps);
+  for (let i = from; i < from + count; i++) {
+    const lane = i / heads;
+    const column = (i % heads) * d;
+    const at = bytes(lane * 3 * width + column);
+    attentionOf.headBackward(
+      T, d, x + at, bytes(B * 3 * width), bytes(width), shares + <usize>i * <usize>steps * square, square,
+      dy + bytes(lane * width + column), bytes(B * width), dx + at, scratch, scratch + <usize>steps * square,
+      scratch + bytes(room) - SCRATCH,
+    );
+  }
+}
+
 // ---- losses and updates
 
 export function softmaxCrossEntropy(logits: usize, targets: usize, rows: i32, cols: i32, scale: f32): f64 {
@@ -607,7 +924,7 @@ export function softmaxCrossEntropy(logits: usize, targets: usize, rows: i32, co
   return addResults(0, rows);
 }
 
-function softmaxRows(from: i32, count: i32): void {
+function crossEntropyRows(from: i32, count: i32): void {
   const cols = int(2);
   for (let r = from; r < from + count; r++)
     setResult(r, loss.softmaxCrossEntropy(address(0) + bytes(r * cols), address(1) + bytes(r), 1, cols, float(3)));

@@ -151,7 +151,7 @@ function page(cases) {
     `Seeds of the whole trainings are not those of the advice. Of ${rows.length} predictions ${inside} have the mean that was found inside their 95 % interval; ` +
       `${above} were found worse than their interval, ${rows.length - inside - above} better. In ${named.length} of ${cases.length} cases a setting was named; its mean loss was found within the limit in ${kept.length}.`,
     "",
-    "What is found has an interval of its own: a few pairs show no half per cent. Seconds were taken beside other work. How predictions are made: [choosing a threshold](/docs/choosing-a-threshold.md#how-advise-decides).",
+    "What is found has an interval of its own: a few pairs show no half per cent. Seconds were taken beside other work. How predictions are made: [choosing a threshold](../choosing-a-threshold.md#how-advise-decides).",
     "",
     ...cases.flatMap(section),
   ].join("\n");

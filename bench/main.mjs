@@ -21,7 +21,9 @@ const HELP = `npm run bench -- COMMAND [options]
   late      the page of steps on the patterns of real training (trains the nets first)
   race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
-  pytorch-layer  the page of gatesieve.LSTM in a training loop of PyTorch, beside torch.nn.LSTM
+  pytorch-layer  the page of gatesieve.LSTM and GRU in a training loop of PyTorch, beside torch.nn's
+  tfjs-layer  the page of recurrent layers in fit() of TensorFlow.js, theirs and ours
+  onnx-step the page of single steps, beside onnxruntime on the exported file of the same net
   tables    makes all pages of docs/results/ that hold times anew; --only NAME[,NAME...]
   list      the workloads
 
@@ -38,6 +40,11 @@ const HELP = `npm run bench -- COMMAND [options]
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
   --only NAME[,NAME...]       tables, late, memory, dropout: these alone
+  --cell lstm|gru             pytorch-layer: that one alone, in place of both
+  --train N[,N...]            pytorch-layer: steps of training before the timed ones, default 300,1000
+  --prepare                   pytorch-layer: trains the nets, which takes minutes, and times nothing
+  --variant NAME[,NAME...]    tfjs-layer: "lstm sigmoid", "lstm hardSigmoid", "gru sigmoid", "gru hardSigmoid"; default all
+  --runtime DIR               onnx-step: a folder with onnxruntime-node in its node_modules, default this one
   --H N[,N...]                kernels: widths, default 128,512,650
   --densities P[,P...]        kernels: default 1,0.7,0.5,0.35,0.2,0.1,0.05,0.01
   --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
@@ -205,11 +212,59 @@ const COMMANDS = {
     await writePage("bench-engines", { seeds, rows }, enginesPage({ command: commandLine(), rows, seeds }));
   },
   async "pytorch-layer"() {
-    const { layerRows, layerPage } = await import("./pytorch-layer.mjs");
+    const { CELLS, layerRows, layerPage, mergeRows } = await import("./pytorch-layer.mjs");
     const { DEFAULT_POLICY } = await import("./ours.mjs");
     const [policy] = policies([DEFAULT_POLICY]);
-    const rows = layerRows({ policy, steps: whole("steps", 21), train: 300 });
-    await writePage("pytorch-layer", rows, layerPage({ command: commandLine(), rows, notes: notesOfRun() }));
+    const cells = options.cell?.split(",") ?? Object.keys(CELLS);
+    for (const cell of cells)
+      if (!Object.hasOwn(CELLS, cell))
+        fail(`unknown cell "${cell}". The choices are: ${Object.keys(CELLS).join(", ")}.`);
+    const lengths = numbers(
+      "train",
+      [300, 1000],
+      (value) => Number.isInteger(value) && value >= 1,
+      "whole numbers from 1",
+    );
+    const steps = options.prepare ? 0 : whole("steps", 21);
+    const date = new Date().toISOString().slice(0, 10);
+    const now = cells.flatMap((cell) => layerRows({ cell, policy, steps, lengths: lengths.toSorted((a, b) => a - b) }));
+    if (options.prepare) return;
+    const rows = mergeRows(
+      await rowsOfPage("pytorch-layer"),
+      now.map((row) => ({ ...row, date, notes: notesOfRun() })),
+    );
+    await writePage("pytorch-layer", { rows }, layerPage({ rows }));
+  },
+  async "tfjs-layer"() {
+    const { mergeVariants, TFJS_VARIANTS, tfjsLayerPage, tfjsLayerRow } = await import("./tfjs-layer.mjs");
+    const variants = options.variant?.split(",") ?? TFJS_VARIANTS;
+    for (const variant of variants)
+      if (!TFJS_VARIANTS.includes(variant))
+        fail(`unknown variant "${variant}". The choices are: ${TFJS_VARIANTS.join(", ")}.`);
+    let rows = await rowsOfPage("tfjs-layer");
+    const date = new Date().toISOString().slice(0, 10);
+    for (const variant of variants) {
+      const row = await tfjsLayerRow({ variant, steps: whole("steps", 12), note });
+      rows = mergeVariants(rows, { ...row, date, notes: notesOfRun() });
+      await writePage("tfjs-layer", { rows }, tfjsLayerPage({ rows }));
+    }
+  },
+  async "onnx-step"() {
+    const { onnxStepPage, onnxStepRows } = await import("./onnx-step.mjs");
+    const notes = notesOfRun();
+    const steps = whole("steps", 200);
+    if (steps < 2) fail(`--steps is ${steps}; a block has 2 steps at least.`);
+    const found = await onnxStepRows({ folder: options.runtime, steps, note: keepNote([]) });
+    const date = new Date().toISOString().slice(0, 10);
+    // The command without the folder, which is of this machine.
+    const command = `npm run bench -- onnx-step --runtime DIR${options.steps ? ` --steps ${steps}` : ""}`;
+    await writePage(
+      "onnx-step",
+      { ...found, date, notes },
+      onnxStepPage({ command, found, notes, date }),
+      undefined,
+      command,
+    );
   },
   async tables() {
     const { makeTables, TABLES } = await import("./tables.mjs");
@@ -282,12 +337,19 @@ function keepNote(notes) {
   };
 }
 
+/** Rows that an earlier run wrote to docs/results/NAME.json; none where there is no such file. */
+async function rowsOfPage(name) {
+  const { existsSync, readFileSync } = await import("node:fs");
+  const at = fileURLToPath(new URL(`../docs/results/${name}.json`, import.meta.url));
+  return existsSync(at) ? (JSON.parse(readFileSync(at, "utf8")).rows ?? []) : [];
+}
+
 /** docs/results/NAME.json, .md and, with a chart, .svg. */
-async function writePage(name, data, page, chart) {
+async function writePage(name, data, page, chart, command = commandLine()) {
   const { writeFileSync } = await import("node:fs");
   const { machineName } = await import("./report.mjs");
   const to = fileURLToPath(new URL(`../docs/results/${name}`, import.meta.url));
-  const json = { command: commandLine(), machine: machineName(), ...data };
+  const json = { command, machine: machineName(), ...data };
   writeFileSync(`${to}.json`, `${JSON.stringify(json, null, 1)}\n`);
   writeFileSync(`${to}.md`, page);
   if (chart) writeFileSync(`${to}.svg`, `${chart}\n`);
@@ -360,6 +422,11 @@ function parse() {
         run: { type: "string" },
         runs: { type: "string", default: "runs" },
         only: { type: "string" },
+        cell: { type: "string" },
+        train: { type: "string" },
+        prepare: { type: "boolean", default: false },
+        variant: { type: "string" },
+        runtime: { type: "string", default: "." },
         H: { type: "string" },
         densities: { type: "string" },
         isa: { type: "string" },

@@ -9,7 +9,7 @@ import { keptShare, loadEngine, makeOurs } from "./ours.mjs";
 import { gflop } from "./workloads.mjs";
 
 /** Kernels that are planned or asked, not run. */
-const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN"]);
+const NOT_TIMED = new Set(["constructor", "planWeight", "planPattern", "planTN", "planAttention"]);
 
 export async function profile({ workloadName, workload, engineName, policy, headPolicy, threads, steps, apart }) {
   const clock = new Clock(threads);
@@ -133,6 +133,7 @@ function cpuMs() {
 /** The same kernels, each behind a clock. Properties that are no functions pass through. `apart`: no whole loops. */
 function timed(kernels, clock, apart) {
   const wrapped = timedMethods(kernels, clock, "");
+  wrapped.layers = timedMethods(kernels.layers, clock, "");
   if (kernels.live) wrapped.live = timedMethods(kernels.live, clock, "live ");
   for (const name of Object.keys(kernels)) if (!(name in wrapped)) wrapped[name] = kernels[name];
   wrapped.engine = kernels.engine;

@@ -1,6 +1,6 @@
 """A character model trained with gatesieve.LSTM, then timed with it and with torch.nn.LSTM in its place: one loop, one
-process, the arms in turns. `npm run bench -- pytorch-layer` calls it; options as JSON, rows as JSON. With "cell": "GRU" the
-layers are GRUs."""
+process, the arms in turns. `npm run bench -- pytorch-layer` calls it; options as JSON, rows as JSON. What was trained lies
+in a file for each length, and a longer training goes on from a shorter one; with "steps": 0 nothing is timed."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def main():
     V = len(letters)
     lanes = data[: len(data) // B * B].view(B, -1).t().contiguous()  # (time, B)
 
-    cell = options.get("cell", "LSTM")
+    cell = options["cell"]
 
     class Arm:
         def __init__(self, policy, mkldnn=True):
@@ -42,6 +42,14 @@ def main():
             self.parameters = [*self.lstm.parameters(), *self.head.parameters()]
             self.optimizer = torch.optim.Adam(self.parameters, lr=2e-3)
             self.states, self.samples = None, []
+
+        def resume(self, saved):
+            self.lstm.load_state_dict(saved["lstm"])
+            self.head.load_state_dict(saved["head"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.states = saved["states"]
+            if self.policy == options["policy"]:
+                self.lstm.load_policy_state_dict(saved["policy"])
 
         def step(self, number):
             with torch.backends.mkldnn.flags(enabled=self.mkldnn):
@@ -79,22 +87,47 @@ def main():
     ours.forward = clocked(ours.forward, around)
     ours._layer.backward = staticmethod(clocked(ours._layer.backward, around))
 
-    trained = Arm(options["policy"])
-    losses = [trained.step(number)[2] for number in range(options["train"])]
-    weights = trained.lstm.state_dict(), trained.head.state_dict(), trained.optimizer.state_dict()
-    arms = [trained, Arm("dense"), Arm(None), Arm(None, mkldnn=False)]
-    for arm in arms[1:]:
-        arm.lstm.load_state_dict(weights[0])
-        arm.head.load_state_dict(weights[1])
-        arm.optimizer.load_state_dict(weights[2])
-        arm.states = trained.states
-    trained.lstm.reset_stats()
+    def place(length):
+        name = "%s-%s-%d.pt" % (cell.lower(), options["policy"].replace(":", "-"), length)
+        return os.path.join(options["folder"], name)
+
+    def train(length):
+        """What a net trained for so many steps is: from its file, or trained on from the longest one there is."""
+        if os.path.exists(place(length)):
+            return torch.load(place(length))
+        began, arm, losses = 0, Arm(options["policy"]), []
+        for shorter in sorted(options["lengths"]):
+            if shorter < length and os.path.exists(place(shorter)):
+                saved = torch.load(place(shorter))
+                began, losses = shorter, saved["losses"]
+                arm.resume(saved)
+        for number in range(began, length):
+            losses.append(arm.step(number)[2])
+            if (number + 1) % 100 == 0:
+                print("%s: step %d, loss %.3f" % (cell, number + 1, losses[-1]), file=sys.stderr)
+        saved = dict(
+            lstm=arm.lstm.state_dict(), head=arm.head.state_dict(), optimizer=arm.optimizer.state_dict(),
+            policy=arm.lstm.policy_state_dict(), states=arm.states, losses=losses,
+        )
+        os.makedirs(options["folder"], exist_ok=True)
+        torch.save(saved, place(length) + ".part")
+        os.replace(place(length) + ".part", place(length))
+        return saved
+
+    length = max(options["lengths"])
+    saved = [train(length) for length in sorted(options["lengths"])][-1]
+    if options["steps"] == 0:
+        return
+    arms = [Arm(options["policy"]), Arm("dense"), Arm(None), Arm(None, mkldnn=False)]
+    for arm in arms:
+        arm.resume(saved)
+    trained, losses = arms[0], saved["losses"]
     boundary = []
     for number in range(options["steps"]):
         for arm in arms:
-            arm.step(options["train"] + 2 * number)  # the step before was another arm's: caches
+            arm.step(length + 2 * number)  # the step before was another arm's: caches
             around[0] = 0.0
-            sample = arm.step(options["train"] + 2 * number + 1)
+            sample = arm.step(length + 2 * number + 1)
             arm.samples.append(sample)
             if arm is trained:
                 boundary.append((around[0] * 1000 - sample[1]) / sample[0])
@@ -105,6 +138,9 @@ def main():
                 "torch": torch.__version__,
                 "isa": os.environ.get("GATESIEVE_ISA") or gatesieve.isas()[0],
                 "V": V,
+                "cell": cell,
+                "train": length,
+                "steps": options["steps"],
                 "trainedLoss": [losses[0], statistics.mean(losses[-20:])],
                 "arms": [
                     {

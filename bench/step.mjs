@@ -70,13 +70,13 @@ export async function stepRows(options) {
     ),
   );
   const theirs = [
-    ...(peers.includes("js") && !workload.cell && !workload.bidirectional && !workload.source
+    ...(peers.includes("js") && !workload.cell && !workload.bidirectional && !workload.source && !workload.net
       ? [
           { tool: "tfjs", threads: 1 },
           { tool: "jax-js", threads: 1 },
         ]
       : []),
-    ...(peers.includes("pytorch") && !workload.source
+    ...(peers.includes("pytorch") && !workload.source && workload.cell !== "mingru"
       ? each(threadCounts, (threads) => [
           { tool: "pytorch", mkldnn: true, threads },
           { tool: "pytorch", mkldnn: false, threads },

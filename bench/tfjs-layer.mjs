@@ -1,49 +1,72 @@
 /**
- * The page docs/results/tfjs-layer: fit() of TensorFlow.js with its own LSTM and with ours, of the shape of W6.
+ * The page docs/results/tfjs-layer: fit() of TensorFlow.js with its own recurrent layers and with ours, of the shape of W6.
  *
- *   node bench/tfjs-layer.mjs [--steps 12] [--epochs 4] [--write]      0 of either: only the other
- *   node bench/tfjs-layer.mjs --epochs 0 --layer gru|lstm --gate sigmoid|hardSigmoid     not for the page
- *
- * One process, one backend (wasm, one thread). All arms begin with the same weights and see the same batches; a timed turn is
- * one fit() over two batches, arms in turns, medians. Times are CPU time of the process, so that work beside it on a shared
- * machine counts less. The losses are of whole trainings from the start, apart from the timing.
+ * One process, one backend (wasm, one thread). All arms begin with the same weights and see the same batches: first a whole
+ * training for the losses, then timed turns. A turn is one fit() over two batches, arms in turns, medians. Times are CPU time
+ * of the process, so that work beside it on a shared machine counts less.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import { gatesieveLayers } from "../dist/tfjs/index.js";
 import "../dist/node.js"; // engine native
+import { median } from "./numbers.mjs";
 import { machineName, tableLine } from "./report.mjs";
 
-const { values } = parseArgs({
-  options: {
-    steps: { type: "string", default: "12" },
-    epochs: { type: "string", default: "4" },
-    layer: { type: "string", default: "lstm" },
-    gate: { type: "string", default: "sigmoid" },
-    write: { type: "boolean", default: false },
-  },
-});
 const [B, T, I, H, V] = [128, 28, 28, 128, 10]; // W6
 const TURN = 2; // batches of one timed fit()
-const MARK = 8;
-// The orthogonal matrix that is TensorFlow.js' default takes it seconds to draw.
-const CELL = { recurrentActivation: values.gate, recurrentInitializer: "glorotNormal" };
+/** The default policy should be so many times as fast as tf.layers.lstm, whose gates are sigmoids. */
+const MARK = { times: 8, variant: "lstm sigmoid" };
 const SAMPLES = 4 * B;
+const EPOCHS = 4;
 
-tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // the engines below run on one thread too
-wasm.setWasmPaths(new URL("../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname);
-tf.env().set("PROD", true);
-await tf.setBackend("wasm");
+/** "layer recurrentActivation"; hardSigmoid is TensorFlow.js' default. */
+export const TFJS_VARIANTS = ["lstm sigmoid", "lstm hardSigmoid", "gru sigmoid", "gru hardSigmoid"];
 
 const ARMS = [
-  { name: "tf.layers.lstm", engine: "", policy: undefined },
-  { name: "gatesieve lstm", engine: "native", policy: "stochastic:0.98" },
-  { name: "gatesieve lstm", engine: "native", policy: "dense" },
-  { name: "gatesieve lstm", engine: "wasm", policy: "stochastic:0.98" },
-  { name: "gatesieve lstm", engine: "wasm", policy: "dense" },
+  { own: false, engine: "", policy: "" },
+  { own: true, engine: "native", policy: "stochastic:0.98" },
+  { own: true, engine: "native", policy: "dense" },
+  { own: true, engine: "wasm", policy: "stochastic:0.98" },
+  { own: true, engine: "wasm", policy: "dense" },
 ];
+
+/** A row { variant, turns, epochs, arms } with ms and losses of each arm. */
+export async function tfjsLayerRow({ variant, steps, note }) {
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // the engines below run on one thread too
+  wasm.setWasmPaths(new URL("../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname);
+  tf.env().set("PROD", true);
+  await tf.setBackend("wasm");
+
+  const { x, y } = data();
+  const [timedX, timedY] = [x.slice(0, TURN * B), y.slice(0, TURN * B)];
+  const options = { batchSize: B, shuffle: false, verbose: 0, yieldEvery: "never" };
+  const fit = (model, epochs, inputs, targets) => model.fit(inputs, targets, { ...options, epochs });
+  const arms = [];
+  for (const arm of ARMS) arms.push({ ...arm, ...(await build(variant, arm)), times: [] });
+  const first = arms[0].model.getWeights().map((weight) => weight.clone());
+  for (const arm of arms) {
+    arm.model.setWeights(first);
+    const { history } = await fit(arm.model, EPOCHS, x, y);
+    const seen = arm.library?.telemetry(arm.model)[0];
+    Object.assign(arm, { losses: history.loss, sparsity: seen?.sparsity, engine: seen?.engine ?? "" });
+    note(`${variant}, ${arm.engine || "TensorFlow.js"} ${arm.policy}: loss ${history.loss.at(-1).toFixed(4)}`);
+  }
+  const turns = Math.ceil(steps / TURN);
+  for (let turn = 0; turn < turns; turn++)
+    for (const arm of arms) {
+      const began = process.cpuUsage();
+      await fit(arm.model, 1, timedX, timedY);
+      const { user, system } = process.cpuUsage(began);
+      arm.times.push((user + system) / 1000 / TURN);
+    }
+  const [theirs] = arms;
+  const rows = arms.map(({ own, engine, policy, times, losses, sparsity }) => ({
+    ...{ own, engine, policy, ms: median(times), losses, sparsity },
+    times: median(theirs.times.map((ms, turn) => ms / times[turn])),
+  }));
+  tf.disposeVariables();
+  return { variant, turns, epochs: EPOCHS, tfjs: tf.version.tfjs, node: process.version, arms: rows };
+}
 
 /** Rows of drawn images: a stroke for each class at a place of its own, with noise, so that there is something to learn. */
 function data() {
@@ -65,106 +88,72 @@ function data() {
   return { x: tf.tensor3d(pixels, [SAMPLES, T, I]), y: tf.oneHot(tf.tensor1d(labels, "int32"), V).toFloat() };
 }
 
-async function build({ engine, policy }) {
-  const library = engine ? await gatesieveLayers(tf, { engine, policy, seed: 1 }) : undefined;
+async function build(variant, { own, engine, policy }) {
+  const [layer, recurrentActivation] = variant.split(" ");
+  const library = own ? await gatesieveLayers(tf, { engine, policy, seed: 1 }) : undefined;
   const model = tf.sequential();
-  const layer = (library ?? tf.layers)[values.layer];
-  model.add(layer({ units: H, inputShape: [T, I], ...CELL }));
+  // The orthogonal matrix that is TensorFlow.js' default takes it seconds to draw.
+  const cell = { recurrentActivation, recurrentInitializer: "glorotNormal" };
+  model.add((library ?? tf.layers)[layer]({ units: H, inputShape: [T, I], ...cell }));
   model.add(tf.layers.dense({ units: V, activation: "softmax" }));
   model.compile({ optimizer: tf.train.adam(2e-3), loss: "categoricalCrossentropy" });
   return { model, library };
 }
 
-const { x, y } = data();
-const [slowX, slowY] = [x.slice(0, TURN * B), y.slice(0, TURN * B)];
-const options = { batchSize: B, shuffle: false, verbose: 0, yieldEvery: "never" };
-const fit = (model, epochs, inputs, targets) => model.fit(inputs, targets, { ...options, epochs });
-const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
-
-const arms = [];
-for (const arm of ARMS) arms.push({ ...arm, ...(await build(arm)), times: [] });
-const first = arms[0].model.getWeights().map((weight) => weight.clone());
-
-const place = (kind) => new URL(`../docs/results/tfjs-layer.${kind}`, import.meta.url);
-const stored = existsSync(place("json")) ? JSON.parse(readFileSync(place("json"), "utf8")) : {};
-const found = { machine: machineName(), node: process.version, tfjs: tf.version.tfjs, ...stored };
-
-const epochs = Number(values.epochs);
-if (epochs > 0) {
-  for (const arm of arms) {
-    arm.model.setWeights(first);
-    const { history } = await fit(arm.model, epochs, x, y);
-    const seen = arm.library?.telemetry(arm.model)[0];
-    arm.trained = { losses: history.loss, engine: seen?.engine, sparsity: seen?.sparsity };
-    console.error(arm.engine ?? "tf", arm.policy ?? "", history.loss.at(-1));
-  }
-  found.epochs = epochs;
-  found.trained = arms.map(({ trained }) => trained);
+/** Rows of an earlier page with one of now in place of its variant's, in the page's order. */
+export function mergeVariants(before, now) {
+  const rank = ({ variant }) => TFJS_VARIANTS.indexOf(variant);
+  return [...before.filter(({ variant }) => variant !== now.variant), now].sort((a, b) => rank(a) - rank(b));
 }
 
-const turns = Number(values.steps) / TURN;
-if (turns > 0) {
-  for (const { model } of arms) await fit(model, 1, slowX, slowY);
-  for (let turn = 0; turn < turns; turn++)
-    for (const arm of arms) {
-      const began = process.cpuUsage();
-      await fit(arm.model, 1, slowX, slowY);
-      const { user, system } = process.cpuUsage(began);
-      arm.times.push((user + system) / 1000 / TURN);
-    }
+export function tfjsLayerPage({ rows }) {
+  const [{ tfjs, node, turns }] = rows;
+  return `# Recurrent layers in fit() of TensorFlow.js, theirs and ours
+
+A sequential model of one layer of ${H} units and a dense softmax of ${V}, on images of ${T} x ${I} row by row, batches of ${B} (the shape of W6), Adam at
+2e-3, ${SAMPLES / B} batches an epoch of drawn strokes with noise. TensorFlow.js ${tfjs} on its wasm backend (SIMD), Node ${node}; one thread
+everywhere. A step is all of fit(): copying, forward, loss, backward, update. What a layer runs on: [in TensorFlow.js](../tensorflow-js.md).
+
+Commands: \`npm run bench -- tfjs-layer\`, or one section: \`npm run bench -- tfjs-layer --variant "gru hardSigmoid"\`
+Machine: ${machineName()}, a shared one. CPU time of the process, medians of ${turns} turns of ${TURN} steps, arms in turns in one process; ratios of the same turn.
+
+${rows.map(section).join("\n")}`;
+}
+
+function section({ variant, date, epochs, arms, notes }) {
   const [theirs] = arms;
-  found.date = new Date().toISOString().slice(0, 10);
-  found.turns = turns;
-  found.timed = arms.map(({ times }) => ({
-    ms: median(times),
-    times: median(theirs.times.map((ms, turn) => ms / times[turn])),
-  }));
-}
-
-const text = found.trained && found.timed ? page(found) : JSON.stringify(found, null, 1);
-console.log(text);
-if (values.write) {
-  writeFileSync(place("json"), `${JSON.stringify(found, null, 1)}\n`);
-  if (found.trained && found.timed) writeFileSync(place("md"), text);
-}
-
-function page({ trained, timed, machine, node, tfjs, date, turns, epochs }) {
-  const rows = ARMS.map((arm, at) => ({ ...arm, ...trained[at], ...timed[at], end: trained[at].losses.at(-1) }));
-  const [theirs, native] = rows;
-  const portable = rows.find(({ engine, policy }) => engine.startsWith("wasm") && policy !== "dense");
-  const verdict = (row) => `${row.times.toFixed(1)} times: ${row.times >= MARK ? "reached" : "**missed**"}`;
+  const [layer, gate] = variant.split(" ");
+  const verdict = ({ times }) =>
+    variant === MARK.variant ? `${times.toFixed(1)} times: ${times >= MARK.times ? "reached" : "**missed**"}` : `${times.toFixed(1)} times`; // biome-ignore format: a choice
+  const found = (name) => arms.find(({ own, engine, policy }) => own && engine.startsWith(name) && policy !== "dense");
   const gaps = (which) =>
-    rows
+    arms
       .slice(1)
       .filter(which)
-      .map(({ end }) => Math.abs(end - theirs.end).toExponential(1));
-  return `# An LSTM in fit() of TensorFlow.js, theirs and ours
+      .map(({ losses }) => Math.abs(losses.at(-1) - theirs.losses.at(-1)).toExponential(1));
+  const asked = variant === MARK.variant ? `; at least ${MARK.times} asked for` : "";
+  return `## ${layer}, recurrentActivation ${gate}
 
-A sequential model of LSTM(${H}) and a dense softmax of ${V}, on images of ${T} x ${I} row by row, batches of ${B} (the shape of W6), Adam at 2e-3,
-${SAMPLES / B} batches an epoch of drawn strokes with noise. TensorFlow.js ${tfjs} on its wasm backend (SIMD), Node ${node}; one thread everywhere. A step is
-all of fit(): copying, forward, loss, backward, update. recurrentActivation sigmoid in all arms.
-
-Commands: \`node bench/tfjs-layer.mjs --write --steps 0\` for the losses, \`node bench/tfjs-layer.mjs --write --epochs 0\` for the times
-Machine: ${machine}, a shared one; ${date}. CPU time of the process, medians of ${turns} turns of ${TURN} steps, arms in turns in one process; ratios of the same turn.
+Timed ${date}.
 
 | layer | engine | policy | CPU ms a step | times as fast | loss of epoch 1 | of epoch ${epochs} | zeros, of them dropped |
 |---|---|---|--:|--:|--:|--:|--:|
-${rows
-  .map((row) =>
+${arms
+  .map(({ own, engine, policy, ms, times, losses, sparsity }) =>
     tableLine([
-      row.name,
-      row.engine ?? "",
-      row.policy ?? "",
-      row.ms.toFixed(1),
-      `${row.times.toFixed(1)}x`,
-      row.losses[0].toFixed(4),
-      row.end.toFixed(4),
-      row.sparsity ? `${(100 * row.sparsity.sparsity).toFixed(1)} %, ${(100 * row.sparsity.dropped).toFixed(1)} %` : "",
+      own ? `gatesieve ${layer}` : `tf.layers.${layer}`,
+      engine,
+      policy,
+      ms.toFixed(1),
+      `${times.toFixed(1)}x`,
+      losses[0].toFixed(4),
+      losses.at(-1).toFixed(4),
+      sparsity ? `${(100 * sparsity.sparsity).toFixed(1)} %, ${(100 * sparsity.dropped).toFixed(1)} %` : "",
     ]),
   )
   .join("\n")}
 
-* At least ${MARK} times as fast as TensorFlow.js on its wasm backend was asked for. Engine native, default policy: ${verdict(native)}. Engine wasm, default policy: ${verdict(portable)}.
+* Default policy beside TensorFlow.js on its wasm backend${asked}. Engine native: ${verdict(found("native"))}; engine wasm: ${verdict(found("wasm"))}.
 * The last losses of the dense arms differ from theirs by ${gaps(({ policy }) => policy === "dense").join(" and ")}, those of the dropping arms by ${gaps(({ policy }) => policy !== "dense").join(" and ")}.
-`;
+${notes.map((note) => `* ${note}\n`).join("")}`;
 }

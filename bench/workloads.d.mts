@@ -8,7 +8,7 @@ export interface Workload {
     readonly features?: number;
   };
   readonly source?: { readonly tokens: number; readonly embedding: number; readonly length: number };
-  readonly cell?: "lstm" | "gru";
+  readonly cell?: "lstm" | "gru" | "rnn" | "mingru";
   readonly bidirectional?: boolean;
   readonly layers: number;
   readonly H: number;
@@ -20,7 +20,7 @@ export interface Workload {
   readonly net?: Partial<ModelSpec>;
 }
 export const WORKLOADS: Readonly<
-  Record<"W0" | "W1" | "W2" | "W3" | "W4" | "W5" | "W6" | "W7" | "W8" | "W9" | "W10", Workload>
+  Record<`W${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15}`, Workload>
 >;
 export function gflop(workload: Workload): number;
 export function parameterCount(workload: Workload): number;

@@ -20,7 +20,7 @@
 
 namespace {
 
-constexpr size_t MOST_ARGUMENTS = 32;
+constexpr size_t MOST_ARGUMENTS = 40;
 
 struct Binding {
   char* base;
@@ -114,6 +114,13 @@ const Entry entries[] = {
     KERNEL(adam),             KERNEL(clear),                KERNEL(gruForward),          KERNEL(gruBackward),
     KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
     KERNEL(liveProduct),      KERNEL(liveProductNN),        KERNEL(liveProductTN),       KERNEL(maskRows),
+    KERNEL(columnProduct),        KERNEL(columnProductTN),
+    KERNEL(rnnForward),       KERNEL(rnnBackward),          KERNEL(rnnForwardLoop),
+    KERNEL(rnnBackwardLoop),  KERNEL(mingruForward),        KERNEL(mingruBackward),      KERNEL(mingruForwardLoop),
+    KERNEL(mingruBackwardLoop), KERNEL(relu),               KERNEL(reluGradient),        KERNEL(gelu),
+    KERNEL(multiply),         KERNEL(tanhOf),               KERNEL(tanhGradient),        KERNEL(softmaxRows),
+    KERNEL(softmaxGradientRows), KERNEL(layerNorm),         KERNEL(layerNormGradient),   KERNEL(attention),
+    KERNEL(attentionGradient),
 };
 #undef KERNEL
 

@@ -78,6 +78,22 @@ void copyOrClear(float* to, const float* from, Size length) {
     clearFloats(to, length);
 }
 
+/// Where the one 1 of each row of x (rows, cols) is; false if a row is anything else.
+bool findOnes(const float* x, Size rows, Size cols, int32_t* index) {
+  for (Size r = 0; r < rows; r++) {
+    Size one = -1;
+    for (Size i = 0; i < cols; i++) {
+      const float value = x[r * cols + i];
+      if (value == 0) continue;
+      if (value != 1 || one >= 0) return false;
+      one = i;
+    }
+    if (one < 0) return false;
+    index[r] = static_cast<int32_t>(one);
+  }
+  return true;
+}
+
 }  // namespace
 
 struct GatesieveTeam {
@@ -123,12 +139,30 @@ bool valid(const GatesieveLstm* l) {
 struct ForwardPlan {
   const Layer& layer;
   float *W = nullptr, *U = nullptr, *zeros = nullptr;
+  int32_t* index = nullptr;
   void lay(Pieces& pieces) {
+    index = pieces.take<int32_t>(layer.rows);
     W = pieces.take<float>(panelFloats(layer.I, layer.cols));
     U = pieces.take<float>(panelFloats(layer.H, layer.cols));
     zeros = pieces.take<float>(layer.cols);
   }
 };
+
+/// out (rows, cols) += x W^T, in the plan's room. One-hot x, which loops make of tokens, is a look-up of W's columns: the
+/// same bits, unless W is not finite, which then shows in the rows that read it alone.
+template <class Plan>
+void addInputProduct(GatesieveTeam& g, const Plan& plan, const float* x, const float* w, float* out) {
+  const Kernels& k = *g.kernels;
+  const Size rows = plan.layer.rows, I = plan.layer.I, cols = plan.layer.cols;
+  if (!findOnes(x, rows, I, plan.index)) {
+    k.packTransposedPanels(g.team, cols, I, w, plan.W);
+    k.product(g.team, rows, cols, I, x, plan.W, out);
+    return;
+  }
+  for (Size c = 0; c < cols; c++)
+    for (Size i = 0; i < I; i++) plan.W[i * cols + c] = w[c * I + i];
+  k.gatherRows(g.team, out, plan.W, plan.index, rows, cols, I);
+}
 
 struct BackwardPlan {
   const Layer& layer;
@@ -187,7 +221,7 @@ void backwardPiece(GatesieveTeam& g, const GatesieveLstm& l, const Layer& layer,
       team, steps, B, H, 0, row, dGates, c + row * H, tanhC + row * H, plan.dh, plan.dc,
       b.dy ? b.dy + row * H : plan.zeros, dhBefore, b.rule == GATESIEVE_STOCHASTIC ? STOCHASTIC : THRESHOLD, b.tau,
       b.key, b.sums, b.histogram, sparse ? BEFORE | AFTER | INDEX | LISTS : BEFORE | AFTER | INDEX, plan.bitmap,
-      plan.counts, plan.values, plan.offsets, plan.starts, plan.partials, plan.U, g.fullOf(g.full->nn, H));
+      plan.counts, plan.values, plan.offsets, plan.starts, plan.partials, nullptr, nullptr, plan.U, g.fullOf(g.full->nn, H));
 
   const Size start = dhBefore ? 0 : B;  // rows that no dh is made from
   const Size kept = sumOf(plan.counts, rows);
@@ -244,7 +278,9 @@ bool valid(const GatesieveGru* l) {
 struct GruForwardPlan {
   const GruLayer& layer;
   float *W = nullptr, *U = nullptr, *zeros = nullptr;
+  int32_t* index = nullptr;
   void lay(Pieces& pieces) {
+    index = pieces.take<int32_t>(layer.rows);
     W = pieces.take<float>(panelFloats(layer.I, layer.cols));
     U = pieces.take<float>(panelFloats(layer.H, layer.cols));
     zeros = pieces.take<float>(layer.cols);
@@ -302,7 +338,7 @@ void backwardPiece(GatesieveTeam& g, const GatesieveGru& l, const GruLayer& laye
       team, steps, B, H, 0, row, dGates, dHidden, l.h + row * H, r + row * H, plan.dh,
       b.dy ? b.dy + row * H : plan.zeros, dhBefore, b.rule == GATESIEVE_STOCHASTIC ? STOCHASTIC : THRESHOLD, b.tau,
       b.key, b.sums, b.histogram, sparse ? BEFORE | AFTER | INDEX | LISTS : BEFORE | AFTER | INDEX, own.bitmap,
-      own.counts, own.values, own.offsets, own.starts, plan.partials, hidden.bitmap, hidden.counts, hidden.values,
+      own.counts, own.values, own.offsets, own.starts, plan.partials, nullptr, nullptr, hidden.bitmap, hidden.counts, hidden.values,
       hidden.offsets, hidden.starts, plan.U, g.fullOf(g.full->nn, H));
 
   const Size start = dhBefore ? 0 : B;  // rows that no dh is made from
@@ -396,13 +432,12 @@ int32_t gatesieve_lstm_forward(GatesieveTeam* g, const GatesieveLstm* l) {
   ForwardPlan plan{layer};
   if (!g->lay(plan)) return GATESIEVE_NO_MEMORY;
   const Kernels& k = *g->kernels;
-  k.packTransposedPanels(g->team, cols, I, l->w_ih, plan.W);
   k.packTransposedPanels(g->team, cols, H, l->w_hh, plan.U);
   copyOrClear(l->h, l->h0, B * H);
   copyOrClear(c, l->c0, B * H);
   clearFloats(plan.zeros, cols);
   k.setRows(g->team, gates, rows, cols, l->b_ih ? l->b_ih : plan.zeros, l->b_hh);
-  k.product(g->team, rows, cols, I, l->x, plan.W, gates);
+  addInputProduct(*g, plan, l->x, l->w_ih, gates);
   k.lstmForwardLoop(g->team, T, B, H, gates, plan.U, 0, c, l->h, tanhC);
   if (l->cn) copyOrClear(l->cn, c + rows * H, B * H);
   return GATESIEVE_OK;
@@ -452,13 +487,12 @@ int32_t gatesieve_gru_forward(GatesieveTeam* g, const GatesieveGru* l) {
   GruForwardPlan plan{layer};
   if (!g->lay(plan)) return GATESIEVE_NO_MEMORY;
   const Kernels& k = *g->kernels;
-  k.packTransposedPanels(g->team, cols, I, l->w_ih, plan.W);
   k.packTransposedPanels(g->team, cols, H, l->w_hh, plan.U);
   copyOrClear(l->h, l->h0, B * H);
   clearFloats(plan.zeros, cols);
   k.setRows(g->team, gates, rows, cols, l->b_ih ? l->b_ih : plan.zeros, nullptr);
   k.setRows(g->team, products, rows, cols, l->b_hh ? l->b_hh : plan.zeros, nullptr);
-  k.product(g->team, rows, cols, I, l->x, plan.W, gates);
+  addInputProduct(*g, plan, l->x, l->w_ih, gates);
   k.gruForwardLoop(g->team, T, B, H, gates, products, plan.U, 0, l->h, r);
   return GATESIEVE_OK;
 }

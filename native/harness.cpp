@@ -209,7 +209,7 @@ struct Site {
 
   void sweep(Team& team, Size kind, Size row, Size count, Size flags) {
     K.compress(team, g + row * cols, count, cols, groups, row, row, kind, tau, KEY, sums, histogram, flags,
-               bitmap + row * words, counts + row, values, offsets, starts + row * (tiles + 1), partials);
+               bitmap + row * words, counts + row, values, offsets, starts + row * (tiles + 1), partials, nullptr, nullptr);
   }
 
   /// Sweeps in two calls, the later rows first, and compares everything.
@@ -720,7 +720,7 @@ struct Layer {
     K.lstmForwardLoop(team, steps, rows, H, site.g, nt, pairs, c, h, tanhC);
     macs = K.lstmBackwardLoop(team, steps, rows, H, 0, 0, site.g, c, tanhC, dh, dc, dy, 1, kind, site.tau, KEY,
                               site.sums, site.histogram, flags, site.bitmap, site.counts, site.values, site.offsets,
-                              site.starts, site.partials, nn, full);
+                              site.starts, site.partials, nullptr, nullptr, nn, full);
   }
 };
 
@@ -749,6 +749,8 @@ static void timeLoops(Team& team, Size steps, Size rows, Size H, bool pairs = fa
   }
 }
 
+#include "harness-layers.h"
+
 static void everything(int threads) {
   Buffer<Scratch> scratch(threads);
   Floats xPanels(X_FLOATS);
@@ -772,6 +774,7 @@ static void everything(int threads) {
   for (Size H = 1; H <= 17; H++) timeLoops(team, 2, 3, H);
   timeLoops(team, 3, 50, 64), timeLoops(team, 2, 9, 130), timeLoops(team, 1, 270, 64), timeLoops(team, 2, 20, 192);
   activations(team);
+  layers(team);
 }
 
 int main(int argc, char** argv) {

@@ -30,11 +30,21 @@ namespace {
 
 #include "gru.h"
 
+#include "rnn.h"
+
 #include "rows.h"
 
 #include "loss.h"
 
+#include "choose.h"
+
+#include "layers.h"
+
+#include "attention.h"
+
 #include "sparse.h"
+
+#include "columns.h"
 
 #include "loop.h"
 
@@ -63,6 +73,8 @@ const Kernels ISA_TABLE = {
     isa::compress,
     isa::sparseProduct,
     isa::sparseProductTN,
+    isa::columnProduct,
+    isa::columnProductTN,
     isa::lstmForward,
     isa::lstmBackward,
     isa::lstmForwardLoop,
@@ -72,6 +84,14 @@ const Kernels ISA_TABLE = {
     isa::gruHidden,
     isa::gruForwardLoop,
     isa::gruBackwardLoop,
+    isa::rnnForward,
+    isa::rnnBackward,
+    isa::rnnForwardLoop,
+    isa::rnnBackwardLoop,
+    isa::mingruForward,
+    isa::mingruBackward,
+    isa::mingruForwardLoop,
+    isa::mingruBackwardLoop,
     isa::addInto,
     isa::addColumnSums,
     isa::setRows,
@@ -81,6 +101,18 @@ const Kernels ISA_TABLE = {
     isa::dropout,
     isa::softmaxCrossEntropy,
     isa::squaredError,
+    isa::relu,
+    isa::reluGradient,
+    isa::gelu,
+    isa::multiply,
+    isa::tanhOf,
+    isa::tanhGradient,
+    isa::softmaxRows,
+    isa::softmaxGradientRows,
+    isa::layerNorm,
+    isa::layerNormGradient,
+    isa::attention,
+    isa::attentionGradient,
     isa::clear,
     isa::sumSquares,
     isa::sumSquaresOfRows,

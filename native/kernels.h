@@ -28,6 +28,14 @@ constexpr Size SWEEP_BLOCK = 256;
 constexpr Size LIVE_FLOATS = 1024 * PANEL;
 /// Groups a site may have.
 constexpr Size MOST_GROUPS = 16;
+/// The histogram of magnitudes; see src/sparse/statistics.ts.
+constexpr Size HISTOGRAM_BINS = 1024, HISTOGRAM_SHIFT = 21, HISTOGRAM_ROW_STRIDE = 8;
+/// What a rule that chooses is told, in doubles: parts that are chosen among apart, columns of a block, length of the
+/// room for scores, then two numbers for each part: its lines as a share is, and as a whole number; of a random rule the
+/// largest hash that is kept, and what it is scaled by. Behind this head lie the scores, then the factors in floats.
+constexpr Size CHOICE_HEAD = 40, CHOICE_LIMITS = 3;
+/// Columns a rule may have that chooses among a row's elements or blocks: twice as many have room in Scratch::turned.
+constexpr Size MOST_CHOICE_COLUMNS = LIVE_FLOATS / 2 - 64;
 
 /// A thread's scratch memory.
 struct Scratch {
@@ -78,13 +86,18 @@ struct Kernels {
   void (*maskRows)(Team&, float* out, const float* a, const float* factors, Size times, Size rows, Size cols);
   void (*compress)(Team&, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
                    const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
-                   int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials);
+                   int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials,
+                   double* choice, int32_t* blocks);
   double (*sparseProduct)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
                           const uint32_t* starts, const float* values, const uint16_t* offsets, const float* panels,
                           float* out, double full);
   double (*sparseProductTN)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
                             const uint32_t* starts, const float* values, const uint16_t* offsets, const float* x,
                             float* out, double full);
+  double (*columnProduct)(Team&, Size times, Size rows, Size n, Size k, const uint32_t* starts, const float* values,
+                          const uint16_t* offsets, const float* panels, float* out);
+  double (*columnProductTN)(Team&, Size times, Size rows, Size n, Size k, const uint32_t* starts, const float* values,
+                            const uint16_t* offsets, const float* x, float* out);
   void (*lstmForward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* c, float* h,
                       float* tanhC);
   void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
@@ -95,7 +108,7 @@ struct Kernels {
                              const float* c, const float* tanhC, float* dh, float* dc, const float* dy, Size dhBefore,
                              Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags,
                              uint32_t* bitmap, int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts,
-                             double* partials, const float* panels, double full);
+                             double* partials, double* choice, int32_t* blocks, const float* panels, double full);
   void (*gruForward)(Team&, Size rows, Size hidden, float* gates, const float* products, const float* before, float* h,
                      float* kept);
   void (*gruBackward)(Team&, Size rows, Size hidden, float* gates, const float* products, const float* before,
@@ -107,9 +120,26 @@ struct Kernels {
                             float* products, const float* h, const float* kept, float* dh, const float* dy,
                             Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums, int32_t* histogram,
                             Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values, uint16_t* offsets,
-                            uint32_t* starts, double* partials, uint32_t* hiddenBitmap, int32_t* hiddenCounts,
-                            float* hiddenValues, uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels,
-                            double full);
+                            uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                            uint32_t* hiddenBitmap, int32_t* hiddenCounts, float* hiddenValues,
+                            uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels, double full);
+  void (*rnnForward)(Team&, Size rows, Size hidden, float* gates, float* h);
+  void (*rnnBackward)(Team&, Size rows, Size hidden, float* gates, const float* dh);
+  void (*rnnForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, Size pairs,
+                         float* h);
+  double (*rnnBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates, float* dh,
+                            const float* dy, Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
+                            int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
+                            uint16_t* offsets, uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                            const float* panels, double full);
+  void (*mingruForward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* h);
+  void (*mingruBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, float* dh);
+  void (*mingruForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, float* h);
+  void (*mingruBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
+                             const float* h, float* dh, const float* dy, Size kind, const float* tau, uint32_t key,
+                             double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                             float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                             int32_t* blocks);
   void (*addInto)(Team&, float* to, const float* from, Size length);
   void (*addColumnSums)(Team&, float* out, const float* g, Size rows, Size cols);
   void (*setRows)(Team&, float* out, Size rows, Size cols, const float* a, const float* b);
@@ -120,6 +150,23 @@ struct Kernels {
   void (*dropout)(Team&, float* out, const float* a, Size length, uint32_t limit, float scale, uint32_t key);
   double (*softmaxCrossEntropy)(Team&, float* logits, const int32_t* targets, Size rows, Size cols, float scale);
   double (*squaredError)(Team&, float* y, const float* targets, Size length, float scale);
+  void (*relu)(Team&, float* x, Size length);
+  void (*reluGradient)(Team&, float* out, const float* g, const float* y, Size length);
+  void (*gelu)(Team&, float* y, float* x, Size length);
+  void (*multiply)(Team&, float* out, const float* a, const float* b, Size length);
+  void (*tanhOf)(Team&, float* out, const float* x, Size length);
+  void (*tanhGradient)(Team&, float* out, const float* g, const float* y, Size length);
+  void (*softmaxRows)(Team&, float* x, Size rows, Size cols, Size length);
+  void (*softmaxGradientRows)(Team&, float* g, const float* p, Size rows, Size cols);
+  void (*layerNorm)(Team&, float* out, const float* x, Size rows, Size cols, const float* weight, const float* bias,
+                    float* means, float* inverses, double eps);
+  void (*layerNormGradient)(Team&, float* dx, const float* dy, const float* x, Size rows, Size cols,
+                            const float* weight, const float* means, const float* inverses, float* dWeight,
+                            float* dBias);
+  void (*attention)(Team&, float* out, float* shares, const float* x, Size T, Size B, Size heads, Size width,
+                    Size steps, float* scratch, Size room);
+  void (*attentionGradient)(Team&, float* dx, const float* dy, const float* shares, const float* x, Size T, Size B,
+                            Size heads, Size width, Size steps, float* scratch, Size room);
   void (*clear)(Team&, float* x, Size length, const int32_t* list, Size count);
   double (*sumSquares)(Team&, const float* x, Size length);
   double (*sumSquaresOfRows)(Team&, const float* x, Size cols, const int32_t* list, Size count, double* sums);
@@ -139,9 +186,11 @@ const Kernels* const* availableKernels();
 /// Whether this processor has the products of pairs of bf16 that the table `isa` brings.
 bool hasPairs(const Kernels& isa);
 
-/// What `compress` does with a group, and its flags.
-constexpr Size THRESHOLD = 1, STOCHASTIC = 2;
-constexpr Size BEFORE = 1, AFTER = 2, INDEX = 4, LISTS = 8;
+/// Kinds of rules, as src/kernels/choice.ts counts them; from TOP_IN_ROW on they choose (see CHOICE_HEAD).
+constexpr Size THRESHOLD = 1, STOCHASTIC = 2, RANDOM = 3;
+constexpr Size TOP_IN_ROW = 4, BLOCKS = 5, TOP_COLUMNS = 6, COLUMNS = 7, DRAWN_COLUMNS = 8, ROWS = 9, DRAWN_ROWS = 10;
+/// Flags of `compress`. COLUMN_FORM, with LISTS, where columns were chosen: what is left goes to columns.h's form.
+constexpr Size BEFORE = 1, AFTER = 2, INDEX = 4, LISTS = 8, COLUMN_FORM = 16;
 
 #if defined(__x86_64__)
 extern const Kernels kernelsAvx512, kernelsAvx2, kernelsPlain;

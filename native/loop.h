@@ -1,7 +1,7 @@
 // The time loop of a layer as one call: what src/nn/time-loop.ts does step by step with the other kernels, to the same
 // bits. Forward, the cell follows on the units whose products were just made. Backward, a row goes through dh += dy,
 // the cell, the rule and the lists while it is in the first-level cache. What is a cell's own stands in a struct:
-// LstmStep, GruStep.
+// LstmStep, GruStep, RnnStep, MingruStep.
 #pragma once
 
 /// The products of units [first, first + 64) of one step, all gates. a: rows of h[t-1], of `depth` each.
@@ -69,6 +69,24 @@ static void gruForwardLoop(Team& team, Size steps, Size rows, Size H, float* gat
   });
 }
 
+/// Row blocks of `rows`; h: of t-1 of the first step.
+static void rnnForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, const float* panels, Size pairs,
+                           float* h) {
+  const Size block = rows * H;
+  forwardLoop(team, steps, rows, 1, H, panels, pairs, h, gates, 0.25, [=](Size t, Size first, Size width) {
+    rnnForwardUnits(rows, H, first, width, gates + t * block, h + (t + 1) * block);
+  });
+}
+
+/// Row blocks of `rows`; h: of t-1 of the first step. There is no product in it, so threads do not meet.
+static void mingruForwardLoop(Team& team, Size steps, Size rows, Size H, float* gates, float* h) {
+  const Size block = rows * H;
+  eachUnits(team, H, 0.3 * steps * block * 16 / W, [=](Size first, Size width) {
+    for (Size t = 0; t < steps; t++)
+      mingruForwardUnits(rows, H, first, width, gates + 2 * t * block, h + t * block, h + (t + 1) * block);
+  });
+}
+
 /// Tables of a thread for a row's counts: two for each gate, whose elements take turns.
 constexpr Size TABLES_EACH = 2;
 
@@ -110,6 +128,40 @@ struct LstmStep {
   }
   /// After the rule, in the order of rows: U sees the same.
   MEMBER void left(Size, Size, const float*, bool) {}
+  /// Where columns were chosen, for all rows: their form has begun.
+  MEMBER void live(const float*, Size) {}
+};
+
+/// The plain recurrent net's part in a step.
+struct RnnStep {
+  static constexpr Size GATES = 1;
+
+  MEMBER RnnStep from(Size) const { return *this; }
+  MEMBER void backward(Size H, Size, float* gates, float* dh, const float* dy) const {
+    eachVector(H, [&](Size n, auto lanes) {
+      const V complete = load(dh + n, lanes) + load(dy + n, lanes);
+      store(dh + n, V{}, lanes);
+      rnnBackwardVector(lanes, gates + n, complete);
+    });
+  }
+  MEMBER void left(Size, Size, const float*, bool) {}
+  MEMBER void live(const float*, Size) {}
+};
+
+/// minGRU's part in a step; the pointer at its first row.
+struct MingruStep {
+  static constexpr Size GATES = 2;
+  const float* before;
+
+  MEMBER MingruStep from(Size) const { return *this; }
+  MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
+    eachVector(H, [&](Size n, auto lanes) {
+      const V complete = load(dh + n, lanes) + load(dy + n, lanes);
+      mingruBackwardVector(lanes, H, gates + n, before + r * H + n, complete, dh + n);
+    });
+  }
+  MEMBER void left(Size, Size, const float*, bool) {}
+  MEMBER void live(const float*, Size) {}
 };
 
 constexpr float NOTHING_DROPPED[3] = {-1, -1, -1};
@@ -120,11 +172,17 @@ struct GruStep {
   const float *before, *kept;
   Sweep hidden;  // over the gate gradients that U sees
   float* base;   // of them, at the step's first row
+  Size count = -1;  // of live columns, in column form
 
   MEMBER GruStep from(Size rows) const {
     GruStep step = *this;
     step.hidden = sweepFrom(hidden, rows, ceilDiv(hidden.cols, 32), ceilDiv(hidden.cols, TILE) + 1);
+    if (count >= 0) step.hidden.at = hidden.at + static_cast<uint32_t>(rows * count);
     return step;
+  }
+  MEMBER void live(const float* factors, Size at) {
+    hidden.factors = factors;
+    count = listLive(factors, hidden.cols, at, hidden.starts, hidden.offsets);
   }
   MEMBER void backward(Size H, Size r, float* gates, float* dh, const float* dy) const {
     const float* products = base + r * 3 * H;
@@ -137,7 +195,10 @@ struct GruStep {
     gruHiddenRow(H, 0, H, gates, kept + r * H, base + r * 3 * H);
     if (!listed) return;
     GroupSums unused[GATES] = {};
-    sweepRow<false, true, true>(hidden, unused);
+    if (count >= 0)
+      sweepRow<LIVE_COLUMNS, true, true>(hidden, unused);
+    else
+      sweepRow<TAU, true, true>(hidden, unused);
   }
 };
 
@@ -151,52 +212,76 @@ struct BackwardStep {
   Cell cell;
   Size siteRow;
   Sweep sweep;
-  Size kind, flags;
+  const Rule& rule;
+  Size flags;
   double* partials;
 };
 
-/// Rows [row, row + height) of a step: gate gradients, counted, dropped and listed. part: their sums.
+/// Gate gradients of row r, and their counts.
 template <class Cell>
-static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, Size row, Size height, int32_t* tables,
-                         double* part) {
-  constexpr Size GATES = Cell::GATES;
+INLINE void backwardRow(const BackwardStep<Cell>& s, const Cell& cell, Size r, int32_t* tables) {
   const Size H = s.H;
+  float* gates = s.gates + r * Cell::GATES * H;
+  cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+  if (s.flags && (s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<Cell::GATES>(tables, gates, H);
+}
+
+/// Rows [row, row + height) of a step: gate gradients and counts, unless they are `made`; dropped and listed. part: their
+/// sums.
+template <class Cell>
+static void backwardPart(const BackwardStep<Cell>& s, Cell& cell, Sweep& sweep, SweepRow sweepRow, bool made, Size row,
+                         Size height, Scratch& scratch, double* part) {
+  constexpr Size GATES = Cell::GATES;
   GroupSums sums[GATES];
   for (GroupSums& sum : sums) sum = GroupSums{};
   for (Size r = row; r < row + height; r++) {
-    float* gates = s.gates + r * GATES * H;
-    cell.backward(H, r, gates, s.dh + r * H, s.dy + r * H);
+    if (!made) backwardRow(s, cell, r, scratch.bins);
     if (s.flags) {
-      if ((s.siteRow + r) % HISTOGRAM_ROW_STRIDE == 0) countRow<GATES>(tables, gates, H);
-      if (s.kind == STOCHASTIC)
-        sweepRow<true, true, true>(sweep, sums);
-      else if (s.flags & LISTS)
-        sweepRow<false, true, true>(sweep, sums);
-      else
-        sweepRow<false, true, false>(sweep, sums);
+      chooseRow(s.rule, sweep, r, s.siteRow + r, scratch);
+      sweepRow(sweep, sums);
     }
-    cell.left(H, r, gates, s.flags & LISTS);
+    cell.left(s.H, r, s.gates + r * GATES * s.H, s.flags & LISTS);
   }
-  if (s.flags) writePart(sums, GATES, height * H, part);
+  if (s.flags) writePart(sums, GATES, height * s.H, part);
 }
 
 /// All rows of a step: threads share parts of SWEEP_ROWS rows, whose sums are added in their order.
 template <class Cell>
-static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) {
+static void backwardStep(Team& team, const BackwardStep<Cell>& step, double* sums) {
   constexpr Size GATES = Cell::GATES;
-  const Size words = ceilDiv(GATES * s.H, 32), startsRow = ceilDiv(GATES * s.H, TILE) + 1;
-  for (Size r0 = 0; r0 < s.rows; r0 += SWEEP_BLOCK) {
-    const Size block = least(SWEEP_BLOCK, s.rows - r0);
+  const Size rows = step.rows, H = step.H, cols = GATES * H;
+  const Size words = ceilDiv(cols, 32), startsRow = ceilDiv(cols, TILE) + 1;
+  BackwardStep<Cell> s = step;
+  Size live = 0;
+  // Lines are chosen when all rows are there.
+  const bool made = s.flags && choosesLines(s.rule.kind);
+  if (made) {
+    const Size parts = ceilDiv(rows, SWEEP_ROWS);
+    parallel(team, parts, 8.0 * rows * H / W, [=, &s, &team](Size part, int thread) {
+      for (Size r = part * SWEEP_ROWS; r < least(rows, (part + 1) * SWEEP_ROWS); r++)
+        backwardRow(s, s.cell, r, team.scratch[thread].bins);
+    });
+    chooseLines(team, s.rule, s.gates, rows, cols, s.siteRow);
+    if (s.flags & COLUMN_FORM) {
+      live = listLive(s.rule.choice.factors, cols, s.sweep.at, s.sweep.starts, s.sweep.offsets);
+      s.cell.live(s.rule.choice.factors, s.sweep.at);
+    }
+  }
+  const SweepRow sweepRow = sweepRowFor(s.rule.kind, s.flags);
+  for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
+    const Size block = least(SWEEP_BLOCK, rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
-    const double nanoseconds = (s.flags ? 16.0 : 8.0) * block * s.H / W;
+    const double nanoseconds = (s.flags ? made ? 8.0 : 16.0 : 8.0) * block * H / W;
     const Size tasks = listTasks(team, parts, nanoseconds);
     parallel(team, tasks, nanoseconds, [=, &s, &team](Size task, int thread) {
       const Size firstPart = parts * task / tasks;
-      Sweep sweep = sweepFrom(s.sweep, r0 + firstPart * SWEEP_ROWS, words, startsRow);
-      Cell cell = s.cell.from(r0 + firstPart * SWEEP_ROWS);
+      const Size from = r0 + firstPart * SWEEP_ROWS;
+      Sweep sweep = sweepFrom(s.sweep, from, words, startsRow);
+      if (s.flags & COLUMN_FORM) sweep.at = s.sweep.at + static_cast<uint32_t>(from * live);
+      Cell cell = s.cell.from(from);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size row = part * SWEEP_ROWS;
-        backwardPart(s, cell, sweep, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread].bins,
+        backwardPart(s, cell, sweep, sweepRow, made, r0 + row, least(SWEEP_ROWS, block - row), team.scratch[thread],
                      s.partials + part * GATES * PART_COLUMNS);
       }
     });
@@ -204,7 +289,7 @@ static void backwardStep(Team& team, const BackwardStep<Cell>& s, double* sums) 
   }
   if (s.flags)
     for (Size gate = 0; gate < GATES; gate++)
-      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(s.rows * s.H);
+      sums[gate * SUM_COLUMNS + TOTAL] += static_cast<double>(rows * H);
 }
 
 static void clearTables(Team& team) {
@@ -220,52 +305,110 @@ static void addTables(const Team& team, Size gates, int32_t* histogram) {
             team.scratch[thread].bins[table * HISTOGRAM_BINS + bin];
 }
 
+/// Where the gate gradients of a time loop go, and the product that spends them.
+struct LoopBack {
+  Size steps, rows, H, row, siteRow;
+  float *gates, *dh;
+  const float* dy;
+  Size dhBefore, kind;
+  const float* tau;
+  uint32_t key;
+  double* sums;
+  int32_t* histogram;
+  Size flags;
+  uint32_t* bitmap;
+  int32_t* rowCounts;
+  float* values;
+  uint16_t* offsets;
+  uint32_t* starts;
+  double* partials;
+  double* choice;
+  int32_t* blocks;
+  const float* panels;  // none: there is no product
+  double full;
+};
+
 /// For t down: dh += dy[t], the cell, the rule (flags 0: none, nothing counted), dh = dGates[t] U; that last product
 /// before the first step only if `dhBefore`. gates and all like it stand at the first step; row and siteRow are its
-/// rows among those with room for lists and in the site. Returns the multiply-accumulates of dh where they are sparse.
+/// rows among those with room for lists and in the site. cell(r): its part in the step at row r. Returns the
+/// multiply-accumulates of dh where they are sparse.
+template <class Cell, class Make>
+static double backwardLoop(Team& team, const LoopBack& s, const Make& cell) {
+  constexpr Size GATES = Cell::GATES;
+  const Size H = s.H, rows = s.rows, n = GATES * H;
+  const Rule rule = {s.kind, s.tau, s.key, Choice(s.choice), s.blocks};
+  const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
+  if (s.flags) clearTables(team);
+  const Sweep first = {s.gates, n, GATES, s.tau, s.key, static_cast<uint32_t>(s.siteRow * n), s.bitmap, s.rowCounts,
+                       s.values, s.offsets, s.starts, static_cast<uint32_t>(s.row * (n + LIST_SLACK)),
+                       s.choice ? s.choice + CHOICE_LIMITS : nullptr};
+  double macs = 0;
+  for (Size t = s.steps - 1; t >= 0; t--) {
+    const Size r = t * rows;
+    const BackwardStep<Cell> step = {rows, H, s.gates + r * n, s.dy + r * H, s.dh, cell(r), s.siteRow + r,
+                                     sweepFrom(first, r, words, startsRow), rule, s.flags, s.partials};
+    backwardStep(team, step, s.sums);
+    if (!s.panels || (t == 0 && !s.dhBefore)) continue;
+    if (s.flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, s.starts + r * startsRow, s.values, s.offsets, s.panels, s.dh);
+    else if (s.flags & LISTS)
+      macs += sparseProduct(team, rows, n, H, s.gates + r * n, s.rowCounts + r, s.starts + r * startsRow, s.values,
+                            s.offsets, s.panels, s.dh, s.full);
+    else
+      product(team, rows, H, n, s.gates + r * n, s.panels, s.dh);
+  }
+  if (s.flags) addTables(team, GATES, s.histogram);
+  return macs;
+}
+
 static double lstmBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                                const float* c, const float* tanhC, float* dh, float* dc, const float* dy,
                                Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                                int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                               uint16_t* offsets, uint32_t* starts, double* partials, const float* panels,
-                               double full) {
-  const Size n = 4 * H;
-  const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
-  if (flags) clearTables(team);
-  const Sweep first = {gates, n, 4, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
-                       starts, static_cast<uint32_t>(row * (n + LIST_SLACK))};
-  double macs = 0;
-  for (Size t = steps - 1; t >= 0; t--) {
-    const Size r = t * rows;
-    const BackwardStep<LstmStep> step = {rows, H, gates + r * n, dy + r * H, dh, {c + r * H, tanhC + r * H, dc},
-                                         siteRow + r, sweepFrom(first, r, words, startsRow), kind, flags, partials};
-    backwardStep(team, step, sums);
-    if (t == 0 && !dhBefore) break;
-    if (flags & LISTS)
-      macs += sparseProduct(team, rows, n, H, gates + r * n, rowCounts + r, starts + r * startsRow, values, offsets,
-                            panels, dh, full);
-    else
-      product(team, rows, H, n, gates + r * n, panels, dh);
-  }
-  if (flags) addTables(team, 4, histogram);
-  return macs;
+                               uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                               int32_t* blocks, const float* panels, double full) {
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, panels, full};
+  return backwardLoop<LstmStep>(team, loop, [=](Size r) { return LstmStep{c + r * H, tanhC + r * H, dc}; });
 }
 
-/// The same of a GRU. h: of t-1 of the first step; hidden: h[t-1] U^T + b in, the gate gradients that U sees out, with
-/// their own bitmap, counts and lists (hidden...).
+static double rnnBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
+                              float* dh, const float* dy, Size dhBefore, Size kind, const float* tau, uint32_t key,
+                              double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                              float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                              int32_t* blocks, const float* panels, double full) {
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, dhBefore, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, panels, full};
+  return backwardLoop<RnnStep>(team, loop, [](Size) { return RnnStep{}; });
+}
+
+/// h: of t-1 of the first step.
+static void mingruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
+                               const float* h, float* dh, const float* dy, Size kind, const float* tau, uint32_t key,
+                               double* sums, int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts,
+                               float* values, uint16_t* offsets, uint32_t* starts, double* partials, double* choice,
+                               int32_t* blocks) {
+  const LoopBack loop = {steps, rows, H, row, siteRow, gates, dh, dy, 0, kind, tau, key, sums, histogram, flags,
+                         bitmap, rowCounts, values, offsets, starts, partials, choice, blocks, nullptr, 0};
+  backwardLoop<MingruStep>(team, loop, [=](Size r) { return MingruStep{h + r * H}; });
+}
+
+/// As backwardLoop, of a GRU: U sees other gate gradients. h: of t-1 of the first step; hidden: h[t-1] U^T + b in, the
+/// gate gradients that U sees out, with their own bitmap, counts and lists (hidden...).
 static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size row, Size siteRow, float* gates,
                               float* hidden, const float* h, const float* kept, float* dh, const float* dy,
                               Size dhBefore, Size kind, const float* tau, uint32_t key, double* sums,
                               int32_t* histogram, Size flags, uint32_t* bitmap, int32_t* rowCounts, float* values,
-                              uint16_t* offsets, uint32_t* starts, double* partials, uint32_t* hiddenBitmap,
-                              int32_t* hiddenCounts, float* hiddenValues, uint16_t* hiddenOffsets,
-                              uint32_t* hiddenStarts, const float* panels, double full) {
+                              uint16_t* offsets, uint32_t* starts, double* partials, double* choice, int32_t* blocks,
+                              uint32_t* hiddenBitmap, int32_t* hiddenCounts, float* hiddenValues,
+                              uint16_t* hiddenOffsets, uint32_t* hiddenStarts, const float* panels, double full) {
   const Size n = 3 * H;
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
   const Size words = ceilDiv(n, 32), startsRow = ceilDiv(n, TILE) + 1;
   if (flags) clearTables(team);
   const uint32_t at = static_cast<uint32_t>(row * (n + LIST_SLACK));
   const Sweep first = {gates, n, 3, tau, key, static_cast<uint32_t>(siteRow * n), bitmap, rowCounts, values, offsets,
-                       starts, at};
+                       starts, at, choice ? choice + CHOICE_LIMITS : nullptr};
   const Sweep firstHidden = {hidden, n, 3, NOTHING_DROPPED, 0, 0, hiddenBitmap, hiddenCounts, hiddenValues,
                              hiddenOffsets, hiddenStarts, at};
   double macs = 0;
@@ -273,10 +416,12 @@ static double gruBackwardLoop(Team& team, Size steps, Size rows, Size H, Size ro
     const Size r = t * rows;
     const GruStep cell = {h + r * H, kept + r * H, sweepFrom(firstHidden, r, words, startsRow), hidden + r * n};
     const BackwardStep<GruStep> step = {rows, H, gates + r * n, dy + r * H, dh, cell, siteRow + r,
-                                        sweepFrom(first, r, words, startsRow), kind, flags, partials};
+                                        sweepFrom(first, r, words, startsRow), rule, flags, partials};
     backwardStep(team, step, sums);
     if (t == 0 && !dhBefore) break;
-    if (flags & LISTS)
+    if (flags & COLUMN_FORM)
+      macs += columnProduct(team, 1, rows, n, H, hiddenStarts + r * startsRow, hiddenValues, hiddenOffsets, panels, dh);
+    else if (flags & LISTS)
       macs += sparseProduct(team, rows, n, H, hidden + r * n, hiddenCounts + r, hiddenStarts + r * startsRow,
                             hiddenValues, hiddenOffsets, panels, dh, full);
     else

@@ -5,6 +5,24 @@
 // Polynomials: Cephes, expf.c and tanhf.c (S. Moshier); errors measured in the contract tests.
 #pragma once
 
+/// exp(r) 2^n, where n = shifted - magic is an integer, which `shifted` has in its low bits.
+INLINE V powerOf(V r, V shifted, V magic) {
+  V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1;
+#if defined(__AVX512F__)
+  return V(_mm512_scalef_ps(__m512(p), __m512(shifted - magic)));
+#else
+  // 2^n in two factors: n reaches -152, where one would not be a float.
+  const I integer = I(shifted) - I(magic);
+  const I half = integer >> 1;
+  return p * V((half + 127) << 23) * V((integer - half + 127) << 23);
+#endif
+}
+
 /// exp(x) for x <= 0, down to denormals.
 INLINE V expNegative(V x) {
   // Below -104 the result rounds to zero. A NaN is not less than -105 and stays.
@@ -14,20 +32,17 @@ INLINE V expNegative(V x) {
   const V n = shifted - magic;
   V r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
-  V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1;
-#if defined(__AVX512F__)
-  return V(_mm512_scalef_ps(__m512(p), __m512(n)));
-#else
-  // 2^n in two factors: n reaches -152, where one would not be a float.
-  const I integer = I(shifted) - I(magic);
-  const I half = integer >> 1;
-  return p * V((half + 127) << 23) * V((integer - half + 127) << 23);
-#endif
+  return powerOf(r, shifted, magic);
+}
+
+/// exp(x + rest) for -105 <= x <= 0 and a rest below 0.1 that x has no room for.
+INLINE V expNegative(V x, V rest) {
+  const V magic = splat(12582912);
+  const V shifted = x * 1.44269504088896341f + magic;
+  const V n = shifted - magic;
+  V r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f + rest;
+  return powerOf(r, shifted, magic);
 }
 
 INLINE V sigmoid(V x) {
@@ -48,6 +63,8 @@ INLINE V tanh(V x) {
   const V near = p * z * x + x;
   return size < 0.625f ? near : V(I(far) | (I(x) & INT32_MIN));
 }
+
+static float inverseRoot(double x) { return static_cast<float>(1 / __builtin_sqrt(x)); }
 
 /// Natural logarithm of a finite x > 0; anything else as Math.log. Error below 2 ulp.
 static double logarithm(double x) {

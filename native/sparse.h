@@ -5,7 +5,6 @@
 // stays in the first-level cache.
 #pragma once
 
-constexpr Size HISTOGRAM_BINS = 1024, HISTOGRAM_SHIFT = 21, HISTOGRAM_ROW_STRIDE = 8;
 /// Columns of a site's sums, and of a task's share of them.
 enum { TOTAL, NATURAL_ZEROS, KEPT, SQUARES, KEPT_SQUARES, SUM_COLUMNS };
 enum { PART_ZEROS, PART_KEPT, PART_SQUARES, PART_KEPT_SQUARES, PART_COLUMNS };
@@ -25,6 +24,16 @@ INLINE V pruneStochastic(V x, V tau, uint32_t key, uint32_t position) {
   const V rounded = V((I(tau) | (I(x) & INT32_MIN)) & kept);
   return size < tau ? rounded : x;
 }
+
+/// Kept by the draw, times what makes up for the others; what is not finite stays.
+INLINE V pruneRandom(V x, N most, V scale, uint32_t key, uint32_t position) {
+  const N hash = mixBits((N(laneNumbers()) + position) * GOLDEN + key);
+  const V kept = V(I(x * scale) & I(hash <= most));
+  return magnitude(x) < __builtin_inff() ? kept : x;
+}
+
+/// Times the factor of its line: 0 drops it.
+INLINE V pruneByFactor(V x, V factor) { return V(I(x * factor) & I(factor != 0)); }
 
 /// Bin of |x|, the low 32 bits those of a float: its exponent and two bits more.
 INLINE uint64_t binOf(uint64_t bits) { return bits >> HISTOGRAM_SHIFT & (HISTOGRAM_BINS - 1); }
@@ -92,6 +101,18 @@ INLINE void appendLanes(V x, uint32_t set, uint32_t offset, float* values, uint1
 }
 static_assert(ROW_BYTES == 256, "appendLanes shifts by 8");
 
+/// The values alone.
+INLINE void appendValues(V x, uint32_t set, float* values) {
+#if defined(__AVX512F__)
+  store(values, V(_mm512_maskz_compress_ps(static_cast<__mmask16>(set), __m512(x))));
+#elif defined(__AVX2__)
+  const __m128i list = _mm_cvtsi64_si128(static_cast<int64_t>(laneLists.of[set]));
+  store(values, V(_mm256_permutevar8x32_ps(__m256(x), _mm256_cvtepu8_epi32(list))));
+#else
+  for (; set != 0; set &= set - 1) *values++ = x[__builtin_ctz(set)];
+#endif
+}
+
 /// What a sweep writes and where; pointers stand at the first row.
 struct Sweep {
   float* g;
@@ -104,7 +125,13 @@ struct Sweep {
   uint16_t* offsets;
   uint32_t* starts;
   uint32_t at;  // where the lists go on
+  const double* limits = nullptr;  // of a random rule, two for each group: see pruneRandom
+  const float* factors = nullptr;  // of columns, where lines are chosen
 };
+
+/// What a sweep drops by: tau; draws; the factors of its row; and those of all rows alike, whose columns are kept whole:
+/// COLUMN_FACTORS appends the live ones, LIVE_COLUMNS also drops none.
+enum By { TAU, ROUNDING, DRAWS, FACTORS, COLUMN_FACTORS, LIVE_COLUMNS };
 
 /// The sweep that begins `rows` rows further down. Lists of rows swept together lie one behind the other, from
 /// where all of the first row's elements would lie.
@@ -129,27 +156,55 @@ struct Words {
   uint32_t before, after;
 };
 
+/// A group's limits: tau, or those of its draws.
+struct Limit {
+  V tau;
+  N most;
+  V scale;
+};
+template <By BY>
+INLINE Limit limitOf(const Sweep& s, Size group) {
+  if constexpr (BY == TAU || BY == ROUNDING) return {splat(s.tau[group]), N{}, V{}};
+  if constexpr (BY == DRAWS) {
+    // The largest hash that is kept; below 0 none is.
+    const double most = s.limits[2 * group];
+    return {V{}, N{} + static_cast<uint32_t>(most < 0 ? 0 : most),
+            splat(most < 0 ? 0 : static_cast<float>(s.limits[2 * group + 1]))};
+  }
+  return {V{}, N{}, V{}};
+}
+
 /// Drops from the vector p at column c, whose lanes are bits `bit` and up of `words`, and lists what is left.
-template <bool STOCHASTICALLY, bool LISTED, class Lanes>
-INLINE void sweepVector(const Sweep& s, float* p, Size c, int bit, V limit, float* values, uint16_t* offsets,
-                        uint32_t& at, V& square, V& keptSquare, Words& words, Lanes lanes) {
+template <By BY, bool LISTED, class Lanes>
+INLINE void sweepVector(const Sweep& s, float* p, Size c, int bit, const Limit& limit, float* values,
+                        uint16_t* offsets, uint32_t& at, V& square, V& keptSquare, Words& words, Lanes lanes) {
   const V x = load(p, lanes);
-  const V left = STOCHASTICALLY ? pruneStochastic(x, limit, s.key, s.position + static_cast<uint32_t>(c))
-                                : pruneThreshold(x, limit);
+  V factor, left;
+  if constexpr (BY == TAU) left = pruneThreshold(x, limit.tau);
+  if constexpr (BY == ROUNDING) left = pruneStochastic(x, limit.tau, s.key, s.position + static_cast<uint32_t>(c));
+  if constexpr (BY == DRAWS)
+    left = pruneRandom(x, limit.most, limit.scale, s.key, s.position + static_cast<uint32_t>(c));
+  if constexpr (BY >= FACTORS) factor = load(s.factors + c, lanes);
+  if constexpr (BY == FACTORS || BY == COLUMN_FACTORS) left = pruneByFactor(x, factor);
+  if constexpr (BY == LIVE_COLUMNS) left = x;
   store(p, left, lanes);
   square += x * x;
   keptSquare += left * left;
   words.before |= nonzeroBits(x) << bit;
-  const uint32_t set = nonzeroBits(left);
+  uint32_t set = nonzeroBits(left);
   words.after |= set << bit;
-  if (LISTED) {
+  if constexpr (LISTED && BY >= COLUMN_FACTORS) {
+    set = nonzeroBits(factor);
+    appendValues(left, set, values + at);
+    at += static_cast<uint32_t>(__builtin_popcount(set));
+  } else if constexpr (LISTED) {
     appendLanes(left, set, static_cast<uint32_t>((c & (TILE - 1)) * ROW_BYTES), values + at, offsets + at);
     at += static_cast<uint32_t>(__builtin_popcount(set));
   }
 }
 
 /// One sweep over a row: drops, counts, and, if INDEXED, writes bitmap and count, if LISTED the lists. sums: by group.
-template <bool STOCHASTICALLY, bool INDEXED, bool LISTED>
+template <By BY, bool INDEXED, bool LISTED>
 static void sweepRow(Sweep& s, GroupSums* sums) {
   const Size width = s.cols / s.groups;
   // Copies: stores of vectors might reach a member for all the compiler knows, and it would wait for each of them.
@@ -162,23 +217,23 @@ static void sweepRow(Sweep& s, GroupSums* sums) {
   uint32_t word = 0;
   Size rowCount = 0;
   for (Size group = 0; group < s.groups; group++) {
-    const V limit = splat(s.tau[group]);
+    const Limit limit = limitOf<BY>(s, group);
     V square = {}, keptSquare = {};
     Size nonzeros = 0, kept = 0;
     const Size groupEnd = (group + 1) * width;
     for (Size c = group * width, end; c < groupEnd; c = end) {
       // One word of the bitmap, or what the group has of it.
       end = least(groupEnd, (c | 31) + 1);
-      if (LISTED && (c & (TILE - 1)) == 0) *starts++ = at;
+      if (LISTED && BY < COLUMN_FACTORS && (c & (TILE - 1)) == 0) *starts++ = at;
       Words words = {0, 0};
       if (end - c == 32) {
 #pragma GCC unroll 8
         for (int i = 0; i < 32; i += W)
-          sweepVector<STOCHASTICALLY, LISTED>(s, g + c + i, c + i, i, limit, values, offsets, at, square, keptSquare,
+          sweepVector<BY, LISTED>(s, g + c + i, c + i, i, limit, values, offsets, at, square, keptSquare,
                                               words, All{});
       } else {
         eachVector(end - c, [&](Size i, auto lanes) {
-          sweepVector<STOCHASTICALLY, LISTED>(s, g + c + i, c + i, static_cast<int>((c + i) & 31), limit, values,
+          sweepVector<BY, LISTED>(s, g + c + i, c + i, static_cast<int>((c + i) & 31), limit, values,
                                               offsets, at, square, keptSquare, words, lanes);
         });
       }
@@ -200,12 +255,66 @@ static void sweepRow(Sweep& s, GroupSums* sums) {
     if (s.cols % 32 != 0) *bitmap++ = word;
     *s.rowCounts++ = static_cast<int32_t>(rowCount);
   }
-  if (LISTED) *starts++ = at;
+  if (LISTED && BY < COLUMN_FACTORS) *starts++ = at;
   s.g += s.cols;
   s.position += static_cast<uint32_t>(s.cols);
   s.bitmap = bitmap;
   s.starts = starts;
   s.at = at;
+}
+
+using SweepRow = void (*)(Sweep&, GroupSums*);
+template <By BY>
+static SweepRow sweepRowBy(Size flags) {
+  return flags & LISTS ? sweepRow<BY, true, true> : flags & INDEX ? sweepRow<BY, true, false> : sweepRow<BY, false, false>;
+}
+/// The sweep of a kind of rule.
+static SweepRow sweepRowFor(Size kind, Size flags) {
+  switch (kind) {
+    case STOCHASTIC: return sweepRowBy<ROUNDING>(flags);
+    case RANDOM: return sweepRowBy<DRAWS>(flags);
+    case TOP_IN_ROW: case BLOCKS: case ROWS: case DRAWN_ROWS: return sweepRowBy<FACTORS>(flags);
+    case TOP_COLUMNS: case COLUMNS: case DRAWN_COLUMNS:
+      return flags & COLUMN_FORM ? sweepRowBy<COLUMN_FACTORS>(flags) : sweepRowBy<FACTORS>(flags);
+    default: return sweepRowBy<TAU>(flags);
+  }
+}
+
+/// A rule as a sweep meets it.
+struct Rule {
+  Size kind;
+  const float* tau;
+  uint32_t key;
+  Choice choice;
+  int32_t* blocks;
+};
+
+/// Whether all rows of a call are looked at before the first is dropped from.
+INLINE bool choosesLines(Size kind) { return kind >= TOP_COLUMNS; }
+
+/// Chooses among the lines of g (rows, cols); siteRow: its row in the site.
+static void chooseLines(Team& team, const Rule& rule, const float* g, Size rows, Size cols, Size siteRow) {
+  const uint32_t position = static_cast<uint32_t>(siteRow * cols);
+  if (rule.kind == ROWS || rule.kind == DRAWN_ROWS)
+    chooseRows(team, rule.choice, rule.kind, g, rows, cols, rule.key, position);
+  else
+    chooseColumns(team, rule.choice, rule.kind, g, rows, cols, rule.key, position);
+}
+
+/// Gives a sweep the factors of its next row, row `r` of a call.
+INLINE void chooseRow(const Rule& rule, Sweep& sweep, Size r, Size siteRow, Scratch& scratch) {
+  if (rule.kind < TOP_IN_ROW) return;
+  sweep.factors = rule.choice.factors;
+  if (choosesLines(rule.kind) && rule.kind < ROWS) return;
+  float* const factors = scratch.turned;
+  sweep.factors = factors;
+  if (rule.kind == TOP_IN_ROW)
+    chooseInRow(rule.choice, sweep.g, sweep.cols, reinterpret_cast<int32_t*>(factors + LIVE_FLOATS / 2), factors);
+  else if (rule.kind == BLOCKS)
+    chooseBlocks(rule.choice, rule.tau, sweep.g, sweep.cols, sweep.groups, factors,
+                 siteRow % HISTOGRAM_ROW_STRIDE == 0 ? rule.blocks : nullptr);
+  else
+    for (Size c = 0; c < sweep.cols; c++) factors[c] = rule.choice.factors[r];
 }
 
 static void writePart(const GroupSums* sums, Size groups, Size elements, double* part) {
@@ -233,27 +342,43 @@ static void addParts(const double* from, Size parts, Size groups, Size flags, do
     }
 }
 
+/// The list of live columns of a block whose values begin at `at`: see listLive.
+INLINE int32_t* liveList(uint16_t* offsets, uint32_t at) {
+  return reinterpret_cast<int32_t*>(offsets + (at + 1) / 2 * 2);
+}
+INLINE const int32_t* liveList(const uint16_t* offsets, uint32_t at) {
+  return reinterpret_cast<const int32_t*>(offsets + (at + 1) / 2 * 2);
+}
+
+/// Begins the column form of a block of rows: its live columns, those with a factor. Returns how many.
+///
+/// starts of the block's first row: where its values begin, and their number in a row; rows lie one behind the other.
+/// The list of live columns, ascending, stands where the offsets of the block's values would.
+static Size listLive(const float* factors, Size cols, Size at, uint32_t* starts, uint16_t* offsets) {
+  int32_t* const list = liveList(offsets, static_cast<uint32_t>(at));
+  Size count = 0;
+  for (Size c = 0; c < cols; c++) {
+    list[count] = static_cast<int32_t>(c);
+    count += factors[c] != 0;
+  }
+  starts[0] = static_cast<uint32_t>(at);
+  starts[1] = static_cast<uint32_t>(count);
+  return count;
+}
+
 /// Tasks of a sweep over `parts` parts: one, or some for each thread. The fewer, the closer together lie the lists:
 /// with a tenth kept, every row's would else open pages of its own.
 INLINE Size listTasks(const Team& team, Size parts, double nanoseconds) {
   return team.threads == 1 || nanoseconds < FORK_NS ? 1 : least(parts, 4 * team.threads);
 }
 
-/// One sweep over `rows` rows; part (groups, 4): their sums.
-template <bool STOCHASTICALLY, bool INDEXED, bool LISTED>
-static void sweepRows(Sweep& s, Size rows, double* part) {
-  GroupSums sums[MOST_GROUPS];
-  for (Size group = 0; group < s.groups; group++) sums[group] = GroupSums{};
-  for (Size r = 0; r < rows; r++) sweepRow<STOCHASTICALLY, INDEXED, LISTED>(s, sums);
-  writePart(sums, s.groups, rows * s.cols / s.groups, part);
-}
-
 /// Applies the rule to g (rows, cols) in place, adds to the statistics, and indexes what is left.
 /// `row`: where g stands among the rows that values and offsets have room for; `siteRow`: its row in the site, which
-/// draws and samples go by. partials: (64, groups, 4).
+/// draws and samples go by. partials: (64, groups, 4). choice, blocks: null unless the rule chooses.
 static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Size row, Size siteRow, Size kind,
                      const float* tau, uint32_t key, double* sums, int32_t* histogram, Size flags, uint32_t* bitmap,
-                     int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials) {
+                     int32_t* rowCounts, float* values, uint16_t* offsets, uint32_t* starts, double* partials,
+                     double* choice, int32_t* blocks) {
   const Size width = cols / groups;
   const Size words = ceilDiv(cols, 32);
   const Size startsRow = ceilDiv(cols, TILE) + 1;
@@ -266,29 +391,32 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
                   histogram + group * HISTOGRAM_BINS);
       });
   }
+  const Rule rule = {kind, tau, key, Choice(choice), blocks};
+  const Size at = row * (cols + LIST_SLACK);
+  if (choosesLines(kind)) chooseLines(team, rule, g, rows, cols, siteRow);
+  const Size live = flags & COLUMN_FORM ? listLive(rule.choice.factors, cols, at, starts, offsets) : 0;
   const Sweep first = {g, cols, groups, tau, key, static_cast<uint32_t>(siteRow * cols), bitmap, rowCounts, values,
-                       offsets, starts, static_cast<uint32_t>(row * (cols + LIST_SLACK))};
+                       offsets, starts, static_cast<uint32_t>(at), choice ? choice + CHOICE_LIMITS : nullptr};
+  const SweepRow sweepRow = sweepRowFor(kind, flags);
   for (Size r0 = 0; r0 < rows; r0 += SWEEP_BLOCK) {
     const Size block = least(SWEEP_BLOCK, rows - r0);
     const Size parts = ceilDiv(block, SWEEP_ROWS);
     const double nanoseconds = 2.0 * block * cols / W;
     const Size tasks = listTasks(team, parts, nanoseconds);
-    parallel(team, tasks, nanoseconds, [=](Size task, int) {
+    parallel(team, tasks, nanoseconds, [=, &rule, &team](Size task, int thread) {
       const Size firstPart = parts * task / tasks;
-      Sweep sweep = sweepFrom(first, r0 + firstPart * SWEEP_ROWS, words, startsRow);
+      const Size from = r0 + firstPart * SWEEP_ROWS;
+      Sweep sweep = sweepFrom(first, from, words, startsRow);
+      if (flags & COLUMN_FORM) sweep.at = static_cast<uint32_t>(at + from * live);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size height = least(SWEEP_ROWS, block - part * SWEEP_ROWS);
-        double* to = partials + part * groups * PART_COLUMNS;
-        if (kind == STOCHASTIC && flags & LISTS)
-          sweepRows<true, true, true>(sweep, height, to);
-        else if (kind == STOCHASTIC)
-          sweepRows<true, true, false>(sweep, height, to);
-        else if (flags & LISTS)
-          sweepRows<false, true, true>(sweep, height, to);
-        else if (flags & INDEX)
-          sweepRows<false, true, false>(sweep, height, to);
-        else
-          sweepRows<false, false, false>(sweep, height, to);
+        GroupSums sums[MOST_GROUPS];
+        for (Size group = 0; group < groups; group++) sums[group] = GroupSums{};
+        for (Size r = r0 + part * SWEEP_ROWS; r < r0 + part * SWEEP_ROWS + height; r++) {
+          chooseRow(rule, sweep, r, siteRow + r, team.scratch[thread]);
+          sweepRow(sweep, sums);
+        }
+        writePart(sums, groups, height * width, partials + part * groups * PART_COLUMNS);
       }
     });
     addParts(partials, parts, groups, flags, sums);

@@ -128,10 +128,11 @@ class _Team:
         self.handle = _library.gatesieve_open(threads, isa.encode() if isa else None)
         if not self.handle:
             raise ValueError("gatesieve: no team of %r threads could be made; give 1 to 64" % threads)
+        self.close = _library.gatesieve_close  # when Python ends, names of this module may be gone before
 
     def __del__(self):
         if getattr(self, "handle", None):
-            _library.gatesieve_close(self.handle)
+            self.close(self.handle)
 
 
 _teams = threading.local()

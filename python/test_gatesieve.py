@@ -256,6 +256,18 @@ class Dropping(unittest.TestCase):
         for a, b in zip(*results):
             self.assertTrue(torch.equal(a, b))
 
+    def test_one_hot_input_is_looked_up_with_the_same_bits(self):
+        x = torch.nn.functional.one_hot(torch.arange(T * B).view(T, B) * 5 % I, I).float()
+        for cell in ("LSTM", "GRU"):
+            theirs, ours = pair(cell=cell)
+            looked_up = ours(x)[0]
+            self.assertLess((looked_up - theirs(x)[0]).abs().max().item(), 1e-5)
+            for spoil in (lambda row: row.mul_(2), lambda row: row.zero_(), lambda row: row.fill_(1)):
+                other = x.clone()
+                spoil(other[-1, -1])  # all of it runs as a product then
+                self.assertTrue(torch.equal(ours(other)[0][:-1], looked_up[:-1]))
+                self.assertFalse(torch.equal(ours(other)[0][-1, -1], looked_up[-1, -1]))
+
     def test_buffers_are_used_again(self):
         _, ours = pair("energy:0.99", num_layers=2)
         addresses = set()

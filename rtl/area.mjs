@@ -155,7 +155,7 @@ const LABELS = {
 };
 const text = `# Area of the unit and its lanes
 
-Made by \`node rtl/area.mjs\` on ${date}, ${tool.replace(/ \(.*/, "")}. Sizes: unit of ${W}, FIFO of ${DEPTH}, ${P} ports, ${L} lanes of ${M} multipliers, queues of ${D}; see [rtl/README.md](/rtl/README.md).
+Made by \`node rtl/area.mjs\` on ${date}, ${tool.replace(/ \(.*/, "")}. Sizes: unit of ${W}, FIFO of ${DEPTH}, ${P} ports, ${L} lanes of ${M} multipliers, queues of ${D}; see [rtl/README.md](../../rtl/README.md).
 
 Gates are yosys' generic ones; a gate equivalent is 4 transistors by its table (\`stat -tech cmos\`). No technology, no wires, no clock, no memories: figures are for ratios between parts that were made the same way. Enables and resets are counted as gates.
 

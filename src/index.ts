@@ -22,12 +22,14 @@ export {
 } from "./estimators/classifier.ts";
 export type { Stream } from "./estimators/examples.ts";
 export {
+  type AnomalyOptions,
   type Forecast,
   Forecaster,
   type ForecasterData,
   type ForecasterEstimator,
   type ForecasterFitOptions,
   forecaster,
+  type RowScore,
   type SeriesRow,
 } from "./estimators/forecaster.ts";
 export {

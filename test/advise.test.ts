@@ -70,7 +70,7 @@ describe("advise", () => {
       expect(existsSync(join(folder, "refused"))).toBe(false);
       return stderr;
     };
-    expect(refused("tiny.txt", "--max-loss", "50")).toMatch(/that is 5000 %; give 20 % at most/);
+    expect(refused("tiny.txt", "--max-loss", "50")).toMatch(/That is 5000 %; give 20 % at most/);
     expect(refused("tiny.txt", "--max-loss", "none")).toMatch(/for example 0\.5%/);
     expect(refused("tiny.txt", "--config", "x.yaml")).toMatch(/two inputs/);
     expect(refused("tiny.txt", "--policies", "enrgy:0.9", ...SMALL)).toMatch(/did you mean "energy"/);

@@ -73,7 +73,7 @@ describe("help", () => {
     const commands = [...gatesieve("--help").stdout.matchAll(/^ {2}(?!gatesieve)([a-z]+) /gm)].map(
       ([, name]) => name as string,
     );
-    expect(commands).toHaveLength(21);
+    expect(commands).toHaveLength(22);
     for (const command of commands.filter((name) => name !== "help")) {
       const { status, stdout, stderr } = gatesieve(command, "--help");
       expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: "" });

@@ -1,4 +1,5 @@
 /** Logs that travel: TensorBoard's event files, CSV and JSON lines of a run, and the schema of configurations for editors. */
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,7 +7,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { cellNumber, readCsv } from "../src/formats/csv.ts";
 import { toCsv } from "../src/formats/csv-write.ts";
-import { crc32c, type Summary, summaryRecord } from "../src/formats/tensorboard.ts";
+import { type Bins, crc32c, type Summary, summaryRecord } from "../src/formats/tensorboard.ts";
 import { parseConfig } from "../src/runs/config.ts";
 import { configJsonSchema } from "../src/runs/config-schema.ts";
 import { TensorBoardLog } from "../src/runs/tensorboard.ts";
@@ -18,6 +19,23 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const { folder, gatesieve } = commandLineIn("logs");
 const [runs, logs] = [join(folder, "runs"), join(folder, "logs")];
 const run = (...args: string[]) => gatesieve(...args, "--runs", runs);
+/** TensorBoard itself, where some Python has it (its place in TENSORBOARD_PYTHON), and its declarations for protocol buffers. */
+const readers = (
+  [
+    ["tensorboard", process.env.TENSORBOARD_PYTHON ?? "/usr/bin/python3", "tensorboard"],
+    ["protobuf", "/usr/bin/python3", "google.protobuf"],
+  ] as const
+).filter(([, python, module]) => spawnSync(python, ["-c", `import ${module}`], { stdio: "ignore" }).status === 0);
+if (readers.length === 0)
+  console.warn("gatesieve: no Python here reads event files: python3-protobuf is not installed.");
+
+/** Without empty bins at both ends. */
+function trimmed({ edges, counts }: Bins): Bins {
+  const used = counts.flatMap((count, bin) => (count > 0 ? [bin] : []));
+  const [first = 0, end = 0] = [used[0], used.length ? used.at(-1)! + 1 : undefined];
+  return { edges: edges.slice(first, end + 1), counts: counts.slice(first, end) };
+}
+
 let events: Record<string, unknown>[] = [];
 let telemetry: Record<string, unknown>[] = [];
 
@@ -71,8 +89,9 @@ describe("TensorBoard", () => {
         const values = ((event.summary as Message).value ?? []) as Message[];
         const back = values.map(({ tag, simple_value, histo, tensor, metadata }) => {
           if (histo) {
-            const { bucket_limit, bucket, num } = histo as Record<string, number[]>;
+            const { bucket_limit, bucket, num, min, max } = histo as Record<string, number[]>;
             expect(num).toBe(bucket!.reduce((sum, count) => sum + count, 0));
+            expect([min, max]).toEqual([bucket_limit![0], bucket_limit!.at(-1)]);
             return { kind: "histogram", tag, bins: { edges: bucket_limit, counts: bucket!.slice(1) } };
           }
           if (simple_value !== undefined) return { kind: "scalar", tag, value: simple_value };
@@ -80,9 +99,10 @@ describe("TensorBoard", () => {
           expect(tensor).toMatchObject({ dtype: 7, tensor_shape: { dim: [{ size: 1 }] } });
           return { kind: "text", tag, text: ((tensor as Message).string_val as string[])[0] };
         });
-        const floats = summaries.map((one) =>
-          one.kind === "scalar" ? { ...one, value: Math.fround(one.value) } : one,
-        );
+        const floats = summaries.map((one) => {
+          if (one.kind === "scalar") return { ...one, value: Math.fround(one.value) };
+          return one.kind === "histogram" ? { ...one, bins: trimmed(one.bins) } : one;
+        });
         expect(back).toEqual(floats);
         bytes[spot % bytes.length]! ^= 1;
         expect(() => readEventFile(bytes)).toThrow();
@@ -117,6 +137,31 @@ describe("TensorBoard", () => {
     const { magnitudes } = (seen as TelemetryEvent).sites[0]!.groups[0]!;
     const histogram = values.find(({ tag, step }) => tag === "log2 of gate gradients/lstm.l0 i" && step === seen!.step);
     expect(histogram?.histo).toMatchObject({ min: magnitudes.exponent, bucket: [0, ...magnitudes.counts] });
+  });
+
+  test.each(readers)("what it says to %s is what happened", (reader, python) => {
+    const [id] = readdirSync(logs) as [string];
+    const args = [fileURLToPath(new URL("tensorboard_read.py", import.meta.url)), reader, join(logs, id)];
+    const { stdout, stderr } = spawnSync(python, args, { encoding: "utf8" });
+    expect(stdout, stderr).not.toBe("");
+    const { scalars, histograms, texts } = JSON.parse(stdout);
+    const steps = events.filter((one) => one.type === "step");
+    const rows = (key: string) => steps.map((one) => [one.step, Math.fround(one[key] as number)]);
+    expect(scalars["train/loss"]).toEqual(rows("loss"));
+    expect(scalars["train/gradientNorm"]).toEqual(rows("gradientNorm"));
+    expect(texts.config[0][1]).toContain("maxSteps: 20");
+    const looks = telemetry as unknown as TelemetryEvent[];
+    const shown = histograms["log2 of gate gradients/lstm.l0 i"];
+    expect(shown.map(([step]: number[]) => step)).toEqual(looks.map(({ step }) => step));
+    const { counts, exponent } = looks[0]!.sites[0]!.groups[0]!.magnitudes;
+    const [, min, max, num, , , limits, buckets] = shown[0];
+    expect(buckets).toEqual([0, ...counts]);
+    expect([min, max]).toEqual([exponent, exponent + counts.length]);
+    expect([limits[0], limits.at(-1)]).toEqual([min, max]);
+    expect(num).toBe(counts.reduce((sum, count) => sum + count, 0));
+    for (const [tag, table] of Object.entries<unknown[][]>(histograms))
+      for (const [, low, high, , , , edges] of table)
+        expect([low, high], tag).toEqual([(edges as number[])[0], (edges as number[]).at(-1)]);
   });
 
   test("a resumed run voids what earlier files say of later steps; a file is no folder", () => {

@@ -1,9 +1,10 @@
-/** Nets of ours without an ONNX operator of their own, as graphs: in onnxruntime, in OnnxSession, through the command line. */
-import { existsSync, writeFileSync } from "node:fs";
+/** Nets of ours without an ONNX operator of their own, as graphs: in onnxruntime, in OnnxSession, through the command line, and back. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { encodeOnnx } from "../src/formats/onnx.ts";
+import { decodeOnnx, encodeOnnx, type OnnxGraph, type OnnxNode, type OnnxTensor } from "../src/formats/onnx.ts";
 import { onnxOfModel, readsLengths, statesOf } from "../src/formats/onnx-export.ts";
+import { differenceOfGraphs, parametersOfOwn } from "../src/formats/onnx-own.ts";
 import { OnnxSession } from "../src/formats/onnx-session.ts";
 import { loadEngine } from "../src/kernels/engines.ts";
 import { Model, type ModelSpec } from "../src/nn/model.ts";
@@ -35,7 +36,12 @@ const specs: [string, Partial<ModelSpec>, number[]?][] = [
 
 describe("a graph of a net", () => {
   test.each(specs)("%s says what the net says, at any T and B", async (_, spec, lengths) => {
-    const { model, bytes } = graphOf(spec, lengths !== undefined);
+    const { model, bytes, again } = graphOf(spec, lengths !== undefined);
+    const { graph } = decodeOnnx(bytes);
+    expect(differenceOfGraphs(again(), graph)).toBeUndefined();
+    const back = [...parametersOfOwn(graph)].map(([name, { shape, pieces }]) => [name, shape, [...pieces()].flatMap((piece) => [...piece])]); // biome-ignore format: a call
+    const wanted = model.parameters.map(({ name, value }) => [name, value.shape, [...value.data]]);
+    expect(back.sort()).toEqual(wanted.sort());
     const own = new OnnxSession(bytes);
     const theirs = await runtime.InferenceSession.create(bytes, { logSeverityLevel: 3 });
     for (const shape of [
@@ -82,7 +88,10 @@ function graphOf(spec: Partial<ModelSpec>, padded: boolean) {
   });
   const options = { version: "test", lengths: padded };
   const bytes = encodeOnnx(onnxOfModel(model.spec, weightOf, options)).toBytes();
-  return { model, bytes };
+  /** What a graph of this net has to be, before there are weights. */
+  const again = () =>
+    onnxOfModel(model.spec, (name) => ({ shape: weights.get(name)!.shape, pieces: () => [] }), options).graph;
+  return { model, bytes, again };
 }
 
 /** What our own net says, and feeds of the same: from zero states. */
@@ -120,20 +129,77 @@ function passOf(model: Model, steps: number, lanes: number, given?: readonly num
   };
 }
 
-test("the command line exports, checks, and says that it does not read these back", () => {
+test("a graph that was changed anywhere is not the net's, and the place is named", () => {
+  const written = graphOf({ ...transformer, numLayers: 1, activation: "gelu", output: last }, true);
+  const { graph } = decodeOnnx(written.bytes);
+  const changes: [string, RegExp, Partial<OnnxGraph>][] = [
+    ["no head", /^node "output" \(Add\) is missing$/, { nodes: graph.nodes.slice(0, -1) }],
+    ["a node more", /^node "embedding" \(Gather\) is one too many$/, { nodes: [...graph.nodes, graph.nodes[0]!] }],
+    ["other output", /^its outputs are output: FLOAT \[T,5\]; expected output: FLOAT \[B,5\]$/, { outputs: [{ name: "output", type: "FLOAT", dims: ["T", 5] }] }], // biome-ignore format: a table
+    ["no input", /^its inputs are tokens: /, { inputs: graph.inputs.slice(0, 1) }],
+    ["twice", /there twice/, { initializers: [...graph.initializers, graph.initializers[0]!] }],
+  ];
+  for (const [index, node] of graph.nodes.entries()) {
+    const named = new RegExp(`^node "${node.name}" \\(.*\\) has other inputs`);
+    const put = (other: Partial<OnnxNode>) => graph.nodes.map((each, at) => (at === index ? { ...node, ...other } : each)); // biome-ignore format: a call
+    changes.push(["inputs", named, { nodes: put({ inputs: node.inputs.toReversed().concat("x") }) }]);
+    changes.push(["domain", named, { nodes: put({ domain: "theirs" }) }]);
+    changes.push(["a setting", named, { nodes: put({ attributes: new Map([...node.attributes, ["axis", { i: 7 }]]) }) }]); // biome-ignore format: a call
+  }
+  for (const [index, tensor] of graph.initializers.entries()) {
+    const put = (other: Partial<OnnxTensor>) => graph.initializers.map((each, at) => (at === index ? { ...tensor, ...other } : each)); // biome-ignore format: a call
+    changes.push(["gone", /^constant ".*" is missing$/, { initializers: put({ name: "elsewhere" }) }]);
+    changes.push(["shape", /^constant ".*" is .*, expected/, { initializers: put({ dims: [...tensor.dims, 1] }) }]);
+    if (/weight|bias/.test(tensor.name)) continue; // these may be any numbers
+    const bytes = Uint8Array.from(tensor.bytes as Uint8Array, (byte, at) => (at === 0 ? byte ^ 1 : byte));
+    changes.push(["numbers", /^constant ".*" has other numbers$/, { initializers: put({ bytes }) }]);
+  }
+  const expected = written.again();
+  expect(differenceOfGraphs(expected, graph)).toBeUndefined();
+  for (const [what, message, change] of changes)
+    expect(differenceOfGraphs(expected, { ...graph, ...change }), what).toMatch(message);
+});
+
+test("the command line exports, checks, reads back bit for bit, and refuses another net's graph", () => {
   const { folder, gatesieve } = commandLineIn("onnx-nets");
+  const done = (...args: string[]) => {
+    const { status, stdout, stderr } = gatesieve(...args);
+    expect({ args, status, stderr: status ? stderr : "" }).toEqual({ args, status: 0, stderr: "" });
+    return stdout;
+  };
   const lines = Array.from({ length: 60 }, (_, i) => `${"ab".repeat(1 + (i % 3))}${i},${i % 3}\n`);
   writeFileSync(join(folder, "names.csv"), `text,label\n${lines.join("")}`);
   const settings = ["model.hiddenSize=8", "train.batchSize=4", "train.sequenceLength=5", "train.maxSteps=2", "--quiet"];
-  const trained = gatesieve("train", "task.name=classification", "task.data=names.csv", "model.net=transformer", ...settings); // biome-ignore format: a call
-  expect(trained.status, trained.stderr).toBe(0);
-  const exported = gatesieve("export", "last", "--format", "onnx", "--out", "net.onnx", "--check", "--json");
-  expect(exported.status, exported.stderr).toBe(0);
-  const { check } = JSON.parse(exported.stdout);
+  done("train", "task.name=classification", "task.data=names.csv", "model.net=transformer", ...settings);
+  const { check, id } = JSON.parse(done("export", "last", "--format", "onnx", "--out", "net.onnx", "--check", "--json")); // biome-ignore format: a call
   expect(check.shapes[0]).toEqual({ T: 5, B: 3 }); // as far as it has positions
   expect(Object.keys(check.differences)).toEqual(["output"]);
   expect(check.worst).toBeLessThan(check.bound);
-  const imported = gatesieve("import", "net.onnx", "--out", "back");
-  expect(imported).toMatchObject({ status: 1, stderr: expect.stringMatching(/^gatesieve: .*net.onnx is a model of ours with net transformer, which is not read back from ONNX.*\n$/) }); // biome-ignore format: a call
-  expect(existsSync(join(folder, "back"))).toBe(false);
+  done("import", "net.onnx", "--out", "back");
+  const weights = (dir: string) => readFileSync(join(folder, dir, "model/model.safetensors"));
+  expect(weights("back")).toEqual(weights(join("runs", id)));
+  done("export", "back", "--format", "onnx", "--out", "again.onnx");
+  const graph = (path: string) => decodeOnnx(readFileSync(join(folder, path))).graph;
+  expect(graph("again.onnx")).toEqual(graph("net.onnx"));
+  done("train", "--from", "net.onnx", "task.data=names.csv", "train.maxSteps=1", "train.batchSize=4", "train.sequenceLength=5", "--quiet", "--runs", "on"); // biome-ignore format: a call
+
+  // The same shapes, another function: the graph tells.
+  const refused = (pattern: RegExp, ...args: string[]) => {
+    const { status, stderr } = gatesieve("import", ...args, "--out", "no");
+    expect({ status, lines: stderr.trim().split("\n").length }).toEqual({ status: 1, lines: 1 });
+    expect(stderr).toMatch(pattern);
+    expect(existsSync(join(folder, "no"))).toBe(false);
+  };
+  refused(/net.onnx is not the graph that Gatesieve writes for this net: node "transformer.layers.0.gelu.x" \(Div\)|node "transformer.layers.0.relu" \(Relu\) has other/, "net.onnx", "model.activation=gelu"); // biome-ignore format: a call
+  refused(/node "transformer.layers.0.self_attn.split" \(Reshape\) has other inputs/, "net.onnx", "model.numHeads=1");
+  const file = decodeOnnx(readFileSync(join(folder, "net.onnx")));
+  const rewrite = (own: object) => {
+    const metadata = new Map([...file.metadata, ["gatesieve", JSON.stringify(own)]]);
+    writeFileSync(join(folder, "hostile.onnx"), encodeOnnx({ ...file, metadata }).toBytes());
+  };
+  const own = JSON.parse(file.metadata.get("gatesieve") as string);
+  rewrite({ ...own, config: { ...own.config, model: { ...own.config.model, numLayers: 1e9 } } });
+  refused(/its configuration has 1000000000 layers, its graph \d+ nodes/, "hostile.onnx");
+  rewrite({ ...own, config: { ...own.config, model: { ...own.config.model, hiddenSize: 16 } } });
+  refused(/got F32 .* expected/, "hostile.onnx");
 });

@@ -45,6 +45,16 @@ describe("export --format onnx", () => {
       "mingru",
       ["task.name=forecasting", "task.data=series.csv", "task.horizon=3", "task.period=7", "model.cell=mingru"],
     ],
+    [
+      "residual",
+      [
+        "task.name=forecasting",
+        "task.data=series.csv",
+        "task.horizon=2",
+        "model.residual=true",
+        "model.layerNorm=true",
+      ],
+    ],
     ["rnn", ["task.name=tagging", "task.data=tags.jsonl", "model.cell=rnn", "model.bidirectional=true"]],
   ])("%s says in onnxruntime what it says here, and comes back bit for bit", (name, settings) => {
     const trained = gatesieve("train", ...settings, ...TINY, "--runs", name);

@@ -1,6 +1,6 @@
 /** The tasks on data through the built command line, on small files of one's own: train, eval, and what is said of bad input. */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { commandLineIn, main } from "./gatesieve.ts";
@@ -114,6 +114,38 @@ describe("train, eval and predict", () => {
     expect(gatesieve("predict", "last", "--input", "short.csv").status).toBe(
       scores.seasonalNaiveMae! < scores.naiveMae! ? 2 : 0,
     );
+  });
+
+  test("anomalies of a CSV file: the rows that were spoilt, and no others", () => {
+    trainAndScore("task.name=forecasting", "task.data=series.csv", "task.columns=level", "train.sequenceLength=12");
+    const level = (i: number) => 10 + 5 * Math.sin(i / 4) + (i === 80 || i === 120 ? 30 : 0);
+    const rows = Array.from({ length: 200 }, (_, i) => `${level(i)},day ${i},${i === 80 || i === 120 ? "yes" : ""}`);
+    put("spoilt.csv", `level,when,fault\n${rows.join("\n")}\n`);
+    const { stdout, status } = gatesieve(
+      "anomalies",
+      "last",
+      "spoilt.csv",
+      "--label",
+      "fault",
+      "--json",
+      "--csv",
+      "s.csv",
+    );
+    const { anomalies, scores, scored, readRows } = JSON.parse(stdout);
+    expect({ status, rows: scored + readRows }).toEqual({ status: 0, rows: 200 });
+    expect(scores).toMatchObject({ recall: 1, precision: expect.any(Number) });
+    expect(anomalies.map(({ row }: { row: number }) => row)).toEqual(expect.arrayContaining([81, 121]));
+    expect(anomalies.find(({ row }: { row: number }) => row === 81)).toMatchObject({
+      place: "day 80",
+      column: "level",
+    });
+    expect(readFileSync(join(folder, "s.csv"), "utf8").split("\n")).toHaveLength(scored + 2);
+    expect(gatesieve("anomalies", "last", "spoilt.csv", "--limit", "4").stdout).toMatch(/ 81 +day 80 +yes|81 +day 80/);
+    const { stderr, status: code } = gatesieve("anomalies", "last", "spoilt.csv", "--label", "when");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/spoilt\.csv:2: when is "day 0"; expected 1/),
+    });
   });
 
   test("tagging of a JSONL file", () => {

@@ -84,6 +84,9 @@ function travels(to: string, input: string): void {
   expect(runtime).toMatch(/^onnxruntime-(node|web) /);
   expect(worst).toBeLessThan(bound);
   expect(Object.keys(differences)).toEqual(["memory", "h0", "c0", "output", "hn", "cn"]);
+  done(gatesieve("import", `${to}/parts`, "--out", `${to}/joined`));
+  expect(read(`${to}/joined/model/model.safetensors`)).toEqual(read(`${to}/back/model/model.safetensors`));
+  expect(gatesieve("predict", `${to}/joined`, "--input", input).stdout).toBe(own);
   expect(gatesieve(...parts)).toMatchObject({ status: 2, stderr: expect.stringMatching(/parts is there already;/) });
 }
 
@@ -95,7 +98,7 @@ test("translation of two files: learns, scores what it writes, and translates", 
   expect(scores.signature).toMatch(
     /^BLEU nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp, chrF2 .*; beam 4, 40 of 40$/,
   );
-  expect(gatesieve("eval", "last", "--beam", "1").stdout).toMatch(/bleu +chr f2/);
+  expect(gatesieve("eval", "last", "--beam", "1").stdout).toMatch(/BLEU +chrF2/);
   put("new.txt", "five three\nseven\none xix two\n");
   const [some, all] = ["2", "64"].map((size) =>
     gatesieve("predict", "last", "--input", "new.txt", "--batch-size", size),
@@ -145,7 +148,7 @@ test("translation of two files: learns, scores what it writes, and translates", 
   expect(readFileSync(join(dir, "model/model.safetensors"))).toEqual(model);
   expect(gatesieve("import", "there/parts/encoder.onnx")).toMatchObject({
     status: 1,
-    stderr: expect.stringMatching(/the encoder of two, which ONNX files do not bring back. Import the folder/),
+    stderr: expect.stringMatching(/encoder.onnx: the encoder of two. Import the folder that holds both/),
   });
   const alone = gatesieve("import", "there/model/model.safetensors");
   expect({ status: alone.status, stderr: alone.stderr }).toEqual({

@@ -1,4 +1,4 @@
-"""PyTorch's side: the same full step with torch.nn's LSTM or GRU, driven by lines of JSON like worker.mjs.
+"""PyTorch's side: the same full step with torch.nn's layers, driven by lines of JSON like worker.mjs.
 
 Usage: step.py WORKLOAD_JSON OPTIONS_JSON, options {threads, seed, mkldnn, warmSteps, warmMs}.
 """
@@ -35,9 +35,15 @@ class Net(torch.nn.Module):
         self.one_hot = source.get("oneHot")
         self.table = torch.nn.Embedding(source["tokens"], source["embedding"]) if "embedding" in source else None
         width = self.one_hot or source.get("embedding") or source["features"]
-        layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[w.get("cell", "lstm")]
+        layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[w.get("cell", "lstm")]
         both = w.get("bidirectional", False)
-        self.recurrent = layer(width, w["H"], w["layers"], bidirectional=both)
+        self.norms = None
+        if w.get("net", {}).get("layerNorm"):
+            # A layer at a time, for what stands between them.
+            self.recurrent = torch.nn.ModuleList(layer(width if i == 0 else w["H"], w["H"]) for i in range(w["layers"]))
+            self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(w["H"]) for _ in range(w["layers"]))
+        else:
+            self.recurrent = layer(width, w["H"], w["layers"], bidirectional=both)
         self.head = torch.nn.Linear(w["H"] * (2 if both else 1), w["V"])
         self.last = w["positions"] == "last"
 
@@ -46,9 +52,38 @@ class Net(torch.nn.Module):
             x = self.table(x)
         elif self.one_hot:
             x = torch.nn.functional.one_hot(x, self.one_hot).float()
-        y, states = self.recurrent(x, states)
+        if self.norms is None:
+            y, states = self.recurrent(x, states)
+        else:
+            y, ended = x, []
+            for i, (layer, norm) in enumerate(zip(self.recurrent, self.norms)):
+                y, state = layer(y, tuple(s[i : i + 1] for s in states))
+                y = norm(y)
+                ended.append(state)
+            states = tuple(torch.cat(part) for part in zip(*ended))
         y = y[-1] if self.last else y.reshape(-1, y.shape[2])
         return self.head(y), states
+
+
+class Transformer(torch.nn.Module):
+    """torch.nn.TransformerEncoder under a causal mask, norms first."""
+
+    def __init__(self, w):
+        super().__init__()
+        net, source = w["net"], w["input"]
+        self.table = torch.nn.Embedding(source["tokens"], source["embedding"])
+        self.positions = torch.nn.Embedding(w["T"], w["H"])
+        layer = torch.nn.TransformerEncoderLayer(
+            w["H"], net["numHeads"], 4 * w["H"], dropout=0, activation=net["activation"], norm_first=True
+        )
+        self.blocks = torch.nn.TransformerEncoder(layer, w["layers"], torch.nn.LayerNorm(w["H"]))
+        self.head = torch.nn.Linear(w["H"], w["V"])
+        self.register_buffer("mask", torch.nn.Transformer.generate_square_subsequent_mask(w["T"]))
+
+    def forward(self, x, states):
+        y = self.table(x) + self.positions.weight[:, None]
+        y = self.blocks(y, self.mask)
+        return self.head(y.reshape(-1, y.shape[2])), states
 
 
 def main():
@@ -58,7 +93,7 @@ def main():
     torch.manual_seed(options["seed"])
     T, B, V, H = w["T"], w["B"], w["V"], w["H"]
     source = w["input"]
-    net = Net(w)
+    net = Transformer(w) if w.get("net", {}).get("net") == "transformer" else Net(w)
     optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
     positions = B if w["positions"] == "last" else T * B
     batches = []
@@ -69,8 +104,8 @@ def main():
             x = torch.randint(source.get("oneHot") or source["tokens"], (T, B))
         batches.append((x, torch.randint(V, (positions,))))
     layers = w["layers"] * (2 if w.get("bidirectional") else 1)
-    gru = w.get("cell") == "gru"
-    zero = lambda: torch.zeros(layers, B, H) if gru else tuple(torch.zeros(layers, B, H) for _ in range(2))
+    alone = w.get("cell") in ("gru", "rnn")  # h is the only state
+    zero = lambda: torch.zeros(layers, B, H) if alone else tuple(torch.zeros(layers, B, H) for _ in range(2))
     states = zero()
     at = 0
 
@@ -87,7 +122,7 @@ def main():
         if not w["carried"]:
             states = zero()
         else:
-            states = ended.detach() if gru else tuple(s.detach() for s in ended)
+            states = ended.detach() if alone else tuple(s.detach() for s in ended)
         return loss.item()
 
     def timed():

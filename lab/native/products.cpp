@@ -86,7 +86,7 @@ static void shape(Size H, Size B, Size T) {
     const float t = static_cast<float>(1 - density), tau[4] = {t, t, t, t};
     const auto compress = [&](Size r) {
       K.compress(team, g + r * N, B, N, 4, r, r, THRESHOLD, tau, 0, sums, histogram, BEFORE | AFTER | INDEX | LISTS,
-                 bitmap + r * ((N + 31) / 32), counts + r, values, offsets, starts + r * (tiles + 1), partials);
+                 bitmap + r * ((N + 31) / 32), counts + r, values, offsets, starts + r * (tiles + 1), partials, nullptr, nullptr);
     };
     const auto product = [&](Size r) {
       K.sparseProduct(team, B, N, H, g + r * N, counts + r, starts + r * (tiles + 1), values, offsets, nn, dh, 2);

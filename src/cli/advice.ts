@@ -104,11 +104,16 @@ export function advicePage(advice: Advice, title: string, chart: string): string
     title,
     [
       { kind: "text", text: verdictText(advice) },
-      { kind: "text", text: howItWasFound(advice) },
-      { kind: "charts", svg: [chart] },
-      { kind: "table", head, rows },
-      { kind: "text", text: LEGEND },
-      { kind: "text", text: LEGEND_OF_FIDELITY },
+      // Where nothing was tried, there is nothing to draw.
+      ...(rows.length === 0
+        ? []
+        : ([
+            { kind: "text", text: howItWasFound(advice) },
+            { kind: "charts", svg: [chart] },
+            { kind: "table", head, rows },
+            { kind: "text", text: LEGEND },
+            { kind: "text", text: LEGEND_OF_FIDELITY },
+          ] as const)),
     ],
     pageFooter(),
   );

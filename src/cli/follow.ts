@@ -48,11 +48,21 @@ export async function followShown(
 /** The task, net and length of a run: a line of at most 100 characters, unless names are long. */
 export function describeTraining({ config, info, maxSteps }: Run): string {
   const { numLayers, hiddenSize } = config.model;
-  const data = info.text ? ` on ${info.text.name} (${metric(info.text.characters)} characters)` : "";
+  const { text, data } = info;
+  const read = text
+    ? ` on ${text.name} (${metric(text.characters)} characters)`
+    : data
+      ? ` on ${data.name} (${metric(data.examples)} ${exampleWord(config.task.name)})`
+      : "";
   return (
-    `task ${config.task.name}${data}, ${netName(config.model)} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
+    `task ${config.task.name}${read}, ${netName(config.model)} ${numLayers} x ${hiddenSize} (${metric(info.parameters)} parameters), ` +
     `${maxSteps} steps, seed ${config.seed}`
   );
+}
+
+/** What `RunInfo.data.examples` counts. */
+function exampleWord(task: string): string {
+  return task === "forecasting" ? "rows" : "examples";
 }
 
 export function describeEngine({ config, engine, engineReason }: Run): string {

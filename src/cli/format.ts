@@ -50,8 +50,22 @@ export function countedUnit(lossUnit: string): string {
   return lossUnit.split("/")[1] ?? "position";
 }
 
+/** Scores whose name is no row of words. */
+const SCORE_NAMES: Readonly<Record<string, string>> = {
+  bleu: "BLEU",
+  chrF2: "chrF2",
+  mae: "MAE",
+  rmse: "RMSE",
+  mase: "MASE",
+  macroF1: "macro F1",
+  naiveMae: "naive MAE",
+  seasonalNaiveMae: "seasonal naive MAE",
+};
+
 /** A score's name as people write it: "bitsPerCharacter" to "bits per character". */
 export function words(name: string): string {
+  const own = SCORE_NAMES[name];
+  if (own) return own;
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 

@@ -1,115 +1,12 @@
 #!/usr/bin/env node
 /** The command `gatesieve`: the table of commands, help, and the one place where errors end. */
-import { existsSync } from "node:fs";
-import { Command, CommanderError } from "commander";
-import { GatesieveError, nearest, UsageError } from "../core/check.ts";
+import { CommanderError } from "commander";
+import { GatesieveError } from "../core/check.ts";
 import { version } from "../runs/version.ts";
-import { adviseCommand } from "./commands/advise.ts";
-import { compareCommand } from "./commands/compare.ts";
-import { dataCommand } from "./commands/data.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { evalCommand } from "./commands/eval.ts";
-import { exportCommand } from "./commands/export.ts";
-import { importCommand } from "./commands/import.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { predictCommand } from "./commands/predict.ts";
-import { reproduceCommand } from "./commands/reproduce.ts";
-import { runsCommand } from "./commands/runs.ts";
-import { sampleCommand } from "./commands/sample.ts";
-import { simulateCommand } from "./commands/simulate.ts";
-import { sweepCommand } from "./commands/sweep.ts";
-import { policiesCommand, tasksCommand } from "./commands/tables.ts";
-import { traceCommand } from "./commands/trace.ts";
-import { trainCommand } from "./commands/train.ts";
-import { uiCommand } from "./commands/ui.ts";
-import { paint } from "./print.ts";
+import { program } from "./program.ts";
 
 const USAGE_ERROR = 2;
 const DEFECT = 70; // EX_SOFTWARE
-
-const COMMANDS = [
-  demoCommand,
-  trainCommand,
-  evalCommand,
-  predictCommand,
-  sampleCommand,
-  runsCommand,
-  compareCommand,
-  inspectCommand,
-  uiCommand,
-  adviseCommand,
-  exportCommand,
-  importCommand,
-  reproduceCommand,
-  dataCommand,
-  sweepCommand,
-  traceCommand,
-  simulateCommand,
-  doctorCommand,
-  tasksCommand,
-  policiesCommand,
-];
-
-const INTRODUCTION = `
-Gatesieve trains recurrent nets and skips the gate-gradient work that does not matter.
-
-  gatesieve demo                      dense and sparse training side by side, about two minutes
-  gatesieve train my.txt              learn a text of your own; Ctrl-C keeps a checkpoint
-  gatesieve sample last               let the newest run write
-  gatesieve runs                      what has been trained
-  gatesieve compare ID ID             two runs side by side, with charts
-  gatesieve advise my.txt             what dropping would cost and save there
-`.trimStart();
-
-function program(): Command {
-  const root = new Command("gatesieve")
-    .version(version, "-V, --version", "show the version")
-    .helpCommand("help [command]", "show help for a command")
-    .addHelpText("before", INTRODUCTION)
-    .addHelpText("after", "\ngatesieve COMMAND --help says more, with examples. Full reference: docs/cli.md.")
-    .usage("<command> [options]")
-    .enablePositionalOptions() // what follows a subcommand of a command is the subcommand's
-    .on("command:*", ([word]: [string]) => unknownCommand(word, root.commands));
-  for (const command of COMMANDS) root.addCommand(command());
-  for (const command of withSubcommands(root))
-    command
-      .exitOverride()
-      .helpOption("-h, --help", "show help")
-      .configureHelp({ styleTitle: (text) => paint.bold(text), helpWidth: 100 })
-      .configureOutput({ outputError: (text, write) => write(oneLine(text, command)) });
-  return root;
-}
-
-function withSubcommands(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(withSubcommands)];
-}
-
-/** "gatesieve sweep show" */
-function fullName(command: Command): string {
-  return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
-}
-
-function unknownCommand(word: string, commands: readonly Command[]): never {
-  const names = commands.map((command) => command.name());
-  const near = nearest(word, names);
-  const hint = near
-    ? `did you mean "gatesieve ${near}"?`
-    : existsSync(word)
-      ? `to learn a text: gatesieve train ${word}`
-      : `the commands are: ${names.join(", ")}.`;
-  throw new UsageError(`unknown command "${word}"; ${hint}`);
-}
-
-/** "error: unknown option '--polcy'\n(Did you mean --policy?)" in one line of ours. */
-function oneLine(text: string, command: Command): string {
-  const message = text
-    .replace(/^error: /, "")
-    .trim()
-    .replace(/\s*\n\s*/g, " ");
-  const name = fullName(command);
-  return `gatesieve: ${message}${/[.?)]$/.test(message) ? "" : "."} See: ${name} --help\n`;
-}
 
 async function main(): Promise<void> {
   for (const stream of [process.stdout, process.stderr])

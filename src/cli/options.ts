@@ -32,7 +32,7 @@ export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() === "" || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`give a whole number of at least ${least}.`);
+      throw new InvalidArgumentError(`Give a whole number of at least ${least}.`);
     return value;
   };
 }
@@ -40,14 +40,15 @@ export function wholeNumber(least: number): (text: string) => number {
 export function numberFrom0(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError("give a number of at least 0.");
+    throw new InvalidArgumentError("Give a number of at least 0.");
   return value;
 }
 
 /** How this program was started, so that what we tell people to type next works as it stands. */
 export function commandName(script = process.argv[1] ?? ""): string {
-  if (/^gatesieve(\.[a-z]+)?$/.test(basename(script))) return "gatesieve";
+  // What npx starts is node_modules/.bin/gatesieve of a project, which no shell finds by its name alone.
   if (script.includes("node_modules")) return "npx gatesieve";
+  if (/^gatesieve(\.[a-z]+)?$/.test(basename(script))) return "gatesieve";
   return `node ${relative(process.cwd(), script)}`;
 }
 

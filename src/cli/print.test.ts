@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { duration, fixed, metric, percent, ratio, words } from "./format.ts";
+import { commandName } from "./options.ts";
 import { cut, fold, table, visible, wrap } from "./print.ts";
 import { Progress } from "./progress.ts";
 
@@ -29,6 +30,12 @@ describe("numbers", () => {
   ])("%f is %s", (value, text) => expect(metric(value)).toBe(text));
 
   test("names of scores become words", () => expect(words("bitsPerCharacter")).toBe("bits per character"));
+});
+
+test("what is told to be typed next is what was typed", () => {
+  expect(commandName("/srv/project/node_modules/.bin/gatesieve")).toBe("npx gatesieve");
+  expect(commandName("/srv/project/node_modules/gatesieve/dist/cli/main.js")).toBe("npx gatesieve");
+  expect(commandName("/usr/local/bin/gatesieve")).toBe("gatesieve");
 });
 
 describe("text", () => {

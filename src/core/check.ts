@@ -30,7 +30,7 @@ export function choose<T>(kind: string, name: string, table: Readonly<Record<str
   const names = Object.keys(table);
   const near = nearest(name, names);
   throw new UsageError(
-    `unknown ${kind} "${name}"${near ? `, did you mean "${near}"?` : ""} The choices are: ${names.join(", ")}.`,
+    `unknown ${kind} "${name}"${near ? `, did you mean "${near}"?` : "."} The choices are: ${names.join(", ")}.`,
   );
 }
 

@@ -184,6 +184,8 @@ export function atArea(machine: Machine, budgetMM2: number, technology: Technolo
 const LARGEST = 2 ** 40;
 
 /** Throws a `UsageError` that names the first thing that cannot be. */
+const MOST_OF_LANES = 4096;
+
 export function checkMachine(machine: Machine): void {
   const { name, design, sources, overhead } = machine;
   const sizes = { clockGHz: machine.clockGHz, sramBytes: machine.sramBytes, bankBytes: machine.bankBytes };
@@ -207,6 +209,11 @@ export function checkMachine(machine: Machine): void {
       `overhead of machine ${name} is ${overhead.value}: give a share of at least 0, with its source.`,
     );
   if (design.kind === "lanes") {
+    for (const key of ["groups", "lanes", "macsPerLane", "fifo", "ports", "queue"] as const)
+      check(
+        design[key] <= MOST_OF_LANES,
+        `${key} of machine ${name} is ${design[key]}: give at most ${MOST_OF_LANES}, each is simulated by itself.`,
+      );
     check(design.unitWidth <= 32, `unitWidth of machine ${name} is ${design.unitWidth}: at most 32.`);
     check(design.fifo >= design.unitWidth, `fifo of machine ${name} is ${design.fifo}: at least its unitWidth.`);
   }

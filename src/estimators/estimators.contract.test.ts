@@ -218,6 +218,7 @@ test("a model is not trained twice at once", async () => {
 test("bytes that are no saved model are refused", async () => {
   const { parameters } = (await kinds.classifier!.fit(STEPS)).model;
   expect(parameters.length).toBeGreaterThan(3);
+  await expect(loadModel("m.safetensors" as never)).rejects.toThrow(/got "m.safetensors", expected the bytes/);
   await expect(loadModel(new Uint8Array(9))).rejects.toThrow(/the saved model/);
   const { modelFile } = await import("../formats/weights.ts");
   const weights = modelFile((await kinds.classifier!.fit(STEPS)).model);

@@ -241,6 +241,21 @@ describe("forecaster", () => {
     expect(typed.predict()).toEqual((await forecaster(net).fit(numbers, short)).predict());
   });
 
+  test("a row that does not fit the wave has the largest score", async () => {
+    const model = await forecaster(gru({ hiddenSize: 16 })).fit(numbers.slice(0, 400), options);
+    const broken = numbers.slice(400);
+    broken[70]! += 12;
+    const rows = await model.anomalies(broken, { normal: numbers.slice(0, 400) });
+    const T = model.model.pass.T;
+    expect(rows.map(({ index }) => index)).toEqual(Array.from({ length: 100 - T - 2 }, (_, row) => T + row));
+    const worst = rows.reduce((most, row) => (row.score > most.score ? row : most));
+    expect(worst).toMatchObject({ index: 70, anomaly: true, column: "0", actual: broken[70] });
+    expect(Math.abs(worst.expected - numbers[70 + 400]!)).toBeLessThan(3);
+    const all = await model.anomalies(broken, { limit: 0 });
+    expect(all.filter(({ anomaly }) => anomaly).length).toBeGreaterThanOrEqual(all.length - 1);
+    expect(await complaint(() => model.anomalies(broken, { rate: 1e-4 }))).toMatch(/^a rate of 0.0001 cannot be told/);
+  });
+
   test("a stream forecasts after each row, once a season is over where it needs one", async () => {
     const model = await forecaster(gru({ hiddenSize: 8 })).fit(numbers, {
       ...options,

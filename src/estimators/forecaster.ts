@@ -7,8 +7,10 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
-import { rowsBack } from "../tasks/forecast-scores.ts";
+import { AheadWatch, limitFor, normalErrors, type RowScores, scoreRows } from "../tasks/anomalies.ts";
+import { type AheadForecasts, rowsBack } from "../tasks/forecast-scores.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "../tasks/forecasting.ts";
+import type { Task } from "../tasks/task.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { gather, hashOf, isStream, type Stream, shown, tooFew } from "./examples.ts";
 import type { NetSpec } from "./nets.ts";
@@ -27,8 +29,8 @@ export interface ForecasterFitOptions<R extends SeriesRow> extends FitOptions<Fo
   readonly horizon?: number;
   /** Rows of a season (1: none): a forecast may then start from the row one season before. */
   readonly period?: number;
-  /** Which numbers of a row to forecast, by name or by place; all if not given. The others are only read. */
-  readonly target?: readonly (string | number)[];
+  /** Which number or numbers of a row to forecast, by name or by place; all if not given. The others are only read. */
+  readonly target?: string | number | readonly (string | number)[];
 }
 
 export interface ForecasterEstimator {
@@ -56,6 +58,28 @@ export type Forecast<R extends SeriesRow> = R extends number
   : R extends readonly number[]
     ? number[]
     : Record<string, number>;
+
+export interface AnomalyOptions<R extends SeriesRow> {
+  /** A stretch taken as normal: what errors are usual. Without it the series itself, whose own anomalies hardly matter while they are few. */
+  readonly normal?: ForecasterData<R>;
+  /** Share of the normal rows that may be flagged (0.01, and at least one row). */
+  readonly rate?: number;
+  /** Flag scores above it, instead of a rate. */
+  readonly limit?: number;
+}
+
+/** A row of a series beside what was expected of it one row before. */
+export interface RowScore {
+  /** In the series, from 0. */
+  readonly index: number;
+  /** Distance from what was expected in spreads of the normal errors; of several targets the largest. */
+  readonly score: number;
+  readonly anomaly: boolean;
+  /** The target with that distance: its name, or its place in the row. */
+  readonly column: string;
+  readonly actual: number;
+  readonly expected: number;
+}
 
 interface Kept {
   readonly form: "number" | "row" | "names";
@@ -96,12 +120,47 @@ export class Forecaster<R extends SeriesRow = SeriesRow> extends TrainedModel {
 
   /** Errors on another series, read as the training's was: mae, rmse, mase, beside those of naive forecasts. */
   async evaluate(data: ForecasterData<R>): Promise<Evaluation> {
+    return this.evaluateTask(await this.#taskOn(data), 1);
+  }
+
+  /**
+   * How far each row of a series is from what was expected one row before (tasks/anomalies.ts). The first rows, which a
+   * forecast reads, have no score, nor have the last `horizon - 1`, which no whole forecast ends with. A row after an anomaly may be one too: the forecast has read the anomaly.
+   */
+  async anomalies(data: ForecasterData<R>, options: AnomalyOptions<R> = {}): Promise<RowScore[]> {
+    const { normal, rate, limit } = options;
+    const { columns, targets } = this.#encoding;
+    const found = await this.#ahead(data);
+    const usual = normalErrors(normal === undefined ? found : await this.#ahead(normal), targets.length);
+    const threshold = limit ?? limitFor(rate, usual);
+    const { firstRow, scores, worst }: RowScores = scoreRows(found, usual);
+    return Array.from(scores, (score, row) => {
+      const k = worst[row] as number;
+      const at = row * targets.length + k;
+      return {
+        index: firstRow + row,
+        score,
+        anomaly: score > threshold,
+        column: columns[targets[k] as number] as string,
+        actual: found.actual[at] as number,
+        expected: found.expected[at] as number,
+      };
+    });
+  }
+
+  async #ahead(data: ForecasterData<R>): Promise<AheadForecasts> {
+    const watch = new AheadWatch(await this.#taskOn(data));
+    await this.evaluateTask(watch.task, 1);
+    return watch.ahead;
+  }
+
+  /** All of a series as the test split of a task. */
+  async #taskOn(data: ForecasterData<R>): Promise<Task> {
     const { columns } = this.#encoding;
     const values = Float64Array.from(this.#rowsOf(await rowsIn(data, undefined)).flat());
-    const task = inOptionWords(() =>
+    return inOptionWords(() =>
       forecastingTask({ name: "the series", encoding: this.#encoding, series: { columns, values }, allTest: true }),
     );
-    return this.evaluateTask(task, 1);
   }
 
   /** Reads a series row by row: `push` forecasts the rows after it; undefined as long as a season is not over. */
@@ -153,7 +212,7 @@ export async function prepareForecaster<R extends SeriesRow>(
   const columns = learnt?.columns ?? columnsOf(given, form);
   const rows = given ? toRows(given, form, columns) : [];
   const series: Series | undefined = given && { columns, values: Float64Array.from(rows.flat()) };
-  const targets = target?.map((each) => String(each)) ?? columns;
+  const targets = target === undefined ? columns : [target].flat().map(String);
   const held = Math.round(rows.length * validationSplit);
   const needed = held - (learnt?.horizon ?? horizon) + 1 >= 1;
   const validRows = needed ? held : 0;

@@ -57,6 +57,7 @@ export function languageModel(net: NetSpec, own: LanguageModelOptions = {}): Lan
   );
   return {
     async fit(text, options = {}) {
+      check(text !== undefined, "fit: no text given; expected a text, or a list or stream of texts.");
       const settled = settle(options, ["validation"]);
       const prepared = await prepareLanguageModel(net, own, settled, text, options);
       const parts = await makeParts(net, settled, prepared, options);

@@ -6,6 +6,7 @@ import { cells } from "../nn/cells.ts";
 import type { Policy } from "../sparse/policy.ts";
 import type { TrainingState } from "../train/training.ts";
 import { Classifier, prepareClassifier } from "./classifier.ts";
+import { shown } from "./examples.ts";
 import { Forecaster, prepareForecaster } from "./forecaster.ts";
 import { LanguageModel, prepareLanguageModel } from "./language-model.ts";
 import { checkKeys, type NetSpec } from "./nets.ts";
@@ -79,11 +80,18 @@ const KINDS: Readonly<Record<string, Kind>> = {
  *   const model = await loadModel<Classifier<string, "cat" | "dog">>(bytes);
  */
 export async function loadModel<M extends TrainedModel = Classifier | Forecaster | Tagger | LanguageModel>(
-  bytes: Uint8Array,
+  bytes: Uint8Array | ArrayBuffer,
   options: LoadOptions = {},
 ): Promise<M> {
   checkKeys("loadModel", options, ["data", "validation", "policy", "engine", "threads"]);
-  const { metadata, tensors } = readSafetensors(bytes, "the saved model");
+  if (!ArrayBuffer.isView(bytes) && !((bytes as unknown) instanceof ArrayBuffer))
+    throw new UsageError(
+      `loadModel: got ${shown(bytes)}, expected the bytes of the file, for example readFileSync(file).`,
+    );
+  const { metadata, tensors } = readSafetensors(
+    ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(bytes),
+    "the saved model",
+  );
   const saved = readSaved(metadata.gatesieve);
   const kind = KINDS[saved.kind];
   if (!kind) throw new GatesieveError(`the saved model is a "${saved.kind}", which this Gatesieve does not know.`);

@@ -5,6 +5,10 @@ import { cellNumber, readCsv, SEPARATORS } from "./csv.ts";
 import { readJsonl } from "./jsonl.ts";
 
 describe("readCsv", () => {
+  test.each(['[\n {"text": "a"}]', '{"text": "a", "label": "b"}'])("JSON is no CSV: %s", (text) =>
+    expect(() => readCsv(text, "t.json")).toThrow(/t.json begins like JSON, expected a CSV file/),
+  );
+
   const quoted = (cell: string) => `"${cell.replaceAll('"', '""')}"`;
   const cell = fc.oneof(fc.string(), fc.stringMatching(/^[a",;|\t\r\n ]*$/));
 

@@ -31,6 +31,10 @@ export function readCsv(text: string, name: string): CsvTable {
   // pandas writes its index without a name.
   const columns = header.cells.map((cell, index) => cell.trim() || `column ${index + 1}`);
   const twice = columns.find((column, index) => columns.indexOf(column) < index);
+  if (/^\s*(\[\s*\{|\{\s*")/.test(bare))
+    throw new UsageError(
+      `${name} begins like JSON, expected a CSV file. Examples in JSON are read from a .jsonl file, one object a line.`,
+    );
   if (twice !== undefined)
     throw new UsageError(`${name}:${header.line}: two columns are named "${twice}"; rename one.`);
   for (const { line, cells } of rows)

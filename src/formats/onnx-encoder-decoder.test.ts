@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { loadEngine } from "../kernels/engines.ts";
 import { Model, type ModelSpec } from "../nn/model.ts";
-import { encodeOnnx } from "./onnx.ts";
+import { decodeOnnx, encodeOnnx } from "./onnx.ts";
 import { onnxOfEncoderDecoder } from "./onnx-encoder-decoder.ts";
 import { onnxOfModel } from "./onnx-export.ts";
+import { differenceOfGraphs, parametersOfOwn } from "./onnx-own.ts";
 import type { OnnxFeed } from "./onnx-session.ts";
 import { OnnxSession } from "./onnx-session.ts";
 
@@ -58,6 +59,13 @@ describe("encoder and decoder", () => {
     const [encoder, decoder] = [parts.encoder, parts.decoder].map(
       (part) => new OnnxSession(encodeOnnx(part).toBytes()),
     );
+    const graphs = [parts.encoder, parts.decoder].map((part) => decodeOnnx(encodeOnnx(part).toBytes()).graph);
+    const back = graphs.flatMap((graph) => [...parametersOfOwn(graph)]);
+    const bits = back.map(([name, { shape, pieces }]) => [name, shape, [...pieces()].flatMap((piece) => [...piece])]);
+    expect(bits.sort()).toEqual(model.parameters.map(({ name, value }) => [name, value.shape, [...value.data]]).sort());
+    expect(graphs.map((graph, part) => differenceOfGraphs([parts.encoder, parts.decoder][part]!.graph, graph))).toEqual([undefined, undefined]); // biome-ignore format: a call
+    expect(differenceOfGraphs(graphs[0]!, graphs[1]!)).toMatch(/^node /);
+
     const states = model.spec.cell === "lstm" ? ["h", "c"] : ["h"];
 
     const buffers = net.buffers();

@@ -1,5 +1,5 @@
 /** Operators of ONNX as they are defined, on arrays: what graphs of recurrent nets are made of, without time itself. */
-import { erfc } from "../nn/erf.ts";
+import { erfc } from "../core/erf.ts";
 import { countOf, type OnnxNode } from "./onnx.ts";
 import { intOf } from "./onnx-node.ts";
 import { arrayOf, type OnnxArray } from "./onnx-tensor.ts";

@@ -10,6 +10,7 @@ import { Model, type ModelSpec } from "../nn/model.ts";
 import { decodeOnnx, decodeOnnxTensor, encodeOnnx, type OnnxAttribute, type OnnxFile, type OnnxNode } from "./onnx.ts";
 import { type OnnxExportOptions, onnxOfModel } from "./onnx-export.ts";
 import { netOfOnnx } from "./onnx-import.ts";
+import { parametersOfOwn } from "./onnx-own.ts";
 import { type OnnxFeed, OnnxSession } from "./onnx-session.ts";
 import { arrayOf } from "./onnx-tensor.ts";
 import { Message, readFields, wholeNumbers } from "./protobuf.ts";
@@ -432,12 +433,12 @@ function survives(file: Uint8Array): void {
       .map((size) => (typeof size === "number" ? Math.min(8, Math.max(1, size)) : 2));
     return { dims: sizes, data: new Float32Array(sizes.reduce((product, size) => product * size, 1)) };
   };
-  try {
-    const { parameters } = netOfOnnx(decodeOnnx(file));
-    for (const { pieces } of parameters.values()) for (const _ of pieces());
-  } catch (error) {
-    if (!(error instanceof GatesieveError)) throw error;
-  }
+  for (const parametersOf of [(read: OnnxFile) => netOfOnnx(read).parameters, ({ graph }: OnnxFile) => parametersOfOwn(graph)]) // biome-ignore format: a line
+    try {
+      for (const { pieces } of parametersOf(decodeOnnx(file)).values()) for (const _ of pieces());
+    } catch (error) {
+      if (!(error instanceof GatesieveError)) throw error;
+    }
   try {
     const session = new OnnxSession(file);
     session.run(Object.fromEntries(session.inputs.map(({ name, dims }) => [name, feed(dims)])));

@@ -46,20 +46,32 @@ function summaryValue(summary: Summary): Message {
   return value.bytes(9, plugin).bytes(8, tensor);
 }
 
-/** Sums are of bins' middles: of what was counted nothing else is known. */
-function histogramOf({ edges, counts }: Bins): Message {
-  const used = counts.flatMap((count, bin) => (count > 0 ? [bin] : []));
+/**
+ * Sums are of bins' middles: of what was counted nothing else is known. Empty bins at both ends are left out: TensorBoard's
+ * fast reader takes `min` and `max` for the outer edges of the first and the last.
+ */
+function histogramOf({ edges: all, counts: every }: Bins): Message {
+  const first = Math.max(
+    0,
+    every.findIndex((count) => count > 0),
+  );
+  const end = every.findLastIndex((count) => count > 0) + 1;
+  const [edges, counts] = [all.slice(first, end > 0 ? end + 1 : 1), every.slice(first, end)];
   const middle = (bin: number) => ((edges[bin] as number) + (edges[bin + 1] as number)) / 2;
   const total = (of: (bin: number) => number) => counts.reduce((sum, count, bin) => sum + count * of(bin), 0);
-  const all = total(() => 1);
-  const squares = total((bin) => middle(bin) ** 2);
   return (
     new Message()
-      .double(1, edges[used[0] ?? 0] ?? 0)
-      .double(2, edges[(used.at(-1) ?? -1) + 1] ?? 0)
-      .double(3, all)
+      .double(1, edges[0] as number)
+      .double(2, edges.at(-1) as number)
+      .double(
+        3,
+        total(() => 1),
+      )
       .double(4, total(middle))
-      .double(5, squares)
+      .double(
+        5,
+        total((bin) => middle(bin) ** 2),
+      )
       // The lowest edge is a bin of its own, with nothing below it.
       .doubles(6, edges)
       .doubles(7, [0, ...counts])

@@ -2,7 +2,8 @@
  * What engines over the arena's bytes share: kernels that only pass addresses on, and how an address is made.
  * `wasm` and `native` have these functions under the same names, with the same arguments.
  */
-import type { IntTensor, Tensor } from "../core/arena.ts";
+import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import type { UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 import type { WasmExports } from "./wasm-exports.ts";
@@ -24,15 +25,74 @@ export type AddressCalls = Pick<
   | "sumSquaresOfRows"
 >;
 
+/** Threads that an engine's control blocks have room for: assembly/team.ts, native/addon.cpp. */
+const MOST_THREADS = 64;
+
+/** Throws a UsageError where engine `name` cannot have so many threads. */
+export function checkThreads(name: string, threads: number): void {
+  check(
+    threads <= MOST_THREADS,
+    `engine ${name} runs on up to ${MOST_THREADS} threads, got threads=${threads}. Use no more than the processor has cores.`,
+  );
+}
+
 /**
  * Up to this share of a weight's rows, packing them one by one is as fast as packing all or faster: (10000, 200),
  * (10000, 650) and (10000, 1500) of rows anywhere, medians, native and wasm.
  */
 const FEW_ROWS = 0.2;
 
-export class AddressKernels {
+export type PanelUse = "nt" | "nn";
+
+/** A weight with panels for its products; how they lie is the engine's. */
+export interface PackedWeight extends Weight {
+  readonly nt: Tensor | undefined;
+  readonly nn: Tensor | undefined;
+  /** Where nt and nn are one tensor. */
+  readonly room: PanelRoom | undefined;
+}
+
+/** Panels that take turns in one tensor. */
+export interface PanelRoom {
+  /** What it holds; undefined where the weight has changed since. */
+  use: PanelUse | undefined;
+}
+
+export abstract class AddressKernels {
   /** Set once the arena is allocated. */
   protected calls!: AddressCalls;
+
+  /** Panels of floats for the uses of a weight: one room where nt and nn need none at the same time. */
+  protected planPanels(
+    arena: Arena,
+    { name }: Tensor,
+    uses: WeightUses,
+    shapes: Readonly<Record<PanelUse, readonly number[]>>,
+  ): Pick<PackedWeight, "nt" | "nn" | "room"> {
+    const plan = (kind: string, shape: readonly number[]) => arena.tensor(`${name}.${kind}`, shape, "packed");
+    if (!uses.nt || !uses.nn || uses.inTurns)
+      return {
+        nt: uses.nt ? plan("nt", shapes.nt) : undefined,
+        nn: uses.nn ? plan("nn", shapes.nn) : undefined,
+        room: undefined,
+      };
+    const [nt, nn] = [shapes.nt, shapes.nn].map((shape) => shape.reduce((product, size) => product * size, 1));
+    const shared = plan("panels", [Math.max(nt!, nn!)]);
+    return { nt: shared, nn: shared, room: { use: undefined } };
+  }
+
+  /** Address of a weight's panels, which are up to date. */
+  protected panels(w: Weight, use: PanelUse): number {
+    const weight = w as PackedWeight;
+    const { ptr } = planned(weight[use], w, use);
+    if (weight.room && weight.room.use !== use) {
+      this.packPanels(weight, use);
+      weight.room.use = use;
+    }
+    return ptr;
+  }
+
+  protected abstract packPanels(weight: PackedWeight, use: PanelUse): void;
 
   /** Packs a weight's changed rows alone, where these are few; false where all are better packed. */
   protected packFew(tensor: Tensor, nt: Tensor | undefined, nn: Tensor | undefined, rows: RowSet | undefined): boolean {

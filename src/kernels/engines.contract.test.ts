@@ -26,7 +26,7 @@ import {
   TOTAL,
 } from "../sparse/statistics.ts";
 import { jsEngine } from "./js.ts";
-import type { CellStep, Engine, Kernels, UpdateSettings } from "./kernels.ts";
+import type { CellStep, Engine, Kernels, UpdateSettings, WeightUses } from "./kernels.ts";
 import { loadWasmEngine } from "./wasm.ts";
 
 /** Engine native once for every instruction set this processor runs; none where it has not been built. */
@@ -103,11 +103,17 @@ function widths(): number[] {
 }
 
 /** A weight (N, K), a gradient (rows, N) and an input (rows, K), with outputs for all products, in the middle of guards. */
-function planProducts(rows: number, N: number, K: number, listRows?: number): Plan<Products> {
+function planProducts(
+  rows: number,
+  N: number,
+  K: number,
+  listRows?: number,
+  uses: Partial<WeightUses> = { lookup: true },
+): Plan<Products> {
   return (arena, kernels) => {
     const site: Site = { name: "site", groups: ["a"], rows: rows + 2 * GUARDS, cols: N };
     const w = arena.tensor("w", [N, K], "weights");
-    const weight = kernels.planWeight(w, { rows, nt: true, nn: true, lookup: true });
+    const weight = kernels.planWeight(w, { rows, nt: true, nn: true, ...uses });
     kernels.planTN(rows, N, K);
     const g = arena.tensor("g", [rows + 2 * GUARDS, N], "gateGradients");
     return {
@@ -142,6 +148,11 @@ type ProductName = "gemmNT" | "gemmNN" | "gemmTN";
 
 function runProduct(p: Products, name: ProductName, rows: number): void {
   p.kernels.pack(p.weight);
+  multiply(p, name, rows);
+}
+
+/** With the weight as it was packed last. */
+function multiply(p: Products, name: ProductName, rows: number): void {
   if (name === "gemmNT") p.kernels.gemmNT(p.outN, GUARDS, p.x, GUARDS, p.weight, rows);
   if (name === "gemmNN") p.kernels.gemmNN(p.outK, GUARDS, p.g, GUARDS, p.weight, rows);
   if (name === "gemmTN") p.kernels.gemmTN(p.outNK, p.g, GUARDS, p.x, GUARDS, rows);
@@ -229,15 +240,24 @@ describe.each(table(engines))("engine %s", (_, engine) => {
   });
 
   test.each([...SHAPES, [100, 130, 70] as const])("rows %i, N %i, K %i: packed anew in some rows", (rows, N, K) => {
-    const plan: Plan<Products & { changed: RowSet }> = (arena, kernels) => ({
-      ...planProducts(rows, N, K)(arena, kernels),
-      changed: new RowSet(arena, "w", N),
-    });
-    for (const step of [1, 7, 50]) {
-      const [some, all] = [build(engine, "f32", plan), build(engine, "f32", plan)];
+    const plan =
+      (inTurns: boolean): Plan<Products & { changed: RowSet }> =>
+      (arena, kernels) => ({
+        ...planProducts(rows, N, K, undefined, { inTurns })(arena, kernels),
+        changed: new RowSet(arena, "w", N),
+      });
+    for (const [step, inTurns] of [
+      [1, true],
+      [7, true],
+      [50, true],
+      [7, false],
+    ] as const) {
+      // biome-ignore format: one case each
+      const [some, all] = [build(engine, "f32", plan(inTurns)), build(engine, "f32", plan(true))];
       for (const p of [some, all]) {
         fillProducts(p, 5);
         p.kernels.pack(p.weight);
+        for (const name of ["gemmNN", "gemmNT"] as const) multiply(p, name, rows); // whatever is packed late is now
         for (let row = N - 1; row >= 0; row -= step) {
           p.changed.add(row);
           for (let k = 0; k < K; k++) p.w.data[row * K + k] = row + k / 64;
@@ -245,7 +265,7 @@ describe.each(table(engines))("engine %s", (_, engine) => {
       }
       some.kernels.pack(some.weight, some.changed);
       all.kernels.pack(all.weight);
-      for (const p of [some, all]) for (const name of ["gemmNT", "gemmNN"] as const) runProduct(p, name, rows);
+      for (const p of [some, all]) for (const name of ["gemmNT", "gemmNN"] as const) multiply(p, name, rows);
       expectClose(some.outN.data, all.outN.data, 0);
       expectClose(some.outK.data, all.outK.data, 0);
     }

@@ -22,7 +22,8 @@ import {
   TOTAL,
 } from "../sparse/statistics.ts";
 import { toBf16 } from "./bf16.ts";
-import type { Engine, Kernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
+import { JsLayers } from "./js-layers.ts";
+import type { Engine, Kernels, LayerKernels, UpdateSettings, Weight, WeightUses } from "./kernels.ts";
 
 export const jsEngine: Engine = {
   name: "js",
@@ -33,10 +34,12 @@ export const jsEngine: Engine = {
 class JsKernels implements Kernels {
   readonly engine = jsEngine;
   readonly cells = {};
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
 
   constructor(arena: Arena) {
     this.#arena = arena;
+    this.layers = new JsLayers(arena);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): Weight {

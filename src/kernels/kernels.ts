@@ -40,6 +40,11 @@ export interface WeightUses {
   readonly lookup?: boolean;
   /** nt and nn also over live columns; engines without LiveKernels plan nothing for it. */
   readonly live?: boolean;
+  /**
+   * nt and nn take turns many times within a pass. Without it, a pass has all its nt products before all its nn
+   * products, and an engine may have room for one of the two packed copies: it makes each where it is wanted.
+   */
+  readonly inTurns?: boolean;
 }
 
 /** A weight together with an engine's packed copies of it. */
@@ -163,6 +168,80 @@ export interface LiveRows {
   rows: number;
 }
 
+/** A layer norm: its parameters (cols) with their gradients, and what forward keeps of each row. */
+export interface NormTensors {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly dWeight: Tensor;
+  readonly dBias: Tensor;
+  /** (rows) */
+  readonly mean: Tensor;
+  /** (rows): 1 / sqrt(variance + eps), the variance without Bessel's correction. */
+  readonly inverse: Tensor;
+  readonly eps: number;
+}
+
+/** Causal attention: T positions of B lanes, row t*B + b; mutated in place by whoever calls. */
+export interface AttentionShape {
+  T: number;
+  B: number;
+  readonly heads: number;
+  /** T as planned. */
+  readonly steps: number;
+}
+
+/**
+ * Pointwise parts, softmax and norm of layers that are not recurrent. They overwrite. Rows of `out` and of what has no row
+ * number begin at 0; sums over a row are taken in float64.
+ */
+export interface LayerKernels {
+  /** x = max(0, x) in place; a NaN stays, to reach the guard, and so does -Infinity, as one. */
+  relu(x: Tensor, rows: number): void;
+  /** out = g where y > 0, else 0. */
+  reluGradient(out: Tensor, g: Tensor, gRow: number, y: Tensor, rows: number): void;
+  /** y = x F(x), F the normal distribution function; x becomes the slope F(x) + x F'(x). */
+  gelu(y: Tensor, x: Tensor, rows: number): void;
+  /** out = a b, element by element. */
+  multiply(out: Tensor, a: Tensor, aRow: number, b: Tensor, rows: number): void;
+  tanh(out: Tensor, x: Tensor, rows: number): void;
+  /** out = g (1 - y^2). */
+  tanhGradient(out: Tensor, g: Tensor, gRow: number, y: Tensor, rows: number): void;
+  /** Softmax over the first `length` columns, at least 1, in place; the other columns become 0. */
+  softmax(x: Tensor, row: number, rows: number, length: number): void;
+  /** In place, rows of g and of the softmax p alike: g = p (g - sum of p g). */
+  softmaxGradient(g: Tensor, p: Tensor, row: number, rows: number): void;
+  /** out = (x - mean) inverse weight + bias; sets mean and inverse. */
+  layerNorm(out: Tensor, x: Tensor, xRow: number, rows: number, norm: NormTensors): void;
+  /** dx from dy and the x of forward; adds to dWeight and dBias. */
+  layerNormGradient(
+    dx: Tensor,
+    dy: Tensor,
+    dyRow: number,
+    x: Tensor,
+    xRow: number,
+    rows: number,
+    norm: NormTensors,
+  ): void;
+  /** Plans what attention over `steps` positions with heads of `size` columns needs. */
+  planAttention(steps: number, size: number): void;
+  /**
+   * For each lane and head, with Q, K, V (T, d) its columns of x (T*B, 3 heads d): P = softmax(Q K^T / sqrt(d)) over keys no
+   * later than the query, 0 beyond; its columns of out (T*B, heads d) = P V. P of query q is row (b heads + head) steps + q of
+   * `shares` (B heads steps, steps).
+   */
+  attention(out: Tensor, shares: Tensor, x: Tensor, xRow: number, shape: AttentionShape): void;
+  /** dx (T*B, 3 heads d) from dy, and from x and the shares of forward. */
+  attentionGradient(
+    dx: Tensor,
+    dy: Tensor,
+    dyRow: number,
+    shares: Tensor,
+    x: Tensor,
+    xRow: number,
+    shape: AttentionShape,
+  ): void;
+}
+
 /** Hyper-parameters of one optimizer update, mutated in place. */
 export interface UpdateSettings {
   learningRate: number;
@@ -190,7 +269,10 @@ export interface Kernels {
   planTN(rows: number, outRows: number, outCols: number): void;
 
   // ---- weights
-  /** Refreshes the packed copies after the weight has changed, in all rows or in these alone. */
+  /**
+   * After the weight has changed, in all rows or in these alone: its packed copies are made anew, now or where one is
+   * wanted. Until then its values must stay.
+   */
   pack(weight: Weight, rows?: RowSet): void;
 
   // ---- dense products
@@ -242,6 +324,8 @@ export interface Kernels {
   addRows(out: Tensor, outRow: number, a: Tensor, aRow: number, rows: number): void;
   /** Pointwise parts of cells, by cell name; missing ones run the cell's own reference. */
   readonly cells: Readonly<Record<string, CellKernel | undefined>>;
+  /** Of layers that are not recurrent. */
+  readonly layers: LayerKernels;
   /** Products over live columns; without them the dense ones run over the zeroed matrix. */
   readonly live?: LiveKernels;
   /** Whole time loops, by cell name; without one the layer runs its own. */

@@ -49,7 +49,7 @@ function build(engine: Engine, real: "f32" | "f64", { times, B, N, K, live }: Sh
   const kernels = engine.attach(arena);
   const rows = times * B;
   const w = arena.tensor("w", [N, K], "weights");
-  const weight = kernels.planWeight(w, { rows, nt: true, nn: true, live: true });
+  const weight = kernels.planWeight(w, { rows, nt: true, nn: true, live: true, inTurns: true });
   kernels.planTN(rows, N, K);
   const room = (name: string, width: number) => arena.tensor(name, [rows + 2 * GUARDS, width], "activations");
   const [x, g, outN, outK] = [room("x", K), room("g", N), room("outN", N), room("outK", K)] as const;

@@ -1,30 +1,26 @@
 /** What engine native plans for a weight and a pattern, and the words its sweeps are told in (native/kernels.h). */
-import type { IntTensor, Tensor } from "../core/arena.ts";
+import type { DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
-import { planned } from "./by-address.ts";
-import type { Weight } from "./kernels.ts";
+import type { PackedWeight } from "./by-address.ts";
+import { KEEP, keepsColumns, kindOf, setChoice, THRESHOLD } from "./choice.ts";
 import type { Listing } from "./listing.ts";
-import type { NativeCalls } from "./native-calls.ts";
 
-/** What `compress` does with a group, and its flags. */
-export const THRESHOLD = 1;
-export const STOCHASTIC = 2;
+/** Flags of `compress`. */
 export const BEFORE = 1;
 export const AFTER = 2;
 export const INDEX = 4;
 export const LISTS = 8;
+export const COLUMN_FORM = 16;
 
-export interface NativeWeight extends Weight {
-  /** Panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]. */
-  readonly nt: Tensor | undefined;
-  /** Panels over K of w, [K / 64][N][64]. */
-  readonly nn: Tensor | undefined;
+export interface NativeWeight extends PackedWeight {
+  // nt: panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]
+  // nn: panels over K of w, [K / 64][N][64]
   /**
-   * Of a weight that also meets live columns, whose products read `nt` alone: whether `nn` is as the weight is, and was
-   * read since it last was packed. What nobody read is packed when somebody does.
+   * Of a weight that also meets live columns, whose products read `nt` alone, where nn has a tensor of its own: whether it
+   * is as the weight is, and was read since it last was packed. What nobody read is packed when somebody does.
    */
-  readonly nnState: { fresh: boolean; read: boolean };
+  readonly seldom: { fresh: boolean; read: boolean } | undefined;
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
   readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
 }
@@ -40,23 +36,26 @@ export interface NativePattern extends Pattern {
   readonly tau: Tensor;
   /** Shares of the sums, added in order. (64, groups, 4) */
   readonly partials: Tensor<Float64Array>;
+  /** What rules that draw or choose are told, and their room: choice.ts. */
+  readonly choice: DoubleTensor;
   /** Rows whose lists are of their last sweep: `keep` makes none. */
   readonly listing: Listing;
 }
 
-/** Address of the panels of w for dh and dx, packed first if they are not. */
-export function panelsNN(w: Weight, calls: NativeCalls): number {
-  const { tensor, nn, nnState } = w as NativeWeight;
-  const { ptr } = planned(nn, w, "nn");
-  const [N, K] = tensor.shape as [number, number];
-  if (!nnState.fresh) calls.packPanels(N, K, tensor.ptr, ptr);
-  nnState.fresh = true;
-  nnState.read = true;
-  return ptr;
+/** A rule as the sweep is told it. */
+export interface Told {
+  readonly kind: number;
+  /** Of the lists that are wanted: whether they take column form, which needs two rows to have room. */
+  readonly form: 0 | typeof COLUMN_FORM;
 }
 
-/** The rule's tau for the sweep; nothing is dropped below -1, which no magnitude is. */
-export function setTau({ site, tau }: NativePattern, rule: DropRule): void {
-  const pruned = rule.kind === "threshold" || rule.kind === "stochastic";
-  for (let group = 0; group < site.groups.length; group++) tau.data[group] = pruned ? (rule.tau[group] as number) : -1;
+/** Writes what the sweep of `rows` rows at a time is to know of the rule; undefined for a rule it does not know. */
+export function tell({ site, tau, choice }: NativePattern, rule: DropRule, rows: number): Told | undefined {
+  const kind = kindOf(rule, site);
+  if (kind === undefined) return undefined;
+  // Nothing is dropped below -1, which no magnitude is.
+  const limited = rule.kind === "threshold" || rule.kind === "stochastic" || rule.kind === "block";
+  for (let group = 0; group < site.groups.length; group++) tau.data[group] = limited ? (rule.tau[group] as number) : -1;
+  setChoice(choice, rule, site, rows);
+  return { kind: kind === KEEP ? THRESHOLD : kind, form: keepsColumns(kind) && rows > 1 ? COLUMN_FORM : 0 };
 }

@@ -1,20 +1,9 @@
-/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h) and whole time loops (native/loop.h). */
+/** Cells of engine native: their pointwise parts (native/lstm.h, gru.h, rnn.h) and whole time loops (native/loop.h). */
 import type { Tensor } from "../core/arena.ts";
-import { isSweep } from "../sparse/rule.ts";
-import { at, planned } from "./by-address.ts";
+import { at, type PanelUse } from "./by-address.ts";
+import { addressCells } from "./by-address-cells.ts";
 import type { CellKernel, RecurrentKernel, TimeLoop, Weight } from "./kernels.ts";
-import {
-  AFTER,
-  BEFORE,
-  INDEX,
-  LISTS,
-  type NativePattern,
-  type NativeWeight,
-  panelsNN,
-  STOCHASTIC,
-  setTau,
-  THRESHOLD,
-} from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type Told, tell } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 interface NativeCells {
@@ -22,11 +11,19 @@ interface NativeCells {
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
 }
 
+/** Address of a weight's panels for a use. */
+type Panels = (w: Weight, use: PanelUse) => number;
+
 /** `calls`: once the arena is allocated; `full`: the share of nonzeros above which dh of so many columns runs dense. */
-export function nativeCells(calls: () => NativeCalls, full: (columns: number) => number): NativeCells {
+export function nativeCells(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): NativeCells {
   return {
-    cells: { lstm: lstmCell(calls), gru: gruCell(calls) },
-    recurrent: { lstm: lstmLoop(calls, full), gru: gruLoop(calls, full) },
+    cells: { lstm: lstmCell(calls), gru: gruCell(calls), ...addressCells(calls) },
+    recurrent: {
+      lstm: lstmLoop(calls, panels, full),
+      gru: gruLoop(calls, panels, full),
+      rnn: rnnLoop(calls, panels, full),
+      mingru: mingruLoop(calls),
+    },
   };
 }
 
@@ -82,7 +79,7 @@ function gruCell(calls: () => NativeCalls): CellKernel {
   };
 }
 
-function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): RecurrentKernel {
+function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
   return {
     forward({ step, steps, U }) {
       const { row, hRow, rows, hidden: H, gates, h, states, keeps } = step;
@@ -91,7 +88,7 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         rows,
         H,
         at(gates, row, 4 * H),
-        hiddenPanels(U),
+        panels(U as Weight, "nt"),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(states[0] as Tensor, row, H),
         at(h, hRow, H),
@@ -99,7 +96,8 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
       const pattern = loop.pattern as NativePattern;
@@ -117,26 +115,28 @@ function lstmLoop(calls: () => NativeCalls, full: (columns: number) => number): 
         (dStates[0] as Tensor).ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
-        panelsNN(U as Weight, calls()),
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+        panels(U as Weight, "nn"),
         full(H),
       );
     },
   };
 }
 
-function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): RecurrentKernel {
+function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
   return {
     forward({ step, steps, U }) {
       const { row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps } = step;
@@ -146,14 +146,15 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         H,
         at(gates, row, 3 * H),
         at(hiddenGates as Tensor, row, 3 * H),
-        hiddenPanels(U),
+        panels(U as Weight, "nt"),
         U?.uses.nt === "bf16" ? 1 : 0,
         at(h, hRow, H),
         at(keeps[0] as Tensor, row, H),
       );
     },
     backward(loop) {
-      if (!startLists(loop)) return undefined;
+      const told = startLists(loop);
+      if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
       const { row, hRow, rows, hidden: H, gates, h, keeps, dh } = step;
       const pattern = loop.pattern as NativePattern;
@@ -172,51 +173,139 @@ function gruLoop(calls: () => NativeCalls, full: (columns: number) => number): R
         dh.ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+        told.kind,
         pattern.tau.ptr,
         rule.key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
-        flagsOf(loop),
+        flagsOf(loop, told),
         at(bitmap, row, wordsPerRow),
         at(rowCounts, row, 1),
         values.ptr,
         offsets.ptr,
         at(starts, row - listFirst, starts.rowLength),
         pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
         at(hidden.bitmap, row, wordsPerRow),
         at(hidden.rowCounts, row, 1),
         hidden.values.ptr,
         hidden.offsets.ptr,
         at(hidden.starts, row - listFirst, starts.rowLength),
-        panelsNN(U as Weight, calls()),
+        panels(U as Weight, "nn"),
         full(H),
       );
     },
   };
 }
 
-/** Tells the loop's patterns of the lists to come; false, with nothing done, where the loop does not know the rule. */
-function startLists(loop: TimeLoop): boolean {
+function rnnLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
+  return {
+    forward({ step, steps, U }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      const pairs = U?.uses.nt === "bf16" ? 1 : 0;
+      calls().rnnForwardLoop(steps, rows, H, at(gates, row, H), panels(U as Weight, "nt"), pairs, at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
+      const { row, rows, hidden: H, gates, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      return calls().rnnBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        loop.dhBefore ? 1 : 0,
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+        panels(U as Weight, "nn"),
+        full(H),
+      );
+    },
+  };
+}
+
+/** There is no U, so what flows on into t-1 has been made by the cell. */
+function mingruLoop(calls: () => NativeCalls): RecurrentKernel {
+  return {
+    forward({ step, steps }) {
+      const { row, hRow, rows, hidden: H, gates, h } = step;
+      calls().mingruForwardLoop(steps, rows, H, at(gates, row, 2 * H), at(h, hRow, H));
+    },
+    backward(loop) {
+      const told = startLists(loop);
+      if (!told) return undefined;
+      const { step, steps, rule, statistics, dy, dyRow } = loop;
+      const { row, hRow, rows, hidden: H, gates, h, dh } = step;
+      const pattern = loop.pattern as NativePattern;
+      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      calls().mingruBackwardLoop(
+        steps,
+        rows,
+        H,
+        row - listFirst,
+        firstRow + row,
+        at(gates, row, 2 * H),
+        at(h, hRow, H),
+        dh.ptr,
+        at(dy, dyRow, H),
+        told.kind,
+        pattern.tau.ptr,
+        rule.key,
+        statistics.sums.ptr,
+        statistics.histogram.ptr,
+        flagsOf(loop, told),
+        at(bitmap, row, wordsPerRow),
+        at(rowCounts, row, 1),
+        values.ptr,
+        offsets.ptr,
+        at(starts, row - listFirst, starts.rowLength),
+        pattern.partials.ptr,
+        pattern.choice.ptr,
+        rule.blocks?.ptr ?? 0,
+      );
+      return 0;
+    },
+  };
+}
+
+/** Tells the loop's patterns of the lists to come; undefined, with nothing done, where the loop does not know the rule. */
+function startLists(loop: TimeLoop): Told | undefined {
   const { step, steps, rule } = loop;
   const pattern = loop.pattern as NativePattern;
   const hidden = loop.hiddenPattern as NativePattern | undefined;
   const rows = steps * step.rows;
   const sparse = rule.kind !== "keep";
   const fits = pattern.listing.fits(pattern, step.row, rows);
-  if (!isSweep(rule) || (sparse && (rule.residue || !fits))) return false;
-  setTau(pattern, rule);
-  if (fits) pattern.listing.mark(pattern, step.row, rows, sparse);
-  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, sparse);
-  return true;
+  if (sparse && (rule.residue || !fits)) return undefined;
+  const told = tell(pattern, rule, step.rows);
+  if (!told) return undefined;
+  const form = !sparse ? "none" : told.form ? "columns" : "lists";
+  if (fits) pattern.listing.mark(pattern, step.row, rows, form, step.rows);
+  if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, form, step.rows);
+  return told;
 }
 
-function flagsOf({ rule, watched }: TimeLoop): number {
-  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS;
+function flagsOf({ rule, watched }: TimeLoop, { form }: Told): number {
+  if (rule.kind !== "keep") return BEFORE | AFTER | INDEX | LISTS | form;
   return watched ? BEFORE | AFTER | INDEX : 0;
-}
-
-/** Address of the panels of a time loop's U for the product forward. */
-function hiddenPanels(U: Weight | undefined): number {
-  return planned((U as NativeWeight).nt, U as NativeWeight, "nt").ptr;
 }

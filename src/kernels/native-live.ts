@@ -1,7 +1,6 @@
 /** Products of engine native over live columns: native/live.h. */
-import { at, planned } from "./by-address.ts";
-import type { LiveKernels } from "./kernels.ts";
-import type { NativeWeight } from "./native-buffers.ts";
+import { at } from "./by-address.ts";
+import type { LiveKernels, Weight } from "./kernels.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
 /**
@@ -10,9 +9,13 @@ import type { NativeCalls } from "./native-calls.ts";
  */
 const COST = { nn: 1.42, tn: 1.1 };
 
-/** `calls`: once the arena is allocated; `full`: share of nonzeros from which the sparse products run dense. */
+/**
+ * `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt; `full`: share of nonzeros from
+ * which the sparse products run dense.
+ */
 export function nativeLive(
   calls: () => NativeCalls,
+  panels: (w: Weight) => number,
   full: (product: "nn" | "tn", columns: number) => number,
 ): LiveKernels {
   return {
@@ -30,7 +33,7 @@ export function nativeLive(
         N,
         K,
         at(a, aRow, K),
-        planned((w as NativeWeight).nt, w, "nt").ptr,
+        panels(w),
         at(list, time, K),
         at(counts, time, 1),
         at(out, outRow, N),
@@ -44,7 +47,7 @@ export function nativeLive(
         N,
         K,
         at(g, gRow, N),
-        planned((w as NativeWeight).nt, w, "nt").ptr,
+        panels(w),
         at(list, time, K),
         at(counts, time, 1),
         at(out, outRow, K),

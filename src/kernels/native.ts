@@ -8,25 +8,25 @@ import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
-import { type DropRule, isSweep } from "../sparse/rule.ts";
+import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, planned } from "./by-address.ts";
-import type { CellKernel, Engine, Kernels, LiveKernels, RecurrentKernel, Weight, WeightUses } from "./kernels.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
+import { AddressLayers } from "./by-address-layers.ts";
+import { planChoice, THRESHOLD } from "./choice.ts";
+import type {
+  CellKernel,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  RecurrentKernel,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
-import {
-  AFTER,
-  BEFORE,
-  INDEX,
-  LISTS,
-  type NativePattern,
-  type NativeWeight,
-  panelsNN,
-  STOCHASTIC,
-  setTau,
-  THRESHOLD,
-} from "./native-buffers.ts";
+import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 import { nativeCells } from "./native-cells.ts";
 import { nativeLive } from "./native-live.ts";
@@ -59,6 +59,7 @@ const SWEEP_TASKS = 64; // tasks of compress between two sums
 const PART_COLUMNS = 4; // sums of a task and group
 /** The engine on `threads` threads; `isa`: one of `addon.isas()`, without it the best. */
 export function nativeEngine(addon: NativeAddon, threads = 1, isa = addon.isas()[0] as string): Engine {
+  checkThreads("native", threads);
   const engine: Engine = {
     name: "native",
     isa,
@@ -72,6 +73,7 @@ class NativeKernels extends AddressKernels implements Kernels {
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly recurrent: Readonly<Record<string, RecurrentKernel>>;
   readonly live: LiveKernels;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #full: Full;
   readonly #bf16: boolean;
@@ -101,14 +103,17 @@ class NativeKernels extends AddressKernels implements Kernels {
     });
     const own = nativeCells(
       () => this.#call,
+      (w, use) => this.panels(w, use),
       (columns) => this.#fullOf("nn", columns),
     );
     this.cells = own.cells;
     this.recurrent = own.recurrent;
     this.live = nativeLive(
       () => this.#call,
+      (w) => this.panels(w, "nt"),
       (product, columns) => this.#fullOf(product, columns),
     );
+    this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
 
   planWeight(tensor: Tensor, uses: WeightUses): NativeWeight {
@@ -117,12 +122,12 @@ class NativeKernels extends AddressKernels implements Kernels {
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
     const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
+    const own = this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] });
     return {
       tensor,
       uses,
-      nt: uses.nt ? packed("nt", [panels(N), depth, PANEL]) : undefined,
-      nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
-      nnState: { fresh: false, read: false },
+      ...own,
+      seldom: uses.live && own.nn && !own.room ? { fresh: false, read: false } : undefined,
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -144,6 +149,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${name}.tau`, [groups.length], "pattern"),
       partials: arena.doubles(`${name}.partials`, [SWEEP_TASKS, groups.length, PART_COLUMNS], "pattern"),
+      choice: planChoice(arena, site, dense.shape[0] as number),
       listing: new Listing(rows),
     };
   }
@@ -151,32 +157,54 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, nnState, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, room, seldom, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
-    const pairs = uses.nt === "bf16";
-    if (nt && pairs) this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
-    const floats = pairs ? undefined : nt;
-    const wanted = !uses.live || nnState.read;
-    const nn = wanted ? (weight as NativeWeight).nn : undefined;
-    nnState.fresh = wanted;
-    nnState.read = false;
-    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
-    if (floats) this.#call.packTransposedPanels(N, K, tensor.ptr, floats.ptr);
-    if (nn) this.#call.packPanels(N, K, tensor.ptr, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
+    if (room) {
+      room.use = undefined;
+      return;
+    }
+    const pairs = uses.nt === "bf16";
+    if (nt && pairs) this.packPanels(weight as NativeWeight, "nt");
+    const floats = pairs ? undefined : nt;
+    const nn = seldom?.read === false ? undefined : (weight as NativeWeight).nn;
+    if (seldom) {
+      seldom.fresh = seldom.read;
+      seldom.read = false;
+    }
+    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
+    if (floats) this.packPanels(weight as NativeWeight, "nt");
+    if (nn) this.packPanels(weight as NativeWeight, "nn");
+  }
+
+  protected override panels(w: Weight, use: PanelUse): number {
+    const { seldom } = w as NativeWeight;
+    if (seldom && use === "nn") {
+      if (!seldom.fresh) this.packPanels(w as NativeWeight, use);
+      seldom.fresh = true;
+      seldom.read = true;
+    }
+    return super.panels(w, use);
+  }
+
+  protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
+    const [N, K] = tensor.shape as [number, number];
+    if (use === "nn") this.#call.packPanels(N, K, tensor.ptr, (nn as Tensor).ptr);
+    else if (uses.nt === "bf16") this.#call.packTransposedPairs(N, K, tensor.ptr, (nt as Tensor).ptr);
+    else this.#call.packTransposedPanels(N, K, tensor.ptr, (nt as Tensor).ptr);
   }
 
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as NativeWeight).nt, w, "nt");
+    const ptr = this.panels(w, "nt");
     if (w.uses.nt === "bf16") this.#call.productPairs(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
     else this.#call.product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const panels = panelsNN(w, this.#call);
-    this.#call.product(rows, K, N, at(g, gRow, N), panels, at(out, outRow, K));
+    const ptr = this.panels(w, "nn");
+    this.#call.product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
   }
 
   gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, rows: number): void {
@@ -216,24 +244,41 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
     const { listing } = pattern as NativePattern;
-    setTau(pattern as NativePattern, rule);
+    const told = tell(pattern as NativePattern, rule, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && rule.kind !== "keep" ? LISTS : 0;
+    const form = lists ? (told?.form ?? 0) : 0;
     recallDropped(rule, pattern, row, rows);
-    if (isSweep(rule)) {
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE | AFTER | INDEX | lists);
+    if (told) {
+      this.#sweep(
+        pattern as NativePattern,
+        row,
+        rows,
+        rule,
+        told.kind,
+        statistics,
+        BEFORE | AFTER | INDEX | lists | form,
+      );
     } else {
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, BEFORE);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, BEFORE);
       applyRule(rule, pattern, row, rows);
-      this.#sweep(pattern as NativePattern, row, rows, rule, statistics, AFTER | INDEX | lists);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, AFTER | INDEX | lists);
     }
     rememberDropped(rule, pattern, row, rows);
-    if (fits) listing.mark(pattern, row, rows, lists !== 0);
+    if (fits) listing.mark(pattern, row, rows, form ? "columns" : lists ? "lists" : "none");
   }
 
-  #sweep(pattern: NativePattern, row: number, rows: number, rule: DropRule, sums: SiteStatistics, flags: number): void {
+  #sweep(
+    pattern: NativePattern,
+    row: number,
+    rows: number,
+    rule: DropRule,
+    kind: number,
+    sums: SiteStatistics,
+    flags: number,
+  ): void {
     const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow, tau, partials } = pattern;
-    const { values, offsets, starts } = pattern;
+    const { values, offsets, starts, choice } = pattern;
     this.#call.compress(
       at(dense, row, site.cols),
       rows,
@@ -241,7 +286,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       site.groups.length,
       row - listFirst,
       firstRow + row,
-      rule.kind === "stochastic" ? STOCHASTIC : THRESHOLD,
+      kind,
       tau.ptr,
       rule.key,
       sums.sums.ptr,
@@ -253,12 +298,21 @@ class NativeKernels extends AddressKernels implements Kernels {
       offsets.ptr,
       at(starts, row - listFirst, starts.rowLength),
       partials.ptr,
+      choice.ptr,
+      rule.blocks?.ptr ?? 0,
     );
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
+    const ptr = this.panels(w, "nn");
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0) {
+      const first = at(starts, row - listFirst, starts.rowLength);
+      const to = at(out, outRow, K);
+      return this.#call.columnProduct(rows / block, block, N, K, first, values.ptr, offsets.ptr, ptr, to);
+    }
     return this.#call.sparseProduct(
       rows,
       N,
@@ -268,7 +322,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       at(starts, row - listFirst, starts.rowLength),
       values.ptr,
       offsets.ptr,
-      panelsNN(w, this.#call),
+      ptr,
       at(out, outRow, K),
       listing.fullShare(pattern, row, rows, this.#fullOf("nn", K)),
     );
@@ -277,6 +331,12 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = out.shape as [number, number];
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0) {
+      const first = at(starts, row - listFirst, starts.rowLength);
+      const from = at(x, xRow, K);
+      return this.#call.columnProductTN(rows / block, block, N, K, first, values.ptr, offsets.ptr, from, out.ptr);
+    }
     return this.#call.sparseProductTN(
       rows,
       N,

@@ -113,6 +113,10 @@ export interface WasmExports {
   ): void;
   gruBackward(rows: number, hidden: number, gates: number, products: number, before: number, dh: number): void;
   gruHidden(rows: number, hidden: number, left: number, kept: number, out: number): void;
+  rnnForward(rows: number, hidden: number, gates: number, h: number): void;
+  rnnBackward(rows: number, hidden: number, gates: number, dh: number): void;
+  mingruForward(rows: number, hidden: number, gates: number, before: number, h: number): void;
+  mingruBackward(rows: number, hidden: number, gates: number, before: number, dh: number): void;
   addInto(to: number, from: number, length: number): void;
   addColumnSums(out: number, g: number, rows: number, cols: number): void;
   setRows(out: number, rows: number, cols: number, a: number, b: number): void;
@@ -131,6 +135,63 @@ export interface WasmExports {
   dropout(out: number, a: number, length: number, limit: number, scale: number, key: number): void;
   softmaxCrossEntropy(logits: number, targets: number, rows: number, cols: number, scale: number): number;
   squaredError(y: number, targets: number, length: number, scale: number): number;
+  relu(x: number, length: number): void;
+  reluGradient(out: number, g: number, y: number, length: number): void;
+  gelu(y: number, x: number, length: number): void;
+  multiply(out: number, a: number, b: number, length: number): void;
+  tanhOf(out: number, x: number, length: number): void;
+  tanhGradient(out: number, g: number, y: number, length: number): void;
+  softmaxRows(x: number, rows: number, cols: number, length: number): void;
+  softmaxGradientRows(g: number, p: number, rows: number, cols: number): void;
+  layerNorm(
+    out: number,
+    x: number,
+    rows: number,
+    cols: number,
+    weight: number,
+    bias: number,
+    means: number,
+    inverses: number,
+    eps: number,
+  ): void;
+  layerNormGradient(
+    dx: number,
+    dy: number,
+    x: number,
+    rows: number,
+    cols: number,
+    weight: number,
+    means: number,
+    inverses: number,
+    dWeight: number,
+    dBias: number,
+  ): void;
+  /** `scratch`: `room` floats for each thread. */
+  attention(
+    out: number,
+    shares: number,
+    x: number,
+    T: number,
+    B: number,
+    heads: number,
+    width: number,
+    steps: number,
+    scratch: number,
+    room: number,
+  ): void;
+  attentionGradient(
+    dx: number,
+    dy: number,
+    shares: number,
+    x: number,
+    T: number,
+    B: number,
+    heads: number,
+    width: number,
+    steps: number,
+    scratch: number,
+    room: number,
+  ): void;
   /** The updates: `list` 0 is one piece of `length`; else `count` pieces, rows of `length` with the numbers in the list. */
   clear(x: number, length: number, list: number, count: number): void;
   sumSquares(x: number, length: number): number;

@@ -3,7 +3,8 @@
  * inside its `serve` until they are sent away (assembly/team.ts has the protocol). They serve one arena
  * at a time, the one that packed its weights last; any other does its work alone, with the same bits.
  */
-import { GatesieveError } from "../core/check.ts";
+import { UsageError } from "../core/check.ts";
+import { checkThreads } from "./by-address.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 
 /** A running thread that hands every message to `serveTeam`. It must not keep the process alive. */
@@ -25,7 +26,6 @@ export interface TeamMessage {
 
 /** Bytes of a control block: assembly/team.ts lays it out. */
 export const CONTROL_BYTES = 576 + 64 * 64 + 4096 * 8;
-export const MOST_THREADS = 64;
 
 /** What a worker does with a message. It comes back when the arena's workers are sent away. */
 export function serveTeam({ module, memory, control, number }: TeamMessage): void {
@@ -78,12 +78,11 @@ export function registerTeamWorkers(start: StartTeamWorker): void {
 
 /** The team of so many threads, made once. */
 export function loadTeam(module: WebAssembly.Module, threads: number): Promise<Team> {
-  if (threads > MOST_THREADS)
-    throw new GatesieveError(`engine wasm runs on up to ${MOST_THREADS} threads, got threads=${threads}.`);
+  checkThreads("wasm", threads);
   const start = startWorker;
   if (!start)
-    throw new GatesieveError(
-      `engine wasm has no workers here, got threads=${threads}. Use threads=1, or import "gatesieve/node" on Node.`,
+    throw new UsageError(
+      `engine wasm has no workers here, got threads=${threads}. Use threads=1, or import "gatesieve/node" on Node, or call registerTeamWorkers in a page.`,
     );
   let team = teams.get(threads);
   if (!team) {

@@ -12,8 +12,10 @@ import { type DropRule, isSweep, type RuleKind } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, planned } from "./by-address.ts";
-import type { CellKernel, CellStep, Engine, Kernels, Weight, WeightUses } from "./kernels.ts";
+import { AddressKernels, at, type PackedWeight, type PanelUse, planned } from "./by-address.ts";
+import { addressCells } from "./by-address-cells.ts";
+import { AddressLayers } from "./by-address-layers.ts";
+import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { wasmModuleBase64 } from "./wasm-module.generated.ts";
@@ -58,11 +60,9 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-interface WasmWeight extends Weight {
-  /** Panels over N of w^T, [N / 32][K][32]. */
-  readonly nt: Tensor | undefined;
-  /** Panels over K of w, [K / 32][N][32]. */
-  readonly nn: Tensor | undefined;
+interface WasmWeight extends PackedWeight {
+  // nt: panels over N of w^T, [N / 32][K][32]
+  // nn: panels over K of w, [K / 32][N][32]
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
   readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
 }
@@ -81,6 +81,7 @@ interface WasmPattern extends Pattern {
 class WasmKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
+  readonly layers: LayerKernels;
   readonly #arena: Arena;
   readonly #tile: Tensor; // this and the next three: room for each thread
   readonly #team: Team | undefined;
@@ -112,7 +113,9 @@ class WasmKernels extends AddressKernels implements Kernels {
       this.#place = { memory, control: control.ptr, call };
       team.serve(this.#place);
     });
+    this.layers = new AddressLayers(() => this.#call, arena, this.#threads, PANEL);
     this.cells = {
+      ...addressCells(() => this.#call),
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
       gru: {
         forward: (step) => this.#gruForward(step),
@@ -137,8 +140,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     return {
       tensor,
       uses,
-      nt: uses.nt ? packed("nt", [panels(N), K, PANEL]) : undefined,
-      nn: uses.nn ? packed("nn", [panels(K), N, PANEL]) : undefined,
+      ...this.planPanels(arena, tensor, uses, { nt: [panels(N), K, PANEL], nn: [panels(K), N, PANEL] }),
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -172,24 +174,34 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, nt, nn, lookup } = weight as WasmWeight;
+    const { tensor, nt, nn, room, lookup } = weight as WasmWeight;
     const [N, K] = tensor.shape as [number, number];
     if (this.#place) this.#team?.serve(this.#place);
-    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
-    if (nt) this.#call.packTransposedPanels(N, K, tensor.ptr, K * 4, nt.ptr);
-    if (nn) this.#call.packPanels(N, K, tensor.ptr, K * 4, nn.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
+    if (room) {
+      room.use = undefined;
+      return;
+    }
+    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
+    if (nt) this.packPanels(weight as WasmWeight, "nt");
+    if (nn) this.packPanels(weight as WasmWeight, "nn");
+  }
+
+  protected packPanels({ tensor, nt, nn }: WasmWeight, use: PanelUse): void {
+    const [N, K] = tensor.shape as [number, number];
+    if (use === "nt") this.#call.packTransposedPanels(N, K, tensor.ptr, K * 4, (nt as Tensor).ptr);
+    else this.#call.packPanels(N, K, tensor.ptr, K * 4, (nn as Tensor).ptr);
   }
 
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as WasmWeight).nt, w, "nt");
+    const ptr = this.panels(w, "nt");
     this.#product(rows, N, K, at(a, aRow, K), ptr, at(out, outRow, N));
   }
 
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, rows: number): void {
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as WasmWeight).nn, w, "nn");
+    const ptr = this.panels(w, "nn");
     this.#product(rows, K, N, at(g, gRow, N), ptr, at(out, outRow, K));
   }
 
@@ -277,7 +289,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     rememberDropped(rule, pattern, row, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && kind !== "keep";
-    if (fits) listing.mark(pattern, row, rows, lists);
+    if (fits) listing.mark(pattern, row, rows, lists ? "lists" : "none");
     this.#call.compressIndex(
       g,
       rows,
@@ -293,7 +305,7 @@ class WasmKernels extends AddressKernels implements Kernels {
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, listing } = pattern as WasmPattern;
     const [N, K] = w.tensor.shape as [number, number];
-    const { ptr } = planned((w as WasmWeight).nn, w, "nn");
+    const ptr = this.panels(w, "nn");
     return this.#call.sparseProduct(
       rows,
       N,

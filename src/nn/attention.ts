@@ -165,7 +165,7 @@ export class Attention {
       for (let t = 0; t < T; t++) copies.copy(this.#query, first + t, 0, query.tensor, query.row + t * B + b, 0, W);
       this.shares.data.fill(0, first * this.#S, (first + T) * this.#S);
       kernels.gemmNT(this.shares, first, this.#query, first, memory, T);
-      softmax(this.shares, first, T, this.#lengthOf(b));
+      kernels.layers.softmax(this.shares, first, T, this.#lengthOf(b));
       this.#context.data.fill(0, first * W, (first + T) * W);
       kernels.gemmNN(this.#context, first, this.shares, first, memory, T);
       for (let t = 0; t < T; t++) {
@@ -173,9 +173,7 @@ export class Attention {
         copies.copy(this.#both.tensor, t * B + b, W, h.tensor, h.row + t * B + b, 0, H);
       }
     }
-    const z = this.#out.forward(this.#both, pass).tensor.data;
-    const y = this.output.tensor.data;
-    for (let i = 0; i < T * B * H; i++) y[i] = Math.tanh(z[i] as number);
+    kernels.layers.tanh(this.output.tensor, this.#out.forward(this.#both, pass).tensor, T * B);
     this.#countForward(pass);
     return this.output;
   }
@@ -186,13 +184,7 @@ export class Attention {
     const copies = this.#copies;
     const kernels = this.#kernels;
     const [H, W, lane] = [this.#H, this.#W, this.#T];
-    const y = this.output.tensor.data;
-    const dz = this.#out.gradient.tensor.data;
-    const from = dy.row * H;
-    for (let i = 0; i < T * B * H; i++) {
-      const tanh = y[i] as number;
-      dz[i] = (dy.tensor.data[from + i] as number) * (1 - tanh * tanh);
-    }
+    kernels.layers.tanhGradient(this.#out.gradient.tensor, dy.tensor, dy.row, this.output.tensor, T * B);
     const dBoth = (this.#out.backward(this.#out.gradient, pass) as Rows).tensor;
 
     const dh = this.#dx.tensor;
@@ -207,7 +199,7 @@ export class Attention {
       this.#dScores.data.fill(0, first * this.#S, (first + lane) * this.#S);
       kernels.gemmNT(this.#dScores, first, dc, first, this.#memory[b]!, T);
       kernels.gemmTN(dM, this.shares, first, dc, first, T);
-      softmaxGradient(this.#dScores, this.shares, first, T);
+      kernels.layers.softmaxGradient(this.#dScores, this.shares, first, T);
     }
     this.#throughScores(pass);
     for (let s = 0; s < source.T; s++)
@@ -276,33 +268,6 @@ export class Attention {
 
   #lengthOf(lane: number): number {
     return this.#lengths ? Math.min(this.#S, this.#lengths[lane]!) : this.#S;
-  }
-}
-
-/** Rows [row, row + rows) to shares over their first `length` columns; the others have none. */
-function softmax({ data, rowLength }: Tensor, row: number, rows: number, length: number): void {
-  for (let r = row; r < row + rows; r++) {
-    const start = r * rowLength;
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let s = start; s < start + length; s++) largest = Math.max(largest, data[s] as number);
-    let total = 0;
-    for (let s = start; s < start + length; s++) {
-      const weight = Math.exp((data[s] as number) - largest);
-      data[s] = weight;
-      total += weight;
-    }
-    for (let s = start; s < start + length; s++) data[s] = (data[s] as number) / total;
-    for (let s = start + length; s < start + rowLength; s++) data[s] = 0;
-  }
-}
-
-/** In place: dp to ds = p (dp - sum p dp). */
-function softmaxGradient({ data: dp, rowLength }: Tensor, { data: p }: Tensor, row: number, rows: number): void {
-  for (let r = row; r < row + rows; r++) {
-    const start = r * rowLength;
-    let sum = 0;
-    for (let s = start; s < start + rowLength; s++) sum += (p[s] as number) * (dp[s] as number);
-    for (let s = start; s < start + rowLength; s++) dp[s] = (p[s] as number) * ((dp[s] as number) - sum);
   }
 }
 

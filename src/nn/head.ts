@@ -89,6 +89,7 @@ export class Head {
       nt,
       nn: true,
       live: input.live !== undefined,
+      inTurns: true, // chunk after chunk
     });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);

@@ -96,7 +96,13 @@ export class LayerProducts {
     );
     this.U =
       this.#weightHH &&
-      kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true, live: hiddenInput !== undefined });
+      kernels.planWeight(this.#weightHH.value, {
+        rows: B,
+        nt,
+        nn: true,
+        live: hiddenInput !== undefined,
+        inTurns: hiddenInput !== undefined,
+      });
     this.weights = this.U ? [this.W, this.U] : [this.W];
     if (!(input instanceof OneHot)) kernels.planTN(listRows, columns, inputSize);
     if (hidden) kernels.planTN(listRows, columns, H);

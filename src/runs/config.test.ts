@@ -118,6 +118,27 @@ describe("sources", () => {
     expect(loadConfig({ file: file("empty.yml", "# nothing\n") })).toEqual(loadConfig());
   });
 
+  test("any other file is the text or the data of the task, whichever it reads; settings win", () => {
+    expect(loadConfig({ file: "x.csv", overrides: ["task.name=classification"] }).task.data).toBe("x.csv");
+    expect(loadConfig({ file: "x.csv", overrides: ["task.name=word"] }).task.text).toBe("x.csv");
+    const yaml = file("tagging.yaml", "task: {name: tagging, data: brown}");
+    expect(loadConfig({ file: yaml, data: "x.conll" }).task.data).toBe("x.conll");
+    expect(loadConfig({ file: yaml, data: "x.conll", overrides: ["task.data=y"] }).task.data).toBe("y");
+    expect(() => loadConfig({ file: "x.txt", overrides: ["task.name=adding"] })).toThrow(/adding reads no text/);
+  });
+
+  test("configs/ are the package's where the current folder has none", () => {
+    const cwd = process.cwd();
+    process.chdir(folder);
+    try {
+      expect(loadConfig({ file: "configs/adding.yaml" }).task.name).toBe("adding");
+      expect(() => loadConfig({ file: "configs/none.yaml" })).toThrow(/no configuration file configs\/none.yaml/);
+      expect(() => loadConfig({ file: "configs/../package.json" })).toThrow(/no configuration file/);
+    } finally {
+      process.chdir(cwd);
+    }
+  });
+
   test("overrides win over the file, key by key", () => {
     const yaml = file("b.yaml", "model: { hiddenSize: 64, numLayers: 3 }\npolicy: dense\n");
     const config = loadConfig({

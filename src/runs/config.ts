@@ -3,8 +3,9 @@
  *
  * Later sources win: defaults, then the file, then `key=value` overrides with dotted keys.
  */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { normalize, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { isObject, nearest, UsageError } from "../core/check.ts";
@@ -15,7 +16,7 @@ import { DROPOUT_KINDS } from "../nn/dropout.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { NETS } from "../nn/nets.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
-import { type TASKS, tasks } from "../tasks/tasks.ts";
+import { type TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
 import { SCHEDULES, type ScheduleName } from "../train/schedules.ts";
 import { finishTask, isPathSetting, oneOf, real, task, whole } from "./config-task.ts";
@@ -137,8 +138,10 @@ export type RunConfig = Parsed & { headPolicy: string; train: Parsed["train"] & 
 const HEAD_POLICIES: Partial<Record<(typeof TASKS)[number], string>> = { word: "stochastic:0.999" };
 
 export interface ConfigSources {
-  /** A .yaml, .yml or .json file is a configuration; any other is a text to learn. */
+  /** A .yaml, .yml or .json file is a configuration; any other is what the task learns from, as `data`. */
   readonly file?: string | undefined;
+  /** A text or a file of data: task.text or task.data, whichever the task has. */
+  readonly data?: string | undefined;
   /** "train.maxSteps=100"; values are YAML scalars. */
   readonly overrides?: readonly string[] | undefined;
 }
@@ -150,12 +153,21 @@ export function loadConfig(sources: ConfigSources = {}): RunConfig {
   return parseConfig(loadTree(sources));
 }
 
-/** What was given, before defaults. */
-export function loadTree({ file, overrides = [] }: ConfigSources): Tree {
-  const tree = file === undefined ? {} : isConfigFile(file) ? readTree(file) : { task: { text: file } };
+/** What was given, before defaults; `under` is beneath it and may name the task. */
+export function loadTree({ file, data, overrides = [] }: ConfigSources, under: Tree = emptyTree()): Tree {
+  const isConfig = file !== undefined && isConfigFile(file);
   const given = emptyTree();
   for (const override of overrides) setOverride(given, override);
-  return merge(tree, given);
+  const tree = isConfig ? readTree(file) : emptyTree();
+  const learnt = data ?? (isConfig ? undefined : file);
+  if (learnt === undefined) return merge(tree, given);
+  return merge(merge(tree, { task: { [dataKey(merge(under, merge(tree, given)))]: learnt } }), given);
+}
+
+/** Where a task has what it learns from. */
+function dataKey({ task }: Tree): "text" | "data" {
+  const name = isTree(task) ? task.name : undefined;
+  return typeof name === "string" && Object.hasOwn(tasks, name) && tasks[name as TaskName].onData ? "data" : "text";
 }
 
 /** Checks a configuration as an object; fills defaults. */
@@ -201,10 +213,17 @@ export function isConfigFile(file: string): boolean {
   return /\.(ya?ml|json)$/i.test(file);
 }
 
+/** The file; where there is none of that name, what the package itself has under configs/, as documents name it. */
+export function configPath(file: string): string {
+  if (existsSync(file) || !/^configs[\\/]/.test(normalize(file))) return file;
+  const own = fileURLToPath(new URL(`../../${normalize(file)}`, import.meta.url));
+  return existsSync(own) ? own : file;
+}
+
 export function readTree(file: string): Tree {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readFileSync(configPath(file), "utf8");
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw new UsageError(

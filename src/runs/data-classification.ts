@@ -160,7 +160,10 @@ export function numberColumns(
         `${name}:${rows[bad]!.line}: column "${columns[c]}" has ${JSON.stringify(rows[bad]!.cells[c])} among numbers, expected a number such as 1.5.`,
       );
   }
-  check(numbers.length > 0, `${name} has no columns of numbers; it has: ${columns.join(", ")}.`);
+  check(
+    numbers.length > 0,
+    `${name} has no columns of numbers; it has: ${columns.join(", ")}. A number is written with a point, such as 1.5.`,
+  );
   return {
     columns: numbers,
     notes: left.length ? [`${name}: columns that are no numbers are not read: ${left.join(", ")}`] : [],

@@ -69,6 +69,17 @@ test.each([
   expect(() => readTechnology(file(content))).toThrow(message);
 });
 
+test.each([
+  ["fifo: 64", "fifoo: 64", /unknown key "design.fifoo", did you mean "fifo"\?/],
+  ["clockGHz: 1\n", "", /clockGHz: got nothing, expected a number/],
+  ["groups: 8", "groups: four", /design.groups: got "four", expected a (whole )?number/],
+  ["kind: lanes", "kind: lane", /design.kind: got "lane", expected one of systolic, lookahead, lanes, roofline/],
+  ["groups: 8", "groups: 1000000000", /groups of machine narrow is 1000000000: give at most 4096/],
+])("a machine with %j as %j is refused in our words", (right, wrong, message) => {
+  expect(machine).toContain(right);
+  expect(() => readMachine(file(machine.replace(right, wrong)))).toThrow(message);
+});
+
 test("names that are nowhere list the choices", () => {
   expect(() => readMachine("seive")).toThrow(/unknown machine "seive"\. The choices are: systolic-ws/);
   expect(() => readTechnology("tpu7")).toThrow(/unknown technology "tpu7", did you mean "tpu-7"/);

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
-import { UsageError } from "../core/check.ts";
+import { nearest, UsageError } from "../core/check.ts";
 import { checkMachine, type Machine } from "../energy/machine.ts";
 import { MACHINES } from "../energy/machines.ts";
 import { technologyOf } from "../energy/technologies.ts";
@@ -58,6 +58,8 @@ const designSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const DESIGNS = designSchema.options.map(({ shape }) => shape.kind.value);
+
 const machineSchema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, "letters, digits, dot, dash and underscore alone"),
   summary: z.string().default("a machine of your own"),
@@ -105,8 +107,41 @@ function readAs<T>(file: string, what: string, schema: z.ZodType<T>): T {
   }
   const result = schema.safeParse(tree);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
   throw new UsageError(
-    `${what} file ${file}: ${issue?.path.join(".") || "the file"}: ${issue?.message}. docs/accelerator.md has an example.`,
+    `${what} file ${file}: ${explain(result.error.issues, tree)}. docs/accelerator.md has an example.`,
   );
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  number: "a number",
+  int: "a whole number",
+  string: "a text",
+  boolean: "true or false",
+  array: "a list",
+  object: "keys and values",
+};
+
+/** One thing that is wrong. A key that is not known first: a typing error also makes another one missing. */
+function explain(issues: readonly z.core.$ZodIssue[], tree: unknown): string {
+  const unknown = issues.find((issue) => issue.code === "unrecognized_keys");
+  if (unknown) {
+    const key = unknown.keys[0] as string;
+    const near = nearest(
+      key,
+      issues.filter(({ code }) => code === "invalid_type").map(({ path }) => String(path.at(-1))),
+    );
+    return `unknown key "${[...unknown.path, key].join(".")}"${near ? `, did you mean "${near}"?` : ""}`;
+  }
+  const issue = issues[0] as z.core.$ZodIssue;
+  const got = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], tree);
+  const shown = got === undefined || got === null ? "nothing" : JSON.stringify(got);
+  const expected =
+    issue.code === "invalid_type"
+      ? (EXPECTED[issue.expected] ?? issue.expected)
+      : issue.code === "invalid_value"
+        ? `one of ${issue.values.join(", ")}`
+        : issue.code === "invalid_union" && issue.path.at(-1) === "kind"
+          ? `one of ${DESIGNS.join(", ")}`
+          : issue.message;
+  return `${issue.path.join(".") || "the file"}: got ${shown}, expected ${expected}`;
 }

@@ -14,7 +14,8 @@ import * as store from "./store.ts";
 export function loadConfigFrom(sources: ConfigSources): RunConfig {
   const tree = loadTree(sources);
   if (typeof tree.from !== "string" || tree.from === "") return parseConfig(tree);
-  return parseConfig(mergeTask(configOfSource(openModelSource(tree.from)).tree, tree));
+  const { tree: own } = configOfSource(openModelSource(tree.from));
+  return parseConfig(mergeTask(own, loadTree(sources, own)));
 }
 
 /** The model of a run that has ended, or a folder or file. */
@@ -31,5 +32,7 @@ export function modelPath(runsDir: string, idOrPath: string): string {
 
 /** Weights of the model that `config.from` names, into a model of ours. */
 export function loadFrom(model: Model, source: ModelSource, task: Task): void {
-  loadParameters(model, placeParameters(model.parameters, source, fitOf(source), task.vocabulary?.length));
+  const placed = placeParameters(model.parameters, source, fitOf(source), task.vocabulary?.length);
+  source.verify?.(model, task);
+  loadParameters(model, placed);
 }

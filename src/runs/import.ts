@@ -66,6 +66,7 @@ export async function importModel(options: ImportOptions): Promise<Imported> {
     );
   const model = makeModel(config, task, await loadEngine("js"), 1, 1); // planned, never allocated
   const placed = placeParameters(model.parameters, source, fit, task.vocabulary?.length);
+  source.verify?.(model, task);
 
   store.checkRunsDir(runsDir);
   const created = new Date();

@@ -6,14 +6,17 @@
  *   config.json         ours: with a field "gatesieve" that holds the run's configuration; others' are not needed
  *   vocab.json          tokens in order, or { token: number }
  *
- * or in an ONNX file, that has all of this in it.
+ * or in an ONNX file, that has all of this in it, or a folder of two, of an encoder and its decoder.
  */
 import * as fs from "node:fs";
 import { basename, extname, join, resolve } from "node:path";
 import { GatesieveError, isObject, UsageError } from "../core/check.ts";
+import { ONNX_PARTS } from "../formats/onnx-encoder-decoder.ts";
 import { headerLength, readLayout, type SafetensorsType, toArray } from "../formats/safetensors.ts";
 import { list } from "../formats/state-dict.ts";
-import { openOnnxSource } from "./onnx-source.ts";
+import type { Model } from "../nn/model.ts";
+import type { Task } from "../tasks/task.ts";
+import { fileOfPart, openOnnxParts, openOnnxSource } from "./onnx-source.ts";
 import { ENCODING } from "./store.ts";
 
 /** A parameter, wherever its numbers are. */
@@ -38,6 +41,8 @@ export interface ModelSource {
   readonly positions?: "all" | "last" | undefined;
   /** What a person should know of how it was read. */
   readonly notes?: readonly string[];
+  /** Throws where the source is not what it must be for this net, whose parameters are all there. */
+  readonly verify?: (model: Model, task: Task) => void;
 }
 
 export const WEIGHTS = "model.safetensors";
@@ -49,6 +54,7 @@ const REAL = ["F32", "F64", "F16", "BF16"];
 
 /** Reads headers alone. Throws an error that says what is wrong with which file. */
 export function openModelSource(path: string): ModelSource {
+  if (holdsParts(resolve(path))) return openOnnxParts(resolve(path));
   const file = weightsFile(path);
   if (extname(file) === ".onnx") return openOnnxSource(file);
   const folder = file === resolve(path) ? undefined : resolve(path);
@@ -90,6 +96,15 @@ export function readVocabulary(path: string): string[] | undefined {
     vocabulary[index as number] = token;
   }
   return vocabulary;
+}
+
+/** A folder of an encoder and its decoder as ONNX; one with safetensors too is read by those. */
+function holdsParts(folder: string): boolean {
+  if (!fs.existsSync(folder) || !fs.statSync(folder).isDirectory()) return false;
+  const names = fs.readdirSync(folder);
+  return (
+    ONNX_PARTS.every((part) => names.includes(fileOfPart(part))) && !names.some((name) => name.endsWith(".safetensors"))
+  );
 }
 
 function weightsFile(path: string): string {

@@ -29,6 +29,29 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },
+  rnn: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "rnn",
+    hiddenSize: 260,
+    numLayers: 2,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
+  mingru: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "mingru",
+    hiddenSize: 260,
+    numLayers: 2,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
+  transformer: {
+    net: "transformer",
+    input: { kind: "tokens", vocabulary: 65, embedding: 64 },
+    activation: "gelu",
+    hiddenSize: 64,
+    numHeads: 4,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
   embedding: {
     input: { kind: "tokens", vocabulary: 90, embedding: 70 },
     cell: "lstm",
@@ -116,6 +139,9 @@ describe.each(isas)("native engine, %s", (isa) => {
     "gates across panels": { ...layer, hiddenSize: 77, numLayers: 2, output },
     "gru in whole panels": { ...layer, cell: "gru", hiddenSize: 64, numLayers: 2, output },
     "gru across panels": { ...layer, cell: "gru", hiddenSize: 77, numLayers: 2, output },
+    "rnn in whole panels": { ...layer, cell: "rnn", hiddenSize: 64, numLayers: 2, output },
+    "rnn across panels": { ...layer, cell: "rnn", hiddenSize: 77, numLayers: 2, output },
+    mingru: { ...layer, cell: "mingru", hiddenSize: 77, numLayers: 2, output },
     "a few units of gru": { ...layer, cell: "gru", hiddenSize: 5, numLayers: 1, output },
     "a few units": { ...layer, hiddenSize: 5, numLayers: 1, output },
     ...(loadNativeAddon().bf16().includes(isa) && {
@@ -174,4 +200,5 @@ test("an unknown instruction set is refused with the choices", async () => {
   }
   await expect(loadNativeEngine(1, "sse9")).rejects.toThrow(new RegExp(isas.join(".*")));
   expect((await loadNativeEngine(1, "")).isa).toBe(isas[0]);
+  await expect(loadNativeEngine(65)).rejects.toThrow("up to 64 threads, got threads=65");
 });

@@ -20,11 +20,9 @@ import {
   streamOnnx,
   weightsByName,
 } from "./onnx.ts";
-import { ONNX_METADATA } from "./onnx-source.ts";
+import { fileOfPart, ONNX_METADATA } from "./onnx-source.ts";
 import { openModel } from "./open.ts";
 import { version } from "./version.ts";
-
-const fileOf = (part: OnnxPart) => `${part}.onnx`;
 
 /** Writes a folder, which must not be there yet, of encoder.onnx and decoder.onnx. The run's task must write. */
 export function exportOnnxParts(weights: RunWeights, out: string): { bytes: number } {
@@ -41,7 +39,7 @@ export function exportOnnxParts(weights: RunWeights, out: string): { bytes: numb
     ]);
   };
   const parts = onnxOfEncoderDecoder(model.spec, weightsByName(weights), { version, metadata });
-  const files = Object.fromEntries(ONNX_PARTS.map((part) => [fileOf(part), streamOnnx(parts[part])]));
+  const files = Object.fromEntries(ONNX_PARTS.map((part) => [fileOfPart(part), streamOnnx(parts[part])]));
   check(
     createFolderAtomic(resolve(out), files, "the exported model"),
     `${out} is there already; choose another folder with --out.`,
@@ -56,7 +54,7 @@ export function exportOnnxParts(weights: RunWeights, out: string): { bytes: numb
 export async function checkOnnxParts(runsDir: string, idOrDir: string, out: string): Promise<OnnxCheck> {
   const { name, runtime } = await loadOnnxRuntime();
   const session = (part: OnnxPart) =>
-    runtime.InferenceSession.create(readFileSync(join(resolve(out), fileOf(part))), { logSeverityLevel: 3 });
+    runtime.InferenceSession.create(readFileSync(join(resolve(out), fileOfPart(part))), { logSeverityLevel: 3 });
   const [encoder, decoder] = [await session("encoder"), await session("decoder")];
   const { model } = await openModel(runsDir, idOrDir, { T: 7, B: 3, engine: "js" });
   const own = new OwnPasses(model, runtime);

@@ -9,12 +9,11 @@ import { encodeOnnx, type OnnxFile } from "../formats/onnx.ts";
 import { type OnnxExportOptions, onnxOfModel, readsLengths, statesOf } from "../formats/onnx-export.ts";
 import type { WeightSource } from "../formats/onnx-graph.ts";
 import type { Model } from "../nn/model.ts";
-import { type ForecastingEncoding, rowsBack } from "../tasks/forecast-scores.ts";
-import type { InputEncoding } from "../tasks/inputs.ts";
 import type { Encoded, Task } from "../tasks/task.ts";
 import type { RunConfig } from "./config.ts";
 import { type RunWeights, withoutFolders } from "./export.ts";
 import { type Streamed, writeFileAtomic } from "./files.ts";
+import { hasLengths, learntOf } from "./onnx-learnt.ts";
 import { ONNX_METADATA } from "./onnx-source.ts";
 import { openModel } from "./open.ts";
 import { version } from "./version.ts";
@@ -79,48 +78,6 @@ function optionsOf({ info, config, task, scores, vocabulary }: RunWeights): Onnx
   if (task.encoding) metadata.set(ONNX_METADATA.encoding, JSON.stringify(task.encoding));
   const { normalisation, forecast } = learnt;
   return { version, metadata, lengths: hasLengths(task), normalisation, forecast };
-}
-
-/** Tasks on whole sequences: their batches are padded. A forecast reads windows of one length, text goes on and on. */
-function hasLengths({ prediction, output }: Task): boolean {
-  return prediction !== undefined && output.kind === "classes";
-}
-
-interface LearntForOnnx {
-  readonly vocabulary?: readonly string[] | undefined;
-  readonly labels?: readonly string[] | undefined;
-  readonly normalisation?: OnnxExportOptions["normalisation"];
-  readonly forecast?: OnnxExportOptions["forecast"];
-}
-
-/** What of a task's encoding belongs into the graph, or into words beside it. */
-function learntOf({ encoding, input }: Task): LearntForOnnx {
-  const all = (encoding ?? {}) as {
-    readonly input?: InputEncoding;
-    readonly classes?: readonly string[];
-    readonly tags?: readonly string[];
-    readonly vocabulary?: readonly string[];
-  } & Partial<ForecastingEncoding>;
-  if (all.input) {
-    const { kind } = all.input;
-    if (kind === "features") return { labels: all.classes, normalisation: all.input };
-    if (kind !== "image") return { labels: all.classes, vocabulary: all.input.vocabulary };
-    const { mean, deviation } = all.input; // grey values come in the image's order, as rows or pixel by pixel
-    const columns = Array.from({ length: input.kind === "features" ? input.size : 0 });
-    return {
-      labels: all.classes,
-      normalisation: { mean: columns.map(() => mean), deviation: columns.map(() => deviation) },
-    };
-  }
-  if (all.tags) return { labels: all.tags, vocabulary: all.vocabulary };
-  if (!all.scale) return {};
-  const forecasting = all as ForecastingEncoding;
-  const { columns, targets, horizon, scale, mean, deviation } = forecasting;
-  return {
-    labels: targets.map((target) => columns[target] as string),
-    normalisation: { mean, deviation },
-    forecast: { targets, scale, rowsBack: Array.from({ length: horizon }, (_, h) => rowsBack(forecasting, h)) },
-  };
 }
 
 // ---- the file beside our own net

@@ -5,6 +5,7 @@ import { basename, dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { check, nearest, UsageError } from "../core/check.ts";
 import {
+  configPath,
   emptyTree,
   isConfigFile,
   isTree,
@@ -119,7 +120,8 @@ export function loadSweep(file: string, settings: readonly string[] = []): Sweep
   check(isConfigFile(file), `"${file}" is no grid file; give a .yaml, .yml or .json file. See docs/sweeps.md.`);
   const tree = readTree(file);
   const { base } = tree;
-  const fromFile = typeof base === "string" ? readBase(isAbsolute(base) ? base : join(dirname(file), base)) : base;
+  const fromFile =
+    typeof base === "string" ? readBase(isAbsolute(base) ? base : join(dirname(configPath(file)), base)) : base;
   const given = emptyTree();
   for (const setting of settings) setOverride(given, setting);
   const whole = fromFile ?? emptyTree();

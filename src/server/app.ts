@@ -11,7 +11,7 @@
  *   GET /sweeps/NAME              a sweep's own page
  */
 import { readFileSync, statSync } from "node:fs";
-import { extname, join, normalize, sep } from "node:path";
+import { extname, join, normalize, resolve, sep } from "node:path";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { PAGE } from "../runs/sweep-store.ts";
@@ -57,7 +57,9 @@ export function dashboard({ runsDir, sweepsDir, pageDir, hosts, everyMs = 1000 }
     context.header("Cache-Control", "no-store");
   });
 
-  app.get("/api/about", (context) => context.json({ version, runsDir, sweepsDir } satisfies About));
+  app.get("/api/about", (context) =>
+    context.json({ version, runsDir: resolve(runsDir), sweepsDir: resolve(sweepsDir) } satisfies About),
+  );
   app.get("/api/runs", (context) => {
     index.refresh();
     return context.json(index.all().map(message));

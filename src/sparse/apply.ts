@@ -5,7 +5,7 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import { counterHash } from "../core/random.ts";
-import { chooseByNorm, factors, keepLargest, reserve, scores } from "./choose.ts";
+import { addTerm, chooseByNorm, clearSum, factors, keepLargest, reserve, scores, totalSum } from "./choose.ts";
 import type { Pattern } from "./pattern.ts";
 import type { DropRule } from "./rule.ts";
 import { binOf, HISTOGRAM_BINS, HISTOGRAM_ROW_STRIDE } from "./statistics.ts";
@@ -121,9 +121,9 @@ function applyColumns(
 function applyRows(rule: DropRule, g: RealArray, row: number, rows: number, cols: number, draw: number): void {
   reserve(rows);
   for (let r = 0; r < rows; r++) {
-    let squares = 0;
-    for (let at = (row + r) * cols; at < (row + r + 1) * cols; at++) squares += (g[at] as number) ** 2;
-    scores[r] = Math.sqrt(squares);
+    clearSum();
+    for (let c = 0; c < cols; c++) addTerm(c, (g[(row + r) * cols + c] as number) ** 2);
+    scores[r] = Math.sqrt(totalSum());
   }
   const share = rule.share[0] as number;
   if (rule.unbiased) chooseByNorm(rows, share, rule.key, draw + row * cols, cols);

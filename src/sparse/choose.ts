@@ -3,6 +3,9 @@
  * What comes out is a factor for each line: 0 dropped, 1 kept, 1/p kept at random with probability p.
  *
  * Lines whose score is not finite are kept beside the share, with factor 1.
+ *
+ * Engines have kernels for it that give the same bits: a long sum is made in LANES parts, term i in part i % LANES,
+ * and the parts are added by halves, as vectors of any width up to that can do it.
  */
 import { counterHash } from "../core/random.ts";
 
@@ -10,6 +13,25 @@ import { counterHash } from "../core/random.ts";
 export let scores = new Float64Array(0);
 export let factors = new Float64Array(0);
 let sorted = new Float64Array(0);
+
+const LANES = 16;
+const parts = new Float64Array(LANES);
+
+/** Before the first `addTerm` of a sum. */
+export function clearSum(): void {
+  parts.fill(0);
+}
+
+/** Term i of a sum. */
+export function addTerm(i: number, term: number): void {
+  parts[i % LANES] = (parts[i % LANES] as number) + term;
+}
+
+export function totalSum(): number {
+  for (let half = LANES / 2; half >= 1; half /= 2)
+    for (let i = 0; i < half; i++) parts[i] = (parts[i] as number) + (parts[i + half] as number);
+  return parts[0] as number;
+}
 
 /** Makes room for `length` lines. Callers fill `scores[0, length)` next. */
 export function reserve(length: number): void {
@@ -56,16 +78,18 @@ export function chooseByNorm(n: number, share: number, key: number, position: nu
   for (let i = 0; i < n; i++) factors[i] = Number.isFinite(scores[i]) ? OPEN : CERTAIN;
   let c = 0;
   for (let again = true; again; ) {
-    let sum = 0;
-    for (let i = 0; i < n; i++) if (factors[i] === OPEN) sum += scores[i] as number;
+    clearSum();
+    for (let i = 0; i < n; i++) if (factors[i] === OPEN) addTerm(i, scores[i] as number);
+    const sum = totalSum();
     c = sum > 0 ? budget / sum : 0;
-    again = false;
+    let certain = 0;
     for (let i = 0; i < n; i++)
       if (factors[i] === OPEN && (scores[i] as number) * c >= 1) {
         factors[i] = CERTAIN;
-        budget--;
-        again = true;
+        certain++;
       }
+    budget -= certain;
+    again = certain > 0;
   }
   for (let i = 0; i < n; i++) {
     if (factors[i] === CERTAIN) continue;

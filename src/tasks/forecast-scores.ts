@@ -33,9 +33,21 @@ export function rowsBack({ reference, period }: Pick<ForecastingEncoding, "refer
   return reference === "last" ? h + 1 : period * Math.ceil((h + 1) / period);
 }
 
+/** What was said one row ahead, and what came: for anomalies. */
+export interface AheadForecasts {
+  /** Row of the series that the first forecast is of. */
+  readonly firstRow: number;
+  /** (rows, targets) */
+  readonly actual: readonly number[];
+  readonly expected: readonly number[];
+}
+
 export class ForecastScorer implements Scorer {
   readonly #values: Float64Array;
   readonly #encoding: ForecastingEncoding;
+  readonly #firstRow: number;
+  readonly #actual: number[] = [];
+  readonly #expected: number[] = [];
   #row: number; // of the next window's target
   #count = 0; // forecast rows
   /** (target, 4): absolute errors, squared errors, the naive's and the seasonal naive's absolute errors. */
@@ -44,6 +56,7 @@ export class ForecastScorer implements Scorer {
   constructor(values: Float64Array, encoding: ForecastingEncoding, firstRow: number) {
     this.#values = values;
     this.#encoding = encoding;
+    this.#firstRow = firstRow;
     this.#row = firstRow;
     this.#sums = new Float64Array(encoding.targets.length * 4);
   }
@@ -62,11 +75,19 @@ export class ForecastScorer implements Scorer {
           const change = (outputs[(b * horizon + h) * targets.length + k] as number) * scale[k]!;
           const said = at(this.#row + h - rowsBack(this.#encoding, h)) + change;
           const season = this.#row + h - rowsBack({ reference: "season", period }, h);
+          if (h === 0) {
+            this.#actual.push(truth);
+            this.#expected.push(said);
+          }
           sums[k * 4]! += Math.abs(truth - said);
           sums[k * 4 + 1]! += (truth - said) ** 2;
           sums[k * 4 + 2]! += Math.abs(truth - last);
           sums[k * 4 + 3]! += Math.abs(truth - at(Math.max(0, season)));
         }
+  }
+
+  get ahead(): AheadForecasts {
+    return { firstRow: this.#firstRow, actual: this.#actual, expected: this.#expected };
   }
 
   /** In the column's unit where one is forecast; of several the means, errors in deviations of the training part. */

@@ -58,6 +58,7 @@ const rows = () => page.locator(".runs tbody tr");
 test("lists runs, filters and sorts them", async () => {
   await rows().nth(1).waitFor();
   expect(await rows().count()).toBe(2); // the broken one is left out
+  expect(await page.locator(".runs tr.chosen").textContent()).toContain("density:0.3"); // the newest, where none was asked for
   await page.fill('input[type="search"]', "policy=density:0.3 seed=1");
   expect(await rows().count()).toBe(1);
   expect(await rows().textContent()).toContain("density:0.3");
@@ -71,6 +72,7 @@ test("lists runs, filters and sorts them", async () => {
 });
 
 test("draws the curves of chosen runs, with the last values of the store", async () => {
+  await page.locator("button", { hasText: "choose none" }).click();
   await rows().nth(0).click();
   await rows().nth(1).click();
   const chart = page.locator(".chart", { hasText: "Gate gradients that are zero" });

@@ -19,7 +19,7 @@ export function App() {
       <header>
         <h1>Gatesieve</h1>
         <span class="faint">
-          {about.value ? `${about.value.version} · runs of ${about.value.runsDir}` : ""}
+          {about.value ? `${about.value.version} · runs in ${about.value.runsDir}` : ""}
           {connected.value === false ? " · the server does not answer; what is shown may be old" : ""}
         </span>
       </header>

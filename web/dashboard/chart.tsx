@@ -81,11 +81,11 @@ function optionsOf({ curves, smoothing, log, share, x }: ChartProps, width: numb
     width,
     height: HEIGHT,
     cursor: { drag: { x: true, y: false } },
-    scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
+    scales: { x: { time: false }, y: log ? { distr: 3 } : share ? { range: rangeOfShares } : {} },
     legend: { live: true },
     axes: [
       { ...axis, label: x, labelSize: 18, labelFont: "12px system-ui", size: 34 },
-      { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) },
+      { ...axis, size: roomFor, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) },
     ],
     series: [
       { label: x, value: (_, value) => (value === null ? "–" : tidy(value)) },
@@ -103,6 +103,17 @@ function optionsOf({ curves, smoothing, log, share, x }: ChartProps, width: numb
       }),
     ],
   };
+}
+
+/** Where all are the same, uPlot would show hundreds of per cent around them. */
+function rangeOfShares(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
+  if (low === null || high === null) return [0, 1];
+  return low === high ? [Math.max(0, low - 0.05), low + 0.05] : uPlot.rangeNum(low, high, 0.1, true);
+}
+
+/** Pixels beside the y axis for its longest number, so that none is cut off. */
+function roomFor(_: uPlot, texts: readonly string[] | null): number {
+  return 22 + 7 * Math.max(5, ...(texts ?? []).map(({ length }) => length));
 }
 
 function dataOf({ curves, smoothing }: ChartProps): uPlot.AlignedData {

@@ -42,7 +42,8 @@ export function Inside() {
         </label>
         <span class="faint">
           {all ? `${all.length} looks at a step. ` : ""}
-          Sizes are abs(g) before the rule, darker where more gradients lie; a line is the rule's threshold.
+          Sizes are abs(g) before the rule, the stronger the colour, the more gradients lie there; a line is the rule's
+          threshold.
         </span>
       </div>
       {all === undefined ? (

@@ -9,6 +9,8 @@ import { chosen, filter, runs, sort, toggle } from "./state.ts";
 
 interface Column {
   readonly key: string;
+  /** Numbers stand at the right, also where none is known. */
+  readonly isNumber?: true;
   readonly title: string;
   readonly hint: string;
   readonly value: (run: RunMessage) => string | number | null;
@@ -35,9 +37,10 @@ const COLUMNS: readonly Column[] = [
       `${model.bidirectional ? "bi-" : ""}${(model.net ?? "recurrent") === "recurrent" ? model.cell : model.net} ${model.numLayers} x ${model.hiddenSize}`,
   },
   { key: "policy", title: "policy", hint: "what is dropped", value: ({ summary }) => summary.policy },
-  { key: "seed", title: "seed", hint: "", value: ({ summary }) => summary.seed },
+  { key: "seed", isNumber: true, title: "seed", hint: "", value: ({ summary }) => summary.seed },
   {
     key: "valid",
+    isNumber: true,
     title: "valid",
     hint: "the best validation loss",
     value: ({ summary }) => summary.validLoss,
@@ -45,6 +48,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     key: "test",
+    isNumber: true,
     title: "test",
     hint: "test loss of the best weights, after the end",
     value: ({ summary }) => summary.testLoss,
@@ -52,6 +56,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     key: "zeros",
+    isNumber: true,
     title: "zeros",
     hint: "of gate gradients, mean over steps",
     value: ({ summary }) => summary.sparsity,
@@ -59,6 +64,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     key: "dropped",
+    isNumber: true,
     title: "added",
     hint: "of these, by the rule",
     value: ({ summary }) => summary.dropped,
@@ -66,6 +72,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     key: "macs",
+    isNumber: true,
     title: "MACs −",
     hint: "multiply-accumulates of all training that zeros made redundant",
     value: ({ summary }) => summary.macsSkippedAll,
@@ -73,6 +80,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     key: "seconds",
+    isNumber: true,
     title: "time",
     hint: "of training steps alone",
     value: ({ summary }) => summary.seconds,
@@ -128,8 +136,8 @@ export function RunTable() {
           <thead>
             <tr>
               <th />
-              {COLUMNS.map(({ key, title, hint }) => (
-                <th key={key} title={hint} aria-sort={ariaSort(key)}>
+              {COLUMNS.map(({ key, isNumber, title, hint }) => (
+                <th key={key} class={isNumber ? "number" : ""} title={hint} aria-sort={ariaSort(key)}>
                   <button type="button" onClick={() => sortBy(key)}>
                     {title}
                     {sort.value.key === key ? (sort.value.down ? " ↓" : " ↑") : ""}
@@ -164,8 +172,8 @@ function Row({ run }: { readonly run: RunMessage }) {
           onChange={() => toggle(id)}
         />
       </td>
-      {COLUMNS.map(({ key, value, text }) => (
-        <td key={key} class={typeof value(run) === "number" ? "number" : ""}>
+      {COLUMNS.map(({ key, isNumber, value, text }) => (
+        <td key={key} class={isNumber ? "number" : key} title={key === "id" ? (error ?? id) : undefined}>
           {text ? text(run) : (value(run) ?? "–")}
         </td>
       ))}

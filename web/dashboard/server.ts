@@ -47,6 +47,9 @@ async function refresh(): Promise<void> {
   runs.value = new Map();
   put(all);
   chosen.value = chosen.value.filter((id) => runs.value.has(id));
+  // A page that is opened without a choice shows the newest run: the server has it first.
+  const newest = all[0]?.summary.id;
+  if (connected.value === undefined && !location.hash.includes("=") && newest) chosen.value = [newest];
   connected.value = true;
 }
 

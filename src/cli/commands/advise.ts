@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type Advice, type AdviseProgress, advise, CANDIDATES } from "../../advise/advise.ts";
 import { UsageError } from "../../core/check.ts";
 import { chooseEngine } from "../../kernels/engines.ts";
-import { loadConfig, type RunConfig } from "../../runs/config.ts";
+import { isConfigFile, loadConfig, type RunConfig } from "../../runs/config.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
 import { loadInputs, makeTask, resolveConfig, stepsOf } from "../../runs/parts.ts";
 import "../../runs/run.ts"; // registers the native engine and wasm threads
@@ -50,7 +50,7 @@ export function adviseCommand(): Command {
         "the fastest whose loss is shown to stay within the limit. Where none is, say so.",
     )
     .argument("[input...]", INPUT_ARGUMENT)
-    .option("--data <file>", "a text: the same as task.text=FILE")
+    .option("--data <file>", "a text, or a file of data: the same as giving it as input")
     .option("--task <name>", "the same as task.name=NAME; see gatesieve tasks")
     .option("--config <file>", "a configuration file: the same as giving it as input")
     .option("--max-loss <share>", "largest loss accepted against dense, for example 0.5%", maxLoss, 0.005)
@@ -70,8 +70,8 @@ export function maxLoss(text: string): number {
   const [, digits, sign] = /^\s*(\d+(?:\.\d+)?)\s*(%?)\s*$/.exec(text) ?? [];
   const value = Number(digits) / (sign ? 100 : 1);
   if (digits === undefined || !(value > 0))
-    throw new InvalidArgumentError("give a share above 0, for example 0.5% or 0.005.");
-  if (value > 0.2) throw new InvalidArgumentError(`that is ${100 * value} %; give 20 % at most, for example 0.5%.`);
+    throw new InvalidArgumentError("Give a share above 0, for example 0.5% or 0.005.");
+  if (value > 0.2) throw new InvalidArgumentError(`That is ${100 * value} %; give 20 % at most, for example 0.5%.`);
   return value;
 }
 
@@ -96,11 +96,14 @@ function configOf(inputs: readonly string[], options: AdviseOptions): RunConfig 
   const { file, settings } = sortInputs(inputs);
   if (file !== undefined && options.config !== undefined)
     throw new UsageError(`got two inputs, "${file}" and --config ${options.config}; give one of them.`);
-  const names = { data: "task.text", task: "task.name", engine: "engine", seed: "seed", threads: "threads" } as const;
+  const names = { task: "task.name", engine: "engine", seed: "seed", threads: "threads" } as const;
   const flags = (Object.keys(names) as (keyof typeof names)[]).filter((name) => options[name] !== undefined);
   const overrides = [...settings, ...flags.map((name) => `${names[name]}=${options[name]}`)];
+  const { data } = options;
+  if (data !== undefined && file !== undefined && !isConfigFile(file))
+    throw new UsageError(`got two inputs, "${file}" and --data ${data}; give one of them.`);
   // What is asked is not what the configuration drops now; the head keeps what it has, or its task's.
-  return loadConfig({ file: file ?? options.config, overrides: [...overrides, "policy=energy:0.99"] });
+  return loadConfig({ file: file ?? options.config, data, overrides: [...overrides, "policy=energy:0.99"] });
 }
 
 /** Undefined if a signal ended it. */

@@ -35,7 +35,7 @@ export function demoCommand(): Command {
     )
     .option("--steps <n>", "steps of each training", wholeNumber(1), DEFAULT_STEPS)
     .option("--seed <n>", "of weights and data", wholeNumber(0), 1)
-    .option("--engine <engine>", "js, wasm or auto (auto)")
+    .option("--engine <engine>", "js, wasm, native or auto (auto)")
     .addOption(runsOption())
     .addHelpText("after", "\nExample:\n  gatesieve demo --steps 200")
     .action(demo);

@@ -26,7 +26,7 @@ export function evalCommand(): Command {
     .option("--text <file>", "another UTF-8 text, or a built-in one, with the run's vocabulary")
     .option("--data <file>", "tasks on data: another file, read as the run's own was; all of it is scored")
     .option("--beam <n>", "tasks that write: hypotheses kept for each source", wholeNumber(1), 4)
-    .option("--engine <engine>", "js, wasm or auto (the run's own)")
+    .option("--engine <engine>", "js, wasm, native or auto (the run's own)")
     .addOption(jsonOption("one JSON object"))
     .addOption(runsOption())
     .addHelpText("after", "\nExamples:\n  gatesieve eval last\n  gatesieve eval last --split valid --json")

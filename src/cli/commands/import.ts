@@ -19,7 +19,7 @@ interface ImportOptions extends RunsOption {
 const EXAMPLES = `
 Examples:
   gatesieve import my-model                              a folder that gatesieve export wrote
-  gatesieve import lstm.safetensors task.text=my.txt   saved by PyTorch, the vocabulary from a text
+  gatesieve import lstm.safetensors task.text=my.txt     saved by PyTorch, the vocabulary from a text
   gatesieve import model.onnx                            and its vocabulary, if Gatesieve wrote it
   gatesieve import FOLDER --rename decoder.=head. --vocabulary tokens.json task.name=word`;
 
@@ -27,7 +27,7 @@ export function importCommand(): Command {
   return new Command("import")
     .summary("a model from PyTorch or another machine, as a run")
     .description(
-      "Make a run of a model from elsewhere: a .safetensors file with PyTorch's parameters, a folder of one with config.json and vocab.json, or an .onnx file. Then evaluate it, let it write, or train on from it. More: docs/formats.md.",
+      "Make a run of a model from elsewhere: a .safetensors file with PyTorch's parameters, a folder of one with config.json and vocab.json, an .onnx file, or a folder of encoder.onnx and decoder.onnx. Then evaluate it, let it write, or train on from it. More: docs/formats.md.",
     )
     .argument("<model>", "a folder, a .safetensors or an .onnx file")
     .argument("[settings...]", "of the run, as key=value")

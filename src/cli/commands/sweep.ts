@@ -185,7 +185,11 @@ function finish(state: SweepState, processes: number, options: SweepCommandOptio
   );
   if (options.json) printJson({ type: "result", ...record });
   else if (!interrupt.received) printResults(state, processes, page, options);
-  for (const { arm, seed, error } of failed) remark(`gatesieve: failed: ${nameOf(arm, seed)}: ${error}`);
+  for (const error of new Set(failed.map((member) => member.error))) {
+    const [first, ...others] = failed.filter((member) => member.error === error);
+    const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+    remark(`gatesieve: failed: ${nameOf(first!.arm, first!.seed)}${more}: ${error}`);
+  }
   if (failed.length > 0)
     remark(
       `gatesieve: ${failed.length} of ${members.length} members failed. Try them again with: ${nextSweepCommand(`sweep ${plan.name} --retry`, options)}`,
@@ -210,7 +214,8 @@ function printResults(state: SweepState, processes: number, page: string, option
   }
   for (const text of readingNotes(shown, processes)) print(paint.dim(wrap(text, widthOf(process.stdout) - 1)));
   print(`\n${paint.dim("charts")}  ${page}`);
-  if (plan.split === "test" || confirm || !state.chosen) return;
+  const failed = state.record.members.some(({ status }) => status === "failed");
+  if (plan.split === "test" || confirm || !state.chosen || failed) return;
   print(paint.dim("type next"));
   print(`  ${nextSweepCommand(`sweep ${plan.name} --confirm`, options)}`);
 }
@@ -270,10 +275,10 @@ function tradeoffCommand(): Command {
       "Put what was found on test splits by several sweeps into one JSON list; what it has of other sweeps stays.",
     )
     .argument("<sweep...>", "their names, or their folders")
-    .option("--out <file>", "the list", "docs/results/tradeoff.json")
+    .option("--out <file>", "the list (tradeoff.json in the folder of the sweeps)")
     .addOption(sweepsOption())
     .addHelpText("after", "\nExample:\n  gatesieve sweep tradeoff rates words --out tradeoff.json")
-    .action((names: string[], { sweeps, out }: SweepsOption & { out: string }) => {
+    .action((names: string[], { sweeps, out = join(sweeps, "tradeoff.json") }: SweepsOption & { out?: string }) => {
       const entries = names.flatMap((name) => {
         const dir = findSweep(sweeps, name);
         const state = new SweepState(dir, readSweep(dir));

@@ -18,7 +18,14 @@ export function tasksCommand(): Command {
     .summary("list tasks and built-in texts")
     .description("List what can be learnt, and the texts that come with the program.")
     .addOption(jsonOption("one JSON object a line"))
-    .addHelpText("after", "\nExample:\n  gatesieve train task.name=delay task.delay=8")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatesieve train configs/classification.yaml          a ready configuration
+  gatesieve train names.csv task.name=classification   data of your own: docs/tasks.md
+  gatesieve train task.name=delay task.delay=8`,
+    )
     .action(({ json }: { json?: boolean }) => {
       const entries = Object.entries(tasks);
       if (json) {
@@ -26,13 +33,11 @@ export function tasksCommand(): Command {
           printJson({ name, ...about, texts: onText ? textsOf(name) : [], defaultText: onText ? DEFAULT_TEXT : null });
         return;
       }
-      const rows = entries.map(([name, { summary, metrics, config }]) => [
-        name,
-        summary,
-        metrics.map(words).join(", "),
-        config,
+      const rows = entries.flatMap(([name, { summary, metrics, config }]) => [
+        [name, summary, config],
+        ["", paint.dim(metrics.map(words).join(", "))],
       ]);
-      print(table([heads(["task", "what it is", "scores", "ready configuration"]), ...rows], [0, 1, 2, 3]));
+      print(table([heads(["task", "what it is, and its scores", "ready configuration"]), ...rows], [0, 1, 2]));
       print(
         `\n${paint.dim('texts: your own UTF-8 file, or one of these (default first); task word has "brown" too, see gatesieve data')}`,
       );

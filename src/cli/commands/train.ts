@@ -14,7 +14,7 @@ import { sampleText } from "../../train/sample.ts";
 import { defaultTraceSteps, TraceRecorder } from "../../train/trace-recorder.ts";
 import { describeEngine, describeTraining, followShown } from "../follow.ts";
 import { INPUT_ARGUMENT, sortInputs } from "../inputs.ts";
-import { jsonOption, nextCommand, type RunsOption, runsOption, wholeNumber } from "../options.ts";
+import { commandName, jsonOption, nextCommand, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { fold, indent, paint, paintRemark, print, printJson, remark, widthOf } from "../print.ts";
 import { LEGEND } from "../progress.ts";
 import { summaryTables } from "../summary.ts";
@@ -37,6 +37,7 @@ const EXAMPLES = `
 Examples:
   gatesieve train                                 a built-in text, default settings
   gatesieve train my.txt                          any UTF-8 text
+  gatesieve train names.csv task.name=classification    CSV or JSONL of your own; see gatesieve tasks
   gatesieve train my.txt --policy dense           nothing dropped
   gatesieve train my.txt model.hiddenSize=256 train.maxSteps=3000
   gatesieve train settings.yaml --seed 2          settings from a file
@@ -95,7 +96,12 @@ async function openRun(inputs: readonly string[], options: TrainOptions): Promis
   const { file, settings } = sortInputs(inputs);
   const overrides = [...settings, ...flags.map((name) => `${name}=${options[name]}`)];
   if (from !== undefined) overrides.push(`from=${modelPath(runsDir, from)}`);
-  return createRun({ config: loadConfigFrom({ file, overrides }), runsDir });
+  const config = loadConfigFrom({ file, overrides });
+  if (config.task.text === file && /\.(csv|tsv|jsonl|conllu?)$/i.test(file ?? ""))
+    remark(
+      `gatesieve: ${file} is learnt as a text here; what its rows hold is learnt with task.name=classification, forecasting or another of: ${commandName()} tasks`,
+    );
+  return createRun({ config, runsDir });
 }
 
 async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: number }> {
@@ -170,6 +176,7 @@ function report(run: Run, end: EndEvent, options: TrainOptions): void {
   print(`\n${paint.dim("kept in")} ${run.dir}`);
   print(paint.dim("type next"));
   if (run.task.vocabulary) print(`  ${nextCommand(`sample ${run.id} --length 1000`, options)}`);
+  if (run.info.data) print(`  ${nextCommand(`predict ${run.id} --input FILE`, options)}`);
   print(`  ${nextCommand(`eval ${run.id} --split test`, options)}`);
   print(`  ${nextCommand(`compare ${run.id} ANOTHER_RUN`, options)}`);
 }

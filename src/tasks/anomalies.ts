@@ -1,0 +1,154 @@
+/**
+ * Anomalies of a series: rows far from what a forecaster expected one row before.
+ *
+ *   e = actual - expected                         one row ahead, of each target
+ *   spread = 1.4826 median |e - median e|         of rows that are taken as normal
+ *   score = max over targets  |e - median e| / spread
+ *
+ * The median absolute deviation, times 1.4826 a Gaussian's standard deviation, is hardly moved by the anomalies themselves,
+ * where a standard deviation would hide them (Hampel 1974). A row is an anomaly if its score is above a limit: one that a
+ * given share of the normal rows is above, or one that is given.
+ */
+import { check } from "../core/check.ts";
+import { type AheadForecasts, ForecastScorer } from "./forecast-scores.ts";
+import type { Task } from "./task.ts";
+
+/** Errors of rows that are taken as normal: what others are measured by. */
+export interface NormalErrors {
+  /** By target. */
+  readonly median: readonly number[];
+  readonly spread: readonly number[];
+  /** Of the normal rows themselves, ascending. */
+  readonly scores: Float64Array;
+}
+
+/** Scores of one series' rows, from `firstRow` on; the rows before it are what the first forecast reads. */
+export interface RowScores {
+  readonly firstRow: number;
+  readonly scores: Float64Array;
+  /** By row: the target whose error is the score. */
+  readonly worst: Uint32Array;
+}
+
+/** What a forecaster says one row ahead, of each row of the split on which `task` is evaluated next. */
+export class AheadWatch {
+  readonly task: Task;
+  #scorer: ForecastScorer | undefined;
+
+  /** Throws a UsageError for a task that is no forecast. */
+  constructor(task: Task) {
+    check(task.name === "forecasting", `anomalies are found by a forecaster; this is a model of task ${task.name}.`);
+    this.task = {
+      ...task,
+      scorer: (split, shape) => {
+        const scorer = task.scorer?.(split, shape);
+        if (!(scorer instanceof ForecastScorer)) throw new TypeError("forecasts are scored by ForecastScorer");
+        this.#scorer = scorer;
+        return scorer;
+      },
+    };
+  }
+
+  get ahead(): AheadForecasts {
+    if (!this.#scorer) throw new TypeError("nothing has been evaluated yet");
+    return this.#scorer.ahead;
+  }
+}
+
+const GAUSSIAN = 1.4826; // 1 / (third quartile of a standard normal)
+
+export function normalErrors(ahead: AheadForecasts, targets: number): NormalErrors {
+  const rows = ahead.actual.length / targets;
+  check(rows >= 2, `only ${rows} rows are there to say what is normal; at least 2 are needed, better hundreds.`);
+  const median: number[] = [];
+  const spread: number[] = [];
+  for (let k = 0; k < targets; k++) {
+    const errors = Float64Array.from({ length: rows }, (_, row) => errorOf(ahead, row * targets + k)).sort();
+    const middle = quantile(errors, 0.5);
+    const away = errors.map((error) => Math.abs(error - middle)).sort();
+    median.push(middle);
+    // Where more than half of all errors are alike: the smallest spread that numbers of this size have.
+    spread.push(GAUSSIAN * quantile(away, 0.5) || Number.EPSILON * Math.max(1, away.at(-1) as number));
+  }
+  const { scores } = scoreRows(ahead, { median, spread });
+  return { median, spread, scores: scores.sort() };
+}
+
+export function scoreRows(
+  ahead: AheadForecasts,
+  { median, spread }: Pick<NormalErrors, "median" | "spread">,
+): RowScores {
+  const targets = median.length;
+  const rows = ahead.actual.length / targets;
+  const scores = new Float64Array(rows);
+  const worst = new Uint32Array(rows);
+  for (let row = 0; row < rows; row++)
+    for (let k = 0; k < targets; k++) {
+      const score = Math.abs(errorOf(ahead, row * targets + k) - median[k]!) / spread[k]!;
+      if (score <= scores[row]!) continue;
+      scores[row] = score;
+      worst[row] = k;
+    }
+  return { firstRow: ahead.firstRow, scores, worst };
+}
+
+export const DEFAULT_RATE = 0.01;
+
+/** The limit that a share `rate` of the normal rows is above; without a rate `DEFAULT_RATE` of them, and at least one row. */
+export function limitFor(rate: number | undefined, { scores }: NormalErrors): number {
+  const share = rate ?? Math.max(DEFAULT_RATE, 1 / scores.length);
+  check(
+    share > 0 && share < 1,
+    `rate is ${share}; give the share of normal rows that may be flagged, between 0 and 1.`,
+  );
+  const allowed = Math.floor(share * scores.length);
+  check(
+    allowed >= 1,
+    `a rate of ${share} cannot be told from ${scores.length} normal rows; give at least ${(1 / scores.length).toPrecision(2)}, more normal rows, or a limit.`,
+  );
+  return scores[scores.length - 1 - allowed] as number;
+}
+
+/** How well scores tell anomalies from other rows. NaN where there are none of either. */
+export interface DetectionScores extends Readonly<Record<string, number>> {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  /** Mean over the anomalies of the precision at their score: no limit is in it (rows of equal score count together). */
+  readonly averagePrecision: number;
+}
+
+/** `labels`: whether the row of that score is an anomaly. */
+export function detectionScores(scores: ArrayLike<number>, labels: ArrayLike<boolean>, limit: number): DetectionScores {
+  const order = Array.from(scores, (_, row) => row).sort((a, b) => scores[b]! - scores[a]!);
+  let [hits, flagged, anomalies] = [0, 0, 0];
+  for (const row of order) {
+    if (labels[row]) anomalies++;
+    if (scores[row]! <= limit) continue;
+    flagged++;
+    if (labels[row]) hits++;
+  }
+  let [seen, found, sum] = [0, 0, 0];
+  while (seen < order.length) {
+    const score = scores[order[seen]!];
+    let here = 0;
+    for (; seen < order.length && scores[order[seen]!] === score; seen++) if (labels[order[seen]!]) here++;
+    found += here;
+    sum += (here * found) / seen;
+  }
+  const [precision, recall] = [hits / flagged, hits / anomalies];
+  const f1 = (2 * hits) / (flagged + anomalies);
+  return { precision, recall, f1, averagePrecision: sum / anomalies };
+}
+
+function errorOf({ actual, expected }: AheadForecasts, at: number): number {
+  return actual[at]! - expected[at]!;
+}
+
+/** Of ascending values; between two of them, linear. */
+function quantile(ascending: Float64Array, share: number): number {
+  const at = share * (ascending.length - 1);
+  const low = Math.floor(at);
+  const high = Math.min(low + 1, ascending.length - 1);
+  return ascending[low]! + (at - low) * (ascending[high]! - ascending[low]!);
+}
