@@ -24,33 +24,19 @@ function scores(
   }
 }
 
-/** c (T, d) = p b, p 0 above the diagonal. */
+/** c (T, d) = p b, or p^T b; p is 0 above the diagonal. */
 function weighted(
-  T: i32, d: i32, p: usize, square: usize, b: usize, bRow: usize, c: usize, cRow: usize, panels: usize, scratch: usize,
+  turned: bool, T: i32, d: i32, p: usize, square: usize, b: usize, bRow: usize, c: usize, cRow: usize, panels: usize,
+  scratch: usize,
 ): void {
   packPanels(T, d, b, bRow, panels);
   for (let r = 0; r < T; r++) memory.fill(c + <usize>r * cRow, 0, <usize>d * 4);
-  const panel = <usize>T * PANEL_BYTES;
   for (let r = 0; r < T; r += BLOCK) {
     const height = min(BLOCK, T - r);
+    const first: usize = turned ? <usize>r : 0;
     product(
-      height, d, r + height, p + <usize>r * square, square, 4, panels, panel, c + <usize>r * cRow, cRow, scratch,
-    );
-  }
-}
-
-/** c (T, d) = p^T b. */
-function weightedTurned(
-  T: i32, d: i32, p: usize, square: usize, b: usize, bRow: usize, c: usize, cRow: usize, panels: usize, scratch: usize,
-): void {
-  packPanels(T, d, b, bRow, panels);
-  for (let r = 0; r < T; r++) memory.fill(c + <usize>r * cRow, 0, <usize>d * 4);
-  const panel = <usize>T * PANEL_BYTES;
-  for (let r = 0; r < T; r += BLOCK) {
-    const at = <usize>r;
-    product(
-      min(BLOCK, T - r), d, T - r, p + at * square + at * 4, 4, square, panels + at * PANEL_BYTES, panel,
-      c + at * cRow, cRow, scratch,
+      height, d, turned ? T - r : r + height, p + <usize>r * square + first * 4, turned ? 4 : square,
+      turned ? square : 4, panels + first * PANEL_BYTES, <usize>T * PANEL_BYTES, c + <usize>r * cRow, cRow, scratch,
     );
   }
 }
@@ -63,7 +49,7 @@ export function headForward(
   const scale = <f32>(1 / Math.sqrt(<f64>d));
   scores(T, d, q, row, q + width, row, p, square, panels, scratch);
   for (let r = 0; r < T; r++) softmaxRow(p + <usize>r * square, r + 1, T, scale);
-  weighted(T, d, p, square, q + 2 * width, row, out, outRow, panels, scratch);
+  weighted(false, T, d, p, square, q + 2 * width, row, out, outRow, panels, scratch);
 }
 
 /** dq: as q, in the gradient. dS: a square. */
@@ -72,9 +58,9 @@ export function headBackward(
   dS: usize, panels: usize, scratch: usize,
 ): void {
   const scale = <f32>(1 / Math.sqrt(<f64>d));
-  weightedTurned(T, d, p, square, dOut, outRow, dq + 2 * width, row, panels, scratch);
+  weighted(true, T, d, p, square, dOut, outRow, dq + 2 * width, row, panels, scratch);
   scores(T, d, dOut, outRow, q + 2 * width, row, dS, square, panels, scratch);
   for (let r = 0; r < T; r++) softmaxGradientRow(dS + <usize>r * square, p + <usize>r * square, r + 1, T, scale);
-  weighted(T, d, dS, square, q + width, row, dq, row, panels, scratch);
-  weightedTurned(T, d, dS, square, q, row, dq + width, row, panels, scratch);
+  weighted(false, T, d, dS, square, q + width, row, dq, row, panels, scratch);
+  weighted(true, T, d, dS, square, q, row, dq + width, row, panels, scratch);
 }

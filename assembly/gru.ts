@@ -4,13 +4,14 @@
  * what U sees.
  */
 import { sigmoidRow, tanhRow } from "./lstm";
+import { addInto } from "./rows";
 
 export function gruForward(
   rows: i32, hidden: i32, gates: usize, products: usize, before: usize, h: usize, kept: usize,
 ): void {
   const H = <usize>hidden * 4;
   for (let r = 0; r < rows; r++) {
-    addRow(gates, products, 2 * hidden);
+    addInto(gates, products, 2 * hidden);
     sigmoidRow(gates, 2 * hidden);
     resetRow(gates + 2 * H, gates, products + 2 * H, kept, hidden);
     tanhRow(gates + 2 * H, hidden);
@@ -20,19 +21,6 @@ export function gruForward(
     before += H;
     h += H;
     kept += H;
-  }
-}
-
-function addRow(out: usize, a: usize, length: i32): void {
-  for (let n = length >> 2; n > 0; n--) {
-    v128.store(out, f32x4.add(v128.load(out), v128.load(a)));
-    out += 16;
-    a += 16;
-  }
-  for (let n = length & 3; n > 0; n--) {
-    store<f32>(out, load<f32>(out) + load<f32>(a));
-    out += 4;
-    a += 4;
   }
 }
 
@@ -53,7 +41,7 @@ function resetRow(n: usize, r: usize, product: usize, copy: usize, length: i32):
 }
 
 /** h = (1 - z) n + z before. */
-function mixRow(h: usize, z: usize, n: usize, before: usize, length: i32): void {
+export function mixRow(h: usize, z: usize, n: usize, before: usize, length: i32): void {
   const full = <usize>(length & ~3) * 4;
   let at: usize = 0;
   for (; at < full; at += 16) {

@@ -2,7 +2,7 @@
  * Pointwise parts of layers that are not recurrent: activations, layer norm, softmax of rows. Definitions:
  * src/kernels/js-layers.ts. Lengths in floats. Sums over a row are made in float64.
  */
-import { addDouble, largest, setExp } from "./loss";
+import { addDouble, largest, scaleBy, setExp } from "./loss";
 import { expSum } from "./math";
 
 /** 1 where x > 0, else 0: times a NaN or an infinity it still tells. */
@@ -29,21 +29,6 @@ export function reluGradient(out: usize, g: usize, y: usize, length: i32): void 
   }
 }
 
-export function multiply(out: usize, a: usize, b: usize, length: i32): void {
-  for (let n = length >> 2; n > 0; n--) {
-    v128.store(out, f32x4.mul(v128.load(a), v128.load(b)));
-    out += 16;
-    a += 16;
-    b += 16;
-  }
-  for (let n = length & 3; n > 0; n--) {
-    store<f32>(out, load<f32>(a) * load<f32>(b));
-    out += 4;
-    a += 4;
-    b += 4;
-  }
-}
-
 /** out = g (1 - y^2). */
 export function tanhGradient(out: usize, g: usize, y: usize, length: i32): void {
   for (let n = length >> 2; n > 0; n--) {
@@ -64,25 +49,28 @@ export function tanhGradient(out: usize, g: usize, y: usize, length: i32): void 
 
 /** y = x F(x), F the normal distribution function; x becomes the slope. */
 export function gelu(y: usize, x: usize, length: i32): void {
-  for (let n = length >> 2; n > 0; n--) {
-    const value = v128.load(x);
+  while (length > 0) {
+    // The last 1 to 3 one by one, through the same code: a second copy of it is a kilobyte of the module.
+    const whole = length >= 4;
+    const value = whole ? v128.load(x) : v128.load32_splat(x);
     const size = within14(value);
     const e = normalExp(size);
     const below = sideOf(value, f32x4.mul(normalRatio(size), e));
-    v128.store(y, f32x4.mul(value, below));
-    v128.store(x, f32x4.add(below, slopeTerm(value, e)));
-    y += 16;
-    x += 16;
-  }
-  for (let n = length & 3; n > 0; n--) {
-    const value = v128.load32_splat(x);
-    const size = within14(value);
-    const e = normalExp(size);
-    const below = sideOf(value, f32x4.mul(normalRatio(size), e));
-    store<f32>(y, f32x4.extract_lane(f32x4.mul(value, below), 0));
-    store<f32>(x, f32x4.extract_lane(f32x4.add(below, slopeTerm(value, e)), 0));
-    y += 4;
-    x += 4;
+    const result = f32x4.mul(value, below);
+    const slope = f32x4.add(below, slopeTerm(value, e));
+    if (whole) {
+      v128.store(y, result);
+      v128.store(x, slope);
+      y += 16;
+      x += 16;
+      length -= 4;
+    } else {
+      store<f32>(y, f32x4.extract_lane(result, 0));
+      store<f32>(x, f32x4.extract_lane(slope, 0));
+      y += 4;
+      x += 4;
+      length--;
+    }
   }
 }
 
@@ -141,22 +129,10 @@ function slopeTerm(x: v128, e: v128): v128 {
 
 /** softmax(scale x) over the first `length` of `width` elements; the others become 0. */
 export function softmaxRow(x: usize, length: i32, width: i32, scale: f32): void {
-  if (scale != 1) scaleRow(x, length, scale);
+  if (scale != 1) scaleBy(x, length, scale);
   const sum = setExp(x, length, largest(x, length));
-  scaleRow(x, length, <f32>(1 / sum));
+  scaleBy(x, length, <f32>(1 / sum));
   memory.fill(x + <usize>length * 4, 0, <usize>(width - length) * 4);
-}
-
-function scaleRow(x: usize, length: i32, factor: f32): void {
-  const factors = f32x4.splat(factor);
-  for (let n = length >> 2; n > 0; n--) {
-    v128.store(x, f32x4.mul(v128.load(x), factors));
-    x += 16;
-  }
-  for (let n = length & 3; n > 0; n--) {
-    store<f32>(x, load<f32>(x) * factor);
-    x += 4;
-  }
 }
 
 /** g = scale p (g - sum of p g) over the first `length` of `width` elements; the others become 0. */

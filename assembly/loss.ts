@@ -91,7 +91,7 @@ export function setExp(x: usize, length: i32, max: f32): f64 {
   return total;
 }
 
-function scaleBy(x: usize, length: i32, factor: f32): void {
+export function scaleBy(x: usize, length: i32, factor: f32): void {
   const factors = f32x4.splat(factor);
   for (let n = length >> 2; n > 0; n--) {
     v128.store(x, f32x4.mul(v128.load(x), factors));

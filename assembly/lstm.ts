@@ -66,7 +66,7 @@ function stateRow(i: usize, f: usize, g: usize, before: usize, c: usize, copy: u
   }
 }
 
-function multiplyRow(out: usize, a: usize, b: usize, length: i32): void {
+export function multiplyRow(out: usize, a: usize, b: usize, length: i32): void {
   for (let n = length >> 2; n > 0; n--) {
     v128.store(out, f32x4.mul(v128.load(a), v128.load(b)));
     out += 16;

@@ -4,6 +4,8 @@
  * the whole, so that the bits are the same either way.
  */
 import * as attentionOf from "./attention";
+import * as choose from "./choose";
+import * as columnsOf from "./columns";
 import * as gemm from "./gemm";
 import * as gru from "./gru";
 import * as layers from "./layers";
@@ -78,7 +80,11 @@ const LAYER_NORM: i32 = 38;
 const LAYER_NORM_ROWS: i32 = 39;
 const LAYER_NORM_COLUMNS: i32 = 40;
 const ATTENTION: i32 = 41;
-const ATTENTION_GRADIENT: i32 = 42;
+const SCORE_COLUMNS: i32 = 42;
+const SCORE_ROWS: i32 = 43;
+const PACK_LIVE: i32 = 44;
+const LIVE_COLUMNS: i32 = 45;
+const LIVE_TN: i32 = 46;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -164,7 +170,7 @@ function run(id: i32, task: i32): void {
       return layers.reluGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
     case GELU: return geluSome(from, count);
     case MULTIPLY:
-      return layers.multiply(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
+      return lstm.multiplyRow(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
     case TANH: return tanhSome(address(0) + bytes(from), address(1) + bytes(from), count);
     case TANH_GRADIENT:
       return layers.tanhGradient(address(0) + bytes(from), address(1) + bytes(from), address(2) + bytes(from), count);
@@ -173,8 +179,7 @@ function run(id: i32, task: i32): void {
     case LAYER_NORM: return layerNormSome(from, count);
     case LAYER_NORM_ROWS: return layerNormGradientSome(from, count);
     case LAYER_NORM_COLUMNS: return layerNormColumnsSome(from, count);
-    case ATTENTION: return headsForwardSome(from, count);
-    case ATTENTION_GRADIENT: return headsBackwardSome(from, count);
+    case ATTENTION: return headsSome(from, count);
     case ADD_INTO: return rowsOf.addInto(address(0) + bytes(from), address(1) + bytes(from), count);
     case COLUMN_SUMS:
       return rowsOf.addColumnSums(address(0) + bytes(from), address(1) + bytes(from), int(2), count, address(3));
@@ -193,6 +198,11 @@ function run(id: i32, task: i32): void {
     case RMSPROP: return rmspropSome(from, count);
     case ADAM: return adamSome(from, count);
     case CLEAR: return clearSome(from, count);
+    case SCORE_COLUMNS: return scoreSome(from, count);
+    case SCORE_ROWS: return choose.scoreRows(address(0), int(1), address(2), from, count);
+    case PACK_LIVE: return packLiveRows(from, count);
+    case LIVE_COLUMNS: return liveColumns(from, count);
+    case LIVE_TN: return liveTiles(from, count);
     case SUM_ROWS: return squareRows(address(0), int(1), address(2), address(3), from, count);
   }
 }
@@ -327,12 +337,16 @@ function sweepSome(from: i32, count: i32): void {
 
 // ---- the seam
 
+/** `columns`: room of each thread, for a row's factors. */
 export function compressSweep(
   g: usize, rows: i32, cols: i32, groups: i32, row: i32, kind: i32, tau: usize, key: i32,
-  sums: usize, histogram: usize, before: bool, after: bool,
+  sums: usize, histogram: usize, before: bool, after: bool, choice: usize, blocks: usize, columns: usize,
 ): void {
-  if (groups == 1 || small(<f64>rows * <f64>cols * 0.75))
-    return sparse.compressSweep(g, rows, cols, groups, 0, groups, row, kind, tau, key, sums, histogram, before, after);
+  const together = kind == choose.TOP_IN_ROW && choose.partsOf(choice) == 1;
+  if (groups == 1 || together || small(<f64>rows * <f64>cols * 0.75))
+    return sparse.compressSweep(
+      g, rows, cols, groups, 0, groups, row, kind, tau, key, sums, histogram, before, after, choice, blocks, columns,
+    );
   set<usize>(0, g);
   set<i32>(1, rows);
   set<i32>(2, cols);
@@ -344,13 +358,142 @@ export function compressSweep(
   set<usize>(8, histogram);
   set<i32>(9, i32(before));
   set<i32>(10, i32(after));
+  set<usize>(11, choice);
+  set<usize>(12, blocks);
+  set<usize>(13, columns);
   fork(SWEEP_GROUPS, groups, 1);
 }
 
 function compressGroups(from: i32, count: i32): void {
   sparse.compressSweep(
     address(0), int(1), int(2), int(22), from, from + count, int(3), int(4), address(5), int(6), address(7), address(8),
-    int(9) != 0, int(10) != 0,
+    int(9) != 0, int(10) != 0, address(11), address(12), address(13) + <usize>me() * COLUMNS,
+  );
+}
+
+/** Columns of a part that are scored together. */
+const STRIP: i32 = 64;
+
+/** Factors of the lines that rules of kinds from TOP_COLUMNS on choose among. row: the site's of g. */
+export function chooseLines(g: usize, rows: i32, cols: i32, row: i32, kind: i32, key: i32, choice: usize): void {
+  const alone = small(<f64>rows * <f64>cols * 0.75);
+  if (!alone) {
+    set<usize>(0, g);
+    set<i32>(1, cols);
+    set<usize>(2, choice);
+    set<i32>(3, rows);
+    set<i32>(4, kind);
+  }
+  if (kind >= choose.ROWS) {
+    if (alone) choose.scoreRows(g, cols, choice, 0, rows);
+    else fork(SCORE_ROWS, rows, cut(rows, 1));
+    return choose.chooseRows(rows, cols, kind, key, row * cols, choice);
+  }
+  const strips = (cols / choose.partsOf(choice) + STRIP - 1) / STRIP * choose.partsOf(choice);
+  if (alone) scoreStrips(g, cols, choice, rows, kind, 0, strips);
+  else fork(SCORE_COLUMNS, strips, cut(strips, 1));
+  choose.chooseColumns(cols, kind, key, row * cols, choice);
+}
+
+function scoreSome(from: i32, count: i32): void {
+  scoreStrips(address(0), int(1), address(2), int(3), int(4), from, count);
+}
+
+function scoreStrips(g: usize, cols: i32, choice: usize, rows: i32, kind: i32, from: i32, count: i32): void {
+  const width = cols / choose.partsOf(choice);
+  const strips = (width + STRIP - 1) / STRIP;
+  for (let task = from; task < from + count; task++) {
+    const c = (task % strips) * STRIP;
+    choose.scoreColumns(g, rows, cols, kind, choice, task / strips, c, min(STRIP, width - c));
+  }
+}
+
+/** The column form of g (rows, cols), pruned by columns: columns.ts. at: room for the block's pairs. */
+export function columnForm(g: usize, rows: i32, cols: i32, choice: usize, at: usize, starts: usize): void {
+  const count = columnsOf.listLive(choose.factorsOf(choice), rows, cols, at, starts);
+  const list = at + bytes(rows * cols);
+  if (small(<f64>rows * <f64>count)) return columnsOf.packLive(g, cols, list, count, 0, rows, at);
+  set<usize>(0, g);
+  set<i32>(1, cols);
+  set<usize>(2, list);
+  set<i32>(3, count);
+  set<usize>(4, at);
+  fork(PACK_LIVE, rows, cut(rows, 1));
+}
+
+function packLiveRows(from: i32, count: i32): void {
+  columnsOf.packLive(address(0) + bytes(from * int(1)), int(1), address(2), int(3), from, count, address(4));
+}
+
+/** out (times * rows, k) += g w, g (times blocks of rows, n) in column form. Returns the multiply-accumulates. */
+export function columnProduct(
+  times: i32, rows: i32, n: i32, k: i32, starts: usize, panels: usize, out: usize, gPanel: usize, scratch: usize,
+): f64 {
+  const tiles = (n + sparse.TILE - 1) / sparse.TILE;
+  const macs = columnsOf.liveMacs(times, rows, tiles, starts, k);
+  if (k <= 32 || small(macs * 0.25)) {
+    columnsOf.columnProduct(times, rows, n, k, tiles, starts, panels, out, bytes(k), gPanel, scratch);
+    return macs;
+  }
+  set<i32>(0, times);
+  set<i32>(1, rows);
+  set<i32>(2, n);
+  set<usize>(3, starts);
+  set<usize>(4, panels);
+  set<usize>(5, out);
+  set<usize>(6, gPanel);
+  set<usize>(7, scratch);
+  fork(LIVE_COLUMNS, k, cut(k, 32));
+  return macs;
+}
+
+function liveColumns(from: i32, count: i32): void {
+  const thread = <usize>me();
+  const n = int(2);
+  columnsOf.columnProduct(
+    int(0), int(1), n, count, (n + sparse.TILE - 1) / sparse.TILE, address(3), address(4) + bytes(from) * <usize>n,
+    address(5) + bytes(from), bytes(int(22)), address(6) + thread * G_PANEL, address(7) + thread * SCRATCH,
+  );
+}
+
+/** out (n, k) += g^T x, g as in columnProduct, x (times * rows, k). Returns the multiply-accumulates. */
+export function columnProductTN(
+  times: i32, rows: i32, n: i32, k: i32, starts: usize, x: usize, out: usize, xPanels: usize, gPanel: usize,
+  scratch: usize,
+): f64 {
+  const tiles = (n + sparse.TILE - 1) / sparse.TILE;
+  const macs = columnsOf.liveMacs(times, rows, tiles, starts, k);
+  const alone = tiles == 1 || small(macs / <f64>times * 0.25);
+  for (let t = 0; t < times; t++) {
+    const block = starts + bytes(t * rows * (tiles + 1));
+    for (let r = 0; r < rows; r += sparse.TILE) {
+      const height = min(sparse.TILE, rows - r);
+      packPanels(height, k, x + bytes((t * rows + r) * k), bytes(k), xPanels);
+      if (alone) {
+        columnsOf.columnTN(block, rows, r, height, n, k, 0, n, out, xPanels, gPanel, scratch);
+        continue;
+      }
+      set<usize>(0, block);
+      set<i32>(1, rows);
+      set<i32>(2, r);
+      set<i32>(3, height);
+      set<i32>(4, n);
+      set<i32>(5, k);
+      set<usize>(6, out);
+      set<usize>(7, xPanels);
+      set<usize>(8, gPanel);
+      set<usize>(9, scratch);
+      fork(LIVE_TN, tiles, 1);
+    }
+  }
+  return macs;
+}
+
+function liveTiles(from: i32, count: i32): void {
+  const thread = <usize>me();
+  columnsOf.columnTN(
+    address(0), int(1), int(2), int(3), int(4), int(5), from * sparse.TILE, min(int(4), (from + count) * sparse.TILE),
+    address(6), address(7), address(8) + thread * G_PANEL, address(9) + thread * SCRATCH,
   );
 }
 
@@ -696,7 +839,7 @@ function geluSome(from: i32, count: i32): void {
 }
 
 export function multiply(out: usize, a: usize, b: usize, length: i32): void {
-  if (small(<f64>length * 0.5)) return layers.multiply(out, a, b, length);
+  if (small(<f64>length * 0.5)) return lstm.multiplyRow(out, a, b, length);
   set<usize>(0, out);
   set<usize>(1, a);
   set<usize>(2, b);
@@ -824,54 +967,17 @@ function layerNormColumnsSome(from: i32, count: i32): void {
 export function attention(
   out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
 ): void {
-  const all = B * heads;
-  if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads) * 0.5))
-    return headsForward(out, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
-  set<usize>(0, out);
-  set<usize>(1, shares);
-  set<usize>(2, x);
-  set<i32>(3, T);
-  set<i32>(4, B);
-  set<i32>(5, heads);
-  set<i32>(6, width);
-  set<i32>(7, steps);
-  set<usize>(8, scratch);
-  set<i32>(9, room);
-  fork(ATTENTION, all, cut(all, 1));
+  attentionGradient(0, out, shares, x, T, B, heads, width, steps, scratch, room);
 }
 
-function headsForwardSome(from: i32, count: i32): void {
-  headsForward(
-    address(0), address(1), address(2), int(3), int(4), int(5), int(6), int(7),
-    address(8) + <usize>me() * bytes(int(9)), int(9), from, count,
-  );
-}
-
-/** Lane by lane, head by head: of them [from, from + count). */
-function headsForward(
-  out: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize, room: i32,
-  from: i32, count: i32,
-): void {
-  const d = width / heads;
-  const square = bytes(steps);
-  for (let i = from; i < from + count; i++) {
-    const lane = i / heads;
-    const column = (i % heads) * d;
-    attentionOf.headForward(
-      T, d, x + bytes(lane * 3 * width + column), bytes(B * 3 * width), bytes(width),
-      shares + <usize>i * <usize>steps * square, square, out + bytes(lane * width + column), bytes(B * width),
-      scratch + <usize>steps * square, scratch + bytes(room) - SCRATCH,
-    );
-  }
-}
-
+/** dx from dy; or, where dx is 0, forward into dy. */
 export function attentionGradient(
   dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
   room: i32,
 ): void {
   const all = B * heads;
   if (small(<f64>all * <f64>T * <f64>T * <f64>(width / heads)))
-    return headsBackward(dx, dy, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
+    return headsOf(dx, dy, shares, x, T, B, heads, width, steps, scratch, room, 0, all);
   set<usize>(0, dx);
   set<usize>(1, dy);
   set<usize>(2, shares);
@@ -883,17 +989,18 @@ export function attentionGradient(
   set<i32>(8, steps);
   set<usize>(9, scratch);
   set<i32>(10, room);
-  fork(ATTENTION_GRADIENT, all, cut(all, 1));
+  fork(ATTENTION, all, cut(all, 1));
 }
 
-function headsBackwardSome(from: i32, count: i32): void {
-  headsBackward(
+function headsSome(from: i32, count: i32): void {
+  headsOf(
     address(0), address(1), address(2), address(3), int(4), int(5), int(6), int(7), int(8),
     address(9) + <usize>me() * bytes(int(10)), int(10), from, count,
   );
 }
 
-function headsBackward(
+/** Lane by lane, head by head: of them [from, from + count). */
+function headsOf(
   dx: usize, dy: usize, shares: usize, x: usize, T: i32, B: i32, heads: i32, width: i32, steps: i32, scratch: usize,
   room: i32, from: i32, count: i32,
 ): void {
@@ -903,11 +1010,16 @@ function headsBackward(
     const lane = i / heads;
     const column = (i % heads) * d;
     const at = bytes(lane * 3 * width + column);
-    attentionOf.headBackward(
-      T, d, x + at, bytes(B * 3 * width), bytes(width), shares + <usize>i * <usize>steps * square, square,
-      dy + bytes(lane * width + column), bytes(B * width), dx + at, scratch, scratch + <usize>steps * square,
-      scratch + bytes(room) - SCRATCH,
-    );
+    const p = shares + <usize>i * <usize>steps * square;
+    const out = dy + bytes(lane * width + column);
+    const panels = scratch + <usize>steps * square;
+    const tile = scratch + bytes(room) - SCRATCH;
+    const row = bytes(B * width);
+    if (dx == 0) attentionOf.headForward(T, d, x + at, 3 * row, bytes(width), p, square, out, row, panels, tile);
+    else
+      attentionOf.headBackward(
+        T, d, x + at, 3 * row, bytes(width), p, square, out, row, dx + at, scratch, panels, tile,
+      );
   }
 }
 

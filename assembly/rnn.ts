@@ -2,6 +2,7 @@
  * The pointwise parts of the plain recurrent net (equations: src/nn/cells/rnn.ts), whose one gate is h, and of minGRU, gate
  * order z, h~ (mingru.ts), whose rows of gates are 2 H long. All pointers stand at the first row.
  */
+import { mixRow } from "./gru";
 import { sigmoidRow, tanhRow } from "./lstm";
 
 export function rnnForward(length: i32, gates: usize, h: usize): void {
@@ -11,21 +12,9 @@ export function rnnForward(length: i32, gates: usize, h: usize): void {
 
 export function mingruForward(rows: i32, hidden: i32, gates: usize, before: usize, h: usize): void {
   const H = <usize>hidden * 4;
-  const full = <usize>(hidden & ~3) * 4;
   for (let row = 0; row < rows; row++) {
     sigmoidRow(gates, hidden);
-    let at: usize = 0;
-    for (; at < full; at += 16) {
-      const z = v128.load(gates + at);
-      v128.store(h + at, f32x4.add(
-        f32x4.mul(f32x4.sub(f32x4.splat(1), z), v128.load(before + at)),
-        f32x4.mul(z, v128.load(gates + H + at)),
-      ));
-    }
-    for (; at < H; at += 4) {
-      const z = load<f32>(gates + at);
-      store<f32>(h + at, (1 - z) * load<f32>(before + at) + z * load<f32>(gates + H + at));
-    }
+    mixRow(h, gates, before, gates + H, hidden);
     gates += 2 * H;
     before += H;
     h += H;

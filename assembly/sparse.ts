@@ -5,6 +5,8 @@
  * in a panel of 32 columns. Lists are cut at every 256 columns, so that the part of a panel one
  * piece refers to is 32 KB and stays in the first-level cache.
  */
+import * as choose from "./choose";
+import { counterHash } from "./choose";
 import { PANEL_BYTES, product } from "./gemm";
 
 /** Columns (and rows, for the transposed product) of a tile. */
@@ -23,34 +25,152 @@ const SQUARES: usize = 24;
 const KEPT_SQUARES: usize = 32;
 const SUM_BYTES: usize = 40;
 
-/** Kinds of a sweep. */
-const KEEP: i32 = 0;
-const STOCHASTIC: i32 = 2;
-
 /**
  * Applies the rule to g (rows, cols) in place and adds to the statistics. A sweep of kind KEEP drops
  * nothing and adds those of before the rule if `before`, those of after it if `after`. tau: f32 per
  * group. `row` is the site's row of g. Takes the groups [from, to) of `groups`: their sums are apart.
+ * `choice`: of rules that draw or choose; lines are chosen before. factors: a thread's room for a row. `blocks`: 0, or
+ * the counts of blocks.
  */
 export function compressSweep(
   g: usize, rows: i32, cols: i32, groups: i32, from: i32, to: i32, row: i32, kind: i32, tau: usize, key: i32,
-  sums: usize, histogram: usize, before: bool, after: bool,
+  sums: usize, histogram: usize, before: bool, after: bool, choice: usize, blocks: usize, factors: usize,
 ): void {
   const width = cols / groups;
   const others = <usize>(groups - (to - from)) * <usize>width * 4;
+  const lines = choose.factorsOf(choice);
   g += <usize>(from * width) * 4;
   for (let r = row; r < row + rows; r++) {
+    if (kind == choose.TOP_IN_ROW) keepInRow(g, width, from, to, choice, factors);
+    if (kind >= choose.ROWS) fillFloats(factors, width, load<f32>(lines + <usize>(r - row) * 4));
     for (let group = from; group < to; group++) {
       const sum = sums + <usize>group * SUM_BYTES;
       const limit = load<f32>(tau + <usize>group * 4);
       if (before && (r & 7) == 0) countBins(g, width, histogram + <usize>group * HISTOGRAM_BINS * 4);
-      if (kind == KEEP) surveyGroup(g, width, sum, before, after);
-      else if (kind == STOCHASTIC) sweepStochastic(g, width, limit, key, r * cols + group * width, sum);
+      if (kind == choose.KEEP) surveyGroup(g, width, sum, before, after);
+      else if (kind == choose.STOCHASTIC) sweepStochastic(g, width, limit, key, r * cols + group * width, sum);
+      else if (kind == choose.RANDOM) {
+        const most = choose.budgetOf(choice, group);
+        sweepRandom(g, width, most, <f32>choose.countOf(choice, group), key, r * cols + group * width, sum);
+      } else if (kind == choose.BLOCKS) {
+        const bins = blocks != 0 && (r & 7) == 0 ? blocks + <usize>group * HISTOGRAM_BINS * 4 : 0;
+        choose.keepBlocks(g, width, choice, limit, factors, bins);
+        sweepFactors(g, width, factors, sum);
+      } else if (kind == choose.TOP_IN_ROW) sweepFactors(g, width, factors + <usize>((group - from) * width) * 4, sum);
+      else if (kind >= choose.ROWS) sweepFactors(g, width, factors, sum);
+      else if (kind >= choose.TOP_COLUMNS) sweepFactors(g, width, lines + <usize>(group * width) * 4, sum);
       else sweepThreshold(g, width, limit, sum);
       g += <usize>width * 4;
     }
     g += others;
   }
+}
+
+/** Factors of a row's elements of groups [from, to), or of all where all are chosen among together. */
+function keepInRow(g: usize, width: i32, from: i32, to: i32, choice: usize, factors: usize): void {
+  const n = choose.partsOf(choice) == 1 ? (to - from) * width : width;
+  for (let part = 0; part * n < (to - from) * width; part++) {
+    const at = <usize>(part * n) * 4;
+    choose.keepLargestElements(g + at, n, <i32>choose.countOf(choice, n == width ? from + part : 0), factors + at);
+  }
+}
+
+function fillFloats(to: usize, count: i32, value: f32): void {
+  const x = f32x4.splat(value);
+  for (; count >= 4; count -= 4) {
+    v128.store(to, x);
+    to += 16;
+  }
+  for (; count > 0; count--) {
+    store<f32>(to, value);
+    to += 4;
+  }
+}
+
+/** Each element times its factor; 0 drops it. */
+function sweepFactors(g: usize, width: i32, factors: usize, sum: usize): void {
+  const zero = f32x4.splat(0);
+  let zeros = i32x4.splat(0);
+  let dropped = i32x4.splat(0);
+  let squares = zero;
+  let keptSquares = zero;
+  for (let n = width >> 2; n > 0; n--) {
+    const x = v128.load(g);
+    const factor = v128.load(factors);
+    const left = v128.andnot(f32x4.mul(x, factor), f32x4.eq(factor, zero));
+    v128.store(g, left);
+    zeros = i32x4.sub(zeros, f32x4.eq(x, zero));
+    dropped = i32x4.sub(dropped, f32x4.eq(left, zero));
+    squares = f32x4.add(squares, f32x4.mul(x, x));
+    keptSquares = f32x4.add(keptSquares, f32x4.mul(left, left));
+    g += 16;
+    factors += 16;
+  }
+  let zeroCount = total(zeros);
+  let dropCount = total(dropped);
+  let squareSum = totalFloat(squares);
+  let keptSum = totalFloat(keptSquares);
+  for (let n = width & 3; n > 0; n--) {
+    const x = load<f32>(g);
+    const factor = load<f32>(factors);
+    const left: f32 = factor == 0 ? 0 : x * factor;
+    store<f32>(g, left);
+    zeroCount += i32(x == 0);
+    dropCount += i32(left == 0);
+    squareSum += <f64>(x * x);
+    keptSum += <f64>(left * left);
+    g += 4;
+    factors += 4;
+  }
+  addBefore(sum, width, zeroCount, squareSum);
+  addAfter(sum, width - dropCount, keptSum);
+}
+
+/** Kept where the hash is at most `most`, then times `scale`; what is not finite stays. */
+function sweepRandom(g: usize, width: i32, most: f64, scale: f32, key: i32, position: i32, sum: usize): void {
+  const zero = f32x4.splat(0);
+  const limit = i32x4.splat(<i32>(most < 0 ? 0 : <u32>most));
+  const scales = f32x4.splat(most < 0 ? 0 : scale);
+  const none = most < 0;
+  const magnitude = i32x4.splat(0x7fffffff);
+  const infinite = f32x4.splat(<f32>Infinity);
+  let counter = i32x4.add(i32x4.splat(position), i32x4(0, 1, 2, 3));
+  let zeros = i32x4.splat(0);
+  let dropped = i32x4.splat(0);
+  let squares = zero;
+  let keptSquares = zero;
+  for (let n = width >> 2; n > 0; n--) {
+    const x = v128.load(g);
+    const kept = none ? zero : i32x4.le_u(hashes(key, counter), limit);
+    const finite = f32x4.lt(v128.and(x, magnitude), infinite);
+    const left = v128.bitselect(v128.and(kept, f32x4.mul(x, scales)), x, finite);
+    v128.store(g, left);
+    zeros = i32x4.sub(zeros, f32x4.eq(x, zero));
+    dropped = i32x4.sub(dropped, f32x4.eq(left, zero));
+    squares = f32x4.add(squares, f32x4.mul(x, x));
+    keptSquares = f32x4.add(keptSquares, f32x4.mul(left, left));
+    counter = i32x4.add(counter, i32x4.splat(4));
+    g += 16;
+  }
+  let zeroCount = total(zeros);
+  let dropCount = total(dropped);
+  let squareSum = totalFloat(squares);
+  let keptSum = totalFloat(keptSquares);
+  for (let i = width & ~3; i < width; i++) {
+    const x = load<f32>(g);
+    let left = x;
+    if (abs(x) < <f32>Infinity) {
+      left = !none && counterHash(key, position + i) <= <u32>most ? x * scale : 0;
+      store<f32>(g, left);
+    }
+    zeroCount += i32(x == 0);
+    dropCount += i32(left == 0);
+    squareSum += <f64>(x * x);
+    keptSum += <f64>(left * left);
+    g += 4;
+  }
+  addBefore(sum, width, zeroCount, squareSum);
+  addAfter(sum, width - dropCount, keptSum);
 }
 
 function countBins(g: usize, width: i32, bins: usize): void {
@@ -180,16 +300,6 @@ function hashes(key: i32, positions: v128): v128 {
   z = v128.xor(z, i32x4.shr_u(z, 15));
   z = i32x4.mul(z, i32x4.splat(0x735a2d97));
   return v128.xor(z, i32x4.shr_u(z, 15));
-}
-
-/** As in src/core/random.ts. */
-function counterHash(key: i32, position: i32): u32 {
-  let z: u32 = position * 0x9e3779b9 + key;
-  z ^= z >>> 16;
-  z *= 0x21f0aaad;
-  z ^= z >>> 15;
-  z *= 0x735a2d97;
-  return z ^ (z >>> 15);
 }
 
 function addBefore(sum: usize, width: i32, zeros: i32, squares: f64): void {

@@ -106,6 +106,7 @@ class Layer {
     this.step = {
       row: 0,
       hRow: 0,
+      stateRow: 0,
       rows: B,
       hidden: H,
       gates: this.gates,
@@ -184,7 +185,7 @@ class Layer {
     step.states[0].data.fill(0, 0, step.dh.length);
     for (let t = 0; t < T; t++) {
       this.write(t, net);
-      step.row = step.hRow = t * B;
+      step.row = step.hRow = step.stateRow = t * B;
       clock.part("cell forward", () => cell.forward(step));
     }
     clock.flush();
@@ -194,7 +195,7 @@ class Layer {
     for (let t = T - 1; t >= 0; t--) {
       this.write(t, activations);
       step.dh.data.set(gradients.subarray(0, step.dh.length)); // else it would sink into denormal numbers
-      step.row = step.hRow = t * B;
+      step.row = step.hRow = step.stateRow = t * B;
       clock.part("cell backward", () => cell.backward(step));
     }
     clock.flush();

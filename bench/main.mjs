@@ -17,7 +17,9 @@ const HELP = `npm run bench -- COMMAND [options]
   report    step and heap of one workload, written to docs/results/ with the bars reached and missed
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
   memory    the page of memory by purpose, of all workloads on engine native: what recompute saves and costs
+  peak      the page of peak resident memory beside PyTorch's, of the workloads with a mark, on engine native
   dropout   the page of steps with structured dropout, on engine native
+  columns   the page of steps under rules that choose, in kernels and by their definition
   late      the page of steps on the patterns of real training (trains the nets first)
   race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
@@ -39,7 +41,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
   --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
-  --only NAME[,NAME...]       tables, late, memory, dropout: these alone
+  --only NAME[,NAME...]       tables, late, memory, peak, dropout, columns: these alone
   --cell lstm|gru             pytorch-layer: that one alone, in place of both
   --train N[,N...]            pytorch-layer: steps of training before the timed ones, default 300,1000
   --prepare                   pytorch-layer: trains the nets, which takes minutes, and times nothing
@@ -152,6 +154,14 @@ const COMMANDS = {
     const rows = await memoryRows(rowsOf, known(names), { engine: "native", steps: whole("steps", 9) });
     await writePage("memory", { rows, notes }, memoryPage({ command: commandLine(), rows, notes }));
   },
+  async peak() {
+    const { MEMORY_MARKS, peakPage, peakRows } = await import("./peak.mjs");
+    const notes = notesOfRun();
+    const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
+    const names = known(options.only?.split(",") ?? Object.keys(MEMORY_MARKS));
+    const rows = await peakRows(rowsOf, names, { steps: whole("steps", 5) });
+    await writePage("peak-memory", { rows, notes }, peakPage({ command: commandLine(), rows, notes }));
+  },
   async dropout() {
     const { DROPOUT_WORKLOADS, dropoutPage, dropoutRows, lateDropoutRows } = await import("./dropout.mjs");
     const notes = notesOfRun();
@@ -162,6 +172,19 @@ const COMMANDS = {
     const rows = await dropoutRows(rowsOf, names, settings);
     const page = dropoutPage({ command: commandLine(), rows, late, notes });
     await writePage("structured-dropout", { rows, late, notes }, page);
+  },
+  async columns() {
+    const { COLUMN_ENGINES, COLUMN_WORKLOADS, columnRows, columnsPage, withOthers } = await import("./columns.mjs");
+    const notes = notesOfRun();
+    const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
+    const names = known(options.only?.split(",") ?? COLUMN_WORKLOADS);
+    const engines = process.argv.includes("--engine") ? options.engine.split(",") : COLUMN_ENGINES;
+    const rows = withOthers(await columnRows(rowsOf, names, engines, { steps: whole("steps", 15) }));
+    await writePage(
+      "bench-columns",
+      { rows, notes },
+      columnsPage({ command: "npm run bench -- columns", rows, notes }),
+    );
   },
   async late() {
     const { LATE, latePage, trainedRun } = await import("./late.mjs");

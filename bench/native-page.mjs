@@ -3,6 +3,7 @@
  * the marks set for a tenth kept, threads, instruction sets and peak memory.
  */
 
+import { peakTable } from "./peak.mjs";
 import { EXPLAINED, machineName, speedChart, tableLine } from "./report.mjs";
 import { threadsText } from "./step.mjs";
 import { describe, WORKLOADS } from "./workloads.mjs";
@@ -11,8 +12,6 @@ import { describe, WORKLOADS } from "./workloads.mjs";
 const PYTORCH_26 = { W1: 25.6, W2: 277, W3: 48.1, W4: 370, W5: 1252, W6: 13.9 };
 /** How many times faster than that a tenth kept should be. */
 const MARKS = { W1: 2, W2: 1.8, W3: 2, W4: 2.2, W5: 1.9, W6: 1.8 };
-/** Peak resident memory, as a share of PyTorch's. */
-const MEMORY_MARKS = { W1: 1 / 3, W2: 1 / 3, W3: 0.5, W4: 0.5, W5: 0.7, W6: 1 / 3 };
 
 export const POLICIES = ["dense", "density:0.5", "density:0.2", "density:0.1", "density:0.05"];
 const HEAD_POLICY = "density:0.1";
@@ -77,19 +76,6 @@ export function nativePage({ command, parts, notes }) {
       atMost.toFixed(1),
     ]);
   });
-  const memory = Object.entries(MEMORY_MARKS).map(([name, share]) => {
-    const [ours, theirs] = [of(name, TENTH).rssMiB, torch(name)?.rssMiB];
-    const part = theirs ? ours / theirs : undefined;
-    return tableLine([
-      name,
-      of(name, "dense").rssMiB.toFixed(0),
-      ours.toFixed(0),
-      of(name, TENTH).arenaMiB.toFixed(0),
-      theirs?.toFixed(0) ?? "",
-      part === undefined ? "" : `${(100 * part).toFixed(0)} %${part <= share ? "" : " **missed**"}`,
-      `${(100 * share).toFixed(0)} %`,
-    ]);
-  });
   const pairs = (rows, key, [from, to]) =>
     [...new Set(rows.map(({ workload, policy }) => `${workload} ${policy}`))].map((label) => {
       const [a, b] = [from, to].map((value) =>
@@ -131,11 +117,9 @@ ${marks.join("\n")}
 
 ## Peak resident memory, MiB
 
-A process of Node with nothing loaded takes about 45. "Arena": all tensors of the model, at a tenth kept.
+A process of Node with nothing loaded takes about 42. "Arena": all tensors of the model, at a tenth kept. Measured anew, by a command of its own: [peak-memory.md](peak-memory.md).
 
-| | dense | a tenth kept | arena | PyTorch | a tenth / PyTorch | asked for |
-|---|--:|--:|--:|--:|--:|--:|
-${memory.join("\n")}
+${peakTable(one)}
 
 ## Two threads
 

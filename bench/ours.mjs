@@ -7,9 +7,12 @@ import { loadEngine } from "../dist/kernels/engines.js";
 import "../dist/runs/native-addon.js";
 import "../dist/runs/wasm-threads.js";
 import { Model } from "../dist/nn/model.js";
+import { applyRule } from "../dist/sparse/apply.js";
 import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
+import { dropRule } from "../dist/sparse/rule.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
 import { Trainer } from "../dist/train/trainer.js";
+import { DEFINITION } from "./columns.mjs";
 import { modelSpec } from "./workloads.mjs";
 
 export { DEFAULT_POLICY, loadEngine, parsePolicy };
@@ -18,6 +21,35 @@ export const VERSION = JSON.parse(readFileSync(new URL("../package.json", import
 
 /** The policy of the row that runs without the machinery: dense, and nothing is even counted. */
 export const NO_POLICY = "none";
+
+function policyOf(text) {
+  if (text.startsWith(DEFINITION)) return asDefinition(parsePolicy(text.slice(DEFINITION.length)));
+  return parsePolicy(text === NO_POLICY ? "dense" : text);
+}
+
+/** The same policy, its rules executed by their definition whatever kernels the engine has. */
+function asDefinition(policy) {
+  return {
+    ...policy,
+    start(context) {
+      const own = policy.start(context);
+      const rule = dropRule(context.site.groups.length);
+      const pattern = { site: context.site, firstRow: 0, dense: { data: undefined } };
+      return {
+        ...own,
+        plan(step, out) {
+          own.plan(step, out);
+          Object.assign(rule, out);
+          out.kind = "custom";
+          out.apply = (g, row, rows) => {
+            pattern.dense.data = g;
+            applyRule(rule, pattern, row, rows);
+          };
+        },
+      };
+    },
+  };
+}
 
 /** Different batches, drawn once: drawing is no part of a step. */
 const BATCHES = 8;
@@ -32,7 +64,7 @@ export function makeOurs(
   const { B, T } = workload;
   const model = new Model(engine, { ...modelSpec(workload), forward }, { T, B, recompute });
   const trainer = new Trainer(model, {
-    policy: parsePolicy(policy === NO_POLICY ? "dense" : policy),
+    policy: policyOf(policy),
     headPolicy: headPolicy === "dense" || policy === NO_POLICY ? undefined : parsePolicy(headPolicy),
     seed,
     maxSteps: Number.MAX_SAFE_INTEGER,

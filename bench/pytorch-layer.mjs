@@ -52,7 +52,7 @@ trained for a while under ${arms[0].policy}. From there on four copies of it go 
 same loop; only the layer differs. A step is everything: one-hot, forward, loss, backward, clip, update. Zeros grow with
 training, so there are two lengths of it. The same swap by hand: [in PyTorch](../pytorch.md).
 
-Commands: \`npm run bench -- pytorch-layer --prepare\` trains the nets (minutes; they are kept in build/bench), then \`npm run bench -- pytorch-layer\`, or a part of it, such as \`npm run bench -- pytorch-layer --cell gru --train 1000\`
+Commands: \`npm run bench -- pytorch-layer --prepare\` trains the nets (minutes; they are kept in build/bench until you remove them), then \`npm run bench -- pytorch-layer\`, or a part of it, such as \`npm run bench -- pytorch-layer --cell gru --train 1000\`
 Machine: ${machineName()}; ${isa}; PyTorch ${torch}, memory kept between steps; one thread; medians of ${steps} steps, arms in turns in one process.
 
 ${rows.map(section).join("\n")}`;

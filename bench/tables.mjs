@@ -12,7 +12,9 @@ export const TABLES = {
   w1: ["W1 on wasm beside all peers", ["report", "--workload", "W1", "--peers", "all"]],
   native: ["every workload on native, threads and instruction sets", ["native", "--steps", "9"]],
   memory: ["memory by purpose; what recompute saves and costs", ["memory", "--steps", "9"]],
+  peak: ["peak memory beside PyTorch's", ["peak"]],
   dropout: ["structured dropout beside ordinary", ["dropout", "--late", "--steps", "9"]],
+  columns: ["rules that choose, in kernels and by their definition", ["columns"]],
   late: ["patterns late in training, the default policy", ["late", "--steps", "15"]],
   "kernels-native": [
     "single products on native",
@@ -21,6 +23,8 @@ export const TABLES = {
   "kernels-wasm": ["single products on wasm", ["kernels", "--engine", "wasm", "--name", "bench-kernels-wasm"]],
   race: ["time to the same loss, with PyTorch", ["race"]],
   engines: ["the same training on every engine", ["engines"]],
+  "pytorch-layer": ["gatesieve.LSTM and GRU in a loop of PyTorch; trains its nets first, once", ["pytorch-layer"]],
+  "tfjs-layer": ["recurrent layers in fit() of TensorFlow.js", ["tfjs-layer"]],
 };
 
 /** Runs each table's command; the first that fails ends it. True if all succeeded. */

@@ -37,6 +37,7 @@ const layersOf = Array.from({ length: layers }, (_, l) => {
     step: {
       row: 0,
       hRow: 0,
+      stateRow: 0,
       rows: B,
       hidden: H,
       gates,
@@ -96,7 +97,7 @@ function step() {
     if (l) timed("x W^T", () => kernels.gemmNT(step.gates, 0, layersOf[l - 1].step.h, B, W, rows));
     else timed("look-up", () => kernels.lookup(step.gates, 0, index, 0, W, rows));
     for (let t = 0; t < T; t++) {
-      step.row = step.hRow = t * B;
+      step.row = step.hRow = step.stateRow = t * B;
       timed("h U^T", () => kernels.gemmNT(step.gates, step.row, step.h, step.row, U, B));
       timed("cell forward", () => kernels.cells.lstm.forward(step));
     }
@@ -124,7 +125,7 @@ function step() {
       step.dStates[0].data.fill(0);
     });
     for (let t = T - 1; t >= 0; t--) {
-      step.row = step.hRow = t * B;
+      step.row = step.hRow = step.stateRow = t * B;
       timed("add dy", () => kernels.addRows(step.dh, 0, above, step.row, B));
       timed("cell backward", () => kernels.cells.lstm.backward(step));
       timed("compress", () => kernels.compress(pattern, step.row, B, rule, statistics));

@@ -114,7 +114,7 @@ const Entry entries[] = {
     KERNEL(adam),             KERNEL(clear),                KERNEL(gruForward),          KERNEL(gruBackward),
     KERNEL(gruHidden),        KERNEL(gruForwardLoop),       KERNEL(gruBackwardLoop),
     KERNEL(liveProduct),      KERNEL(liveProductNN),        KERNEL(liveProductTN),       KERNEL(maskRows),
-    KERNEL(columnProduct),        KERNEL(columnProductTN),
+    KERNEL(columnProduct),        KERNEL(columnProductTN),      KERNEL(lstmRestate),
     KERNEL(rnnForward),       KERNEL(rnnBackward),          KERNEL(rnnForwardLoop),
     KERNEL(rnnBackwardLoop),  KERNEL(mingruForward),        KERNEL(mingruBackward),      KERNEL(mingruForwardLoop),
     KERNEL(mingruBackwardLoop), KERNEL(relu),               KERNEL(reluGradient),        KERNEL(gelu),

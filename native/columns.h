@@ -5,12 +5,13 @@
 
 /// A block of rows in column form.
 struct LiveBlock {
-  const float* values;  // (rows, count)
+  const float* values;  // (rows, count), rows of `row`
   const int32_t* list;
-  Size count;
+  Size count, row;
 };
 INLINE LiveBlock liveBlock(const uint32_t* starts, const float* values, const uint16_t* offsets) {
-  return {values + starts[0], liveList(offsets, starts[0]), static_cast<Size>(starts[1])};
+  return {values + starts[0], liveList(offsets, starts[0]), static_cast<Size>(starts[1]),
+          static_cast<Size>(starts[1]) + LIST_SLACK};
 }
 
 static double columnMacs(Size times, Size rows, const uint32_t* starts, Size step, Size width) {
@@ -29,7 +30,7 @@ static double columnProduct(Team& team, Size times, Size rows, Size n, Size k, c
     const Size j = panel * PANEL;
     for (Size t = 0; t < times; t++) {
       const LiveBlock g = liveBlock(starts + t * step, values, offsets);
-      livePanel(rows, k, g.count, g.values, panels + j * n, g.list, g.count, out + t * rows * k + j,
+      livePanel(rows, k, g.row, g.values, panels + j * n, g.list, g.count, out + t * rows * k + j,
                 least(PANEL, k - j));
     }
   });
@@ -130,7 +131,7 @@ static double columnProductTN(Team& team, Size times, Size rows, Size n, Size k,
             const Size depth = least(COLUMN_DEPTH, height - r);
             const float* panels = team.xPanels + (t * height + r) * width;
             for (Size j = near; j < least(k, near + NEAR_COLUMNS); j += PANEL)
-              columnPanel(depth, g.values + (r0 + r) * g.count + first, g.count, g.list + first, count,
+              columnPanel(depth, g.values + (r0 + r) * g.row + first, g.row, g.list + first, count,
                           panels + j * depth, out + j, k, least(PANEL, k - j));
           }
         }

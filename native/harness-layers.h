@@ -62,8 +62,8 @@ static void pointwise(Team& team, Size n) {
 
 static void norms(Team& team, Size rows, Size cols) {
   snprintf(where, sizeof where, "(%d, %d), %d threads,", int(rows), int(cols), team.threads);
-  Floats x(rows * cols, 7), dy(rows * cols, 8), out(rows * cols), weight(cols, 9), bias(cols, 10), means(rows), inverses(rows);
-  Floats dWeight(cols, 11), dBias(cols, 12);
+  Floats x(rows * cols, 7), dy(rows * cols, 8), out(rows * cols), weight(cols, 9), bias(cols, 10);
+  Floats means(rows), inverses(rows), dWeight(cols, 11), dBias(cols, 12);
   Sum sumWeight(dWeight), sumBias(dBias);
   Doubles wanted, wantDx;
   for (Size r = 0; r < rows; r++) {
@@ -196,11 +196,13 @@ static void smallLoops(Team& team, Size steps, Size rows, Size H) {
       if (gates == 1) {
         K.rnnForwardLoop(team, steps, rows, H, b.g, nt, 0, hWhole);
         K.rnnBackwardLoop(team, steps, rows, H, 0, 0, b.g, dhWhole, dy, 1, THRESHOLD, b.tau, KEY, b.sums, b.histogram,
-                          flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials, nn, 0.45);
+                          flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials, nullptr, nullptr, nn,
+                          0.45);
       } else {
         K.mingruForwardLoop(team, steps, rows, H, b.g, hWhole);
         K.mingruBackwardLoop(team, steps, rows, H, 0, 0, b.g, hWhole, dhWhole, dy, THRESHOLD, b.tau, KEY, b.sums,
-                             b.histogram, flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials);
+                             b.histogram, flags, b.bitmap, b.counts, b.values, b.offsets, b.starts, b.partials,
+                             nullptr, nullptr);
       }
       same("h", h, hWhole), same("gate gradients", a.g, b.g), same("dh", dh, dhWhole);
       same("sums", a.sums, b.sums), same("histogram", a.histogram, b.histogram);

@@ -362,6 +362,59 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
   }
 }
 
+/// Rules that choose and draw, over `times` blocks of rows, with room that ends where it must; then the products with what
+/// is left. Which lines are chosen is checked elsewhere (src/kernels/engines.contract.test.ts); here that nothing else is.
+static void choosing(Team& team, Size times, Size rows, Size n, Size k) {
+  snprintf(where, sizeof where, "(%d, %d, %d, %d), %d threads,", int(times), int(rows), int(n), int(k), team.threads);
+  constexpr Size LANES = 16;
+  const Size all = times * rows, groups = n % 4 == 0 ? 4 : 1;
+  Floats w(n * k, 1), x(all * k, 2), startK(all * k, 5), startNK(n * k, 6), nn(panels(k) * n);
+  K.packPanels(team, n, k, w, nn);
+  for (Size kind = RANDOM; kind <= DRAWN_ROWS; kind++) {
+    Site s(all, n, groups);
+    const Floats before(s.g);
+    const Size most = n + groups * LANES > rows ? n + groups * LANES : rows;
+    const Size room = ((most + LANES - 1) / LANES + 1) * LANES;
+    Buffer<double> choice(CHOICE_HEAD + room + room / 2);
+    Buffer<int32_t> blocks(groups * BINS);
+    for (Size i = 0; i < groups; i++) s.tau[i] = 0.5f;
+    choice[0] = static_cast<double>(groups), choice[1] = 3, choice[2] = static_cast<double>(room);
+    const Size lines = kind >= ROWS ? rows : n / groups;
+    for (Size i = 0; i < groups; i++) {
+      choice[CHOICE_LIMITS + 2 * i] = kind == RANDOM ? 1e9 : 0.3 * static_cast<double>(lines);
+      choice[CHOICE_LIMITS + 2 * i + 1] = kind == RANDOM ? 4 : static_cast<double>((lines + 2) / 3);
+    }
+    const bool columns = kind >= TOP_COLUMNS && kind <= DRAWN_COLUMNS && rows > 1;
+    for (Size t = times - 1; t >= 0; t--) {
+      const Size r = t * rows;
+      K.compress(team, s.g + r * n, rows, n, groups, r, r, kind, s.tau, KEY, s.sums, s.histogram,
+                 columns ? ALL | COLUMN_FORM : ALL, s.bitmap + r * s.words, s.counts + r, s.values, s.offsets,
+                 s.starts + r * (s.tiles + 1), s.partials, choice, blocks);
+    }
+    addBits(s.g.data, static_cast<size_t>(s.g.length));
+    bool good = true;
+    for (Size i = 0; i < s.g.length; i++) good &= s.g[i] == 0 || fabsf(s.g[i]) >= fabsf(before[i]);
+    expectTrue("choosing", good, "an element is smaller than it was, and not dropped");
+    if (!columns) s.expectPattern(true);
+    Sum sumK(startK), sumNK(startNK);
+    for (Size r = 0; r < all; r++)
+      for (Size i = 0; i < n; i++) {
+        const double factor = s.g[r * n + i];
+        if (factor == 0) continue;
+        for (Size j = 0; j < k; j++) sumK.add(r * k + j, factor, w[i * k + j]), sumNK.add(i * k + j, factor, x[r * k + j]);
+      }
+    Floats outK(startK), outNK(startNK);
+    if (columns) {
+      K.columnProduct(team, times, rows, n, k, s.starts, s.values, s.offsets, nn, outK);
+      K.columnProductTN(team, times, rows, n, k, s.starts, s.values, s.offsets, x, outNK);
+    } else {
+      K.sparseProduct(team, all, n, k, s.g, s.counts, s.starts, s.values, s.offsets, nn, outK, 2);
+      K.sparseProductTN(team, all, n, k, s.g, s.counts, s.starts, s.values, s.offsets, x, outNK, 2);
+    }
+    sumK.expect("columns nn", outK, n), sumNK.expect("columns tn", outNK, all);
+  }
+}
+
 /// Products over live columns: every third one dead, others at each time; at the last time all of them.
 static void liveProducts(Team& team, Size times, Size rows, Size n, Size k) {
   snprintf(where, sizeof where, "(%d, %d, %d, %d), %d threads,", int(times), int(rows), int(n), int(k), team.threads);
@@ -718,6 +771,7 @@ struct Layer {
   }
   void whole(Team& team, Size kind, Size flags, double full) {
     K.lstmForwardLoop(team, steps, rows, H, site.g, nt, pairs, c, h, tanhC);
+    K.lstmRestate(team, steps, rows, H, site.g, c, tanhC);  // over themselves, to the same bits
     macs = K.lstmBackwardLoop(team, steps, rows, H, 0, 0, site.g, c, tanhC, dh, dc, dy, 1, kind, site.tau, KEY,
                               site.sums, site.histogram, flags, site.bitmap, site.counts, site.values, site.offsets,
                               site.starts, site.partials, nullptr, nullptr, nn, full);
@@ -766,6 +820,9 @@ static void everything(int threads) {
   for (const auto& [rows, n, k] : shapes) liveProducts(team, 3, rows % 40, n, k);
   for (Size width = 1; width <= 17; width++) liveProducts(team, 2, width, 18 - width, width);
   liveProducts(team, 1, 1100, 20, 9), liveProducts(team, 2, 130, 5, 1060), liveProducts(team, 2, 3, 66000, 2);
+  for (const auto& [rows, n, k] : shapes) choosing(team, 2, rows % 140, n, k);
+  for (Size width = 1; width <= 17; width++) choosing(team, 3, 18 - width, 4 * width, width);
+  choosing(team, 1, 1100, 20, 9), choosing(team, 1, 3, 30, 2100), choosing(team, 2, 9, 20000, 2);
   oddGradients(team);
   for (Size cols = 1; cols <= 33; cols++)
     rowKernels(team, 9, cols), losses(team, 7, cols), lstm(team, 3, cols), updates(team, cols), rowUpdates(team, 5, cols);

@@ -77,6 +77,7 @@ const Kernels ISA_TABLE = {
     isa::columnProductTN,
     isa::lstmForward,
     isa::lstmBackward,
+    isa::lstmRestate,
     isa::lstmForwardLoop,
     isa::lstmBackwardLoop,
     isa::gruForward,

@@ -102,6 +102,7 @@ struct Kernels {
                       float* tanhC);
   void (*lstmBackward)(Team&, Size rows, Size hidden, float* gates, const float* before, const float* tanhC,
                        const float* dh, float* dc);
+  void (*lstmRestate)(Team&, Size steps, Size rows, Size hidden, const float* gates, float* c, float* tanhC);
   void (*lstmForwardLoop)(Team&, Size steps, Size rows, Size hidden, float* gates, const float* panels, Size pairs,
                           float* c, float* h, float* tanhC);
   double (*lstmBackwardLoop)(Team&, Size steps, Size rows, Size hidden, Size row, Size siteRow, float* gates,
@@ -189,6 +190,7 @@ bool hasPairs(const Kernels& isa);
 /// Kinds of rules, as src/kernels/choice.ts counts them; from TOP_IN_ROW on they choose (see CHOICE_HEAD).
 constexpr Size THRESHOLD = 1, STOCHASTIC = 2, RANDOM = 3;
 constexpr Size TOP_IN_ROW = 4, BLOCKS = 5, TOP_COLUMNS = 6, COLUMNS = 7, DRAWN_COLUMNS = 8, ROWS = 9, DRAWN_ROWS = 10;
+constexpr Size CHOSEN_COLUMNS = 11;  // drops nothing: the columns are those of a choice that was made
 /// Flags of `compress`. COLUMN_FORM, with LISTS, where columns were chosen: what is left goes to columns.h's form.
 constexpr Size BEFORE = 1, AFTER = 2, INDEX = 4, LISTS = 8, COLUMN_FORM = 16;
 

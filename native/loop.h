@@ -177,7 +177,7 @@ struct GruStep {
   MEMBER GruStep from(Size rows) const {
     GruStep step = *this;
     step.hidden = sweepFrom(hidden, rows, ceilDiv(hidden.cols, 32), ceilDiv(hidden.cols, TILE) + 1);
-    if (count >= 0) step.hidden.at = hidden.at + static_cast<uint32_t>(rows * count);
+    if (count >= 0) step.hidden.at = hidden.at + static_cast<uint32_t>(rows * (count + LIST_SLACK));
     return step;
   }
   MEMBER void live(const float* factors, Size at) {
@@ -277,7 +277,7 @@ static void backwardStep(Team& team, const BackwardStep<Cell>& step, double* sum
       const Size firstPart = parts * task / tasks;
       const Size from = r0 + firstPart * SWEEP_ROWS;
       Sweep sweep = sweepFrom(s.sweep, from, words, startsRow);
-      if (s.flags & COLUMN_FORM) sweep.at = s.sweep.at + static_cast<uint32_t>(from * live);
+      if (s.flags & COLUMN_FORM) sweep.at = s.sweep.at + static_cast<uint32_t>(from * (live + LIST_SLACK));
       Cell cell = s.cell.from(from);
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size row = part * SWEEP_ROWS;

@@ -2,13 +2,16 @@
 // gates are 4 H long, those of the others H. Threads own ranges of hidden units, as in the products.
 #pragma once
 
+/// c of t. Made again from what was stored (restateRow), it has the same bits: one expression for both.
+INLINE V nextState(V i, V f, V g, V before) { return f * before + i * g; }
+
 template <class Lanes>
 INLINE void forwardVector(Lanes lanes, Size H, float* gates, const float* before, float* c, float* h, float* tanhC) {
   const V i = sigmoid(load(gates, lanes));
   const V f = sigmoid(load(gates + H, lanes));
   const V g = tanh(load(gates + 2 * H, lanes));
   const V o = sigmoid(load(gates + 3 * H, lanes));
-  const V next = f * load(before, lanes) + i * g;
+  const V next = nextState(i, f, g, load(before, lanes));
   const V squashed = tanh(next);
   store(gates, i, lanes);
   store(gates + H, f, lanes);
@@ -69,6 +72,28 @@ static void lstmForward(Team& team, Size rows, Size H, float* gates, const float
   parallel(team, ceilDiv(H, UNIT_COLUMNS), 1.2 * rows * H * 16 / W, [=](Size task, int) {
     const Size first = task * UNIT_COLUMNS;
     forwardUnits(rows, H, first, least(UNIT_COLUMNS, H - first), gates, before, c, h, tanhC);
+  });
+}
+
+/// For t up: c of t and its tanh once more, from activations in gates and c of t-1. Pointers at the first step, c at t-1's.
+static void lstmRestate(Team& team, Size steps, Size rows, Size H, const float* gates, float* c, float* tanhC) {
+  // A thread's rows go through all time steps by themselves, and leave the last one's near, where backward begins.
+  const double nanoseconds = 0.5 * steps * rows * H * 16 / W;
+  const Size parts = shares(team, rows, nanoseconds);
+  parallel(team, parts, nanoseconds, [=](Size part, int) {
+    for (Size t = 0; t < steps; t++)
+      for (Size r = t * rows + rows * part / parts; r < t * rows + rows * (part + 1) / parts; r++) {
+        const float* gate = gates + r * 4 * H;
+        const float* before = c + r * H;
+        float* next = c + (r + rows) * H;
+        float* squashed = tanhC + r * H;
+        eachVector(H, [&](Size n, auto lanes) {
+          const V state = nextState(load(gate + n, lanes), load(gate + H + n, lanes), load(gate + 2 * H + n, lanes),
+                                    load(before + n, lanes));
+          store(next + n, state, lanes);
+          store(squashed + n, tanh(state), lanes);
+        });
+      }
   });
 }
 

@@ -256,6 +256,7 @@ static void sweepRow(Sweep& s, GroupSums* sums) {
     *s.rowCounts++ = static_cast<int32_t>(rowCount);
   }
   if (LISTED && BY < COLUMN_FACTORS) *starts++ = at;
+  if (LISTED && BY >= COLUMN_FACTORS) at += LIST_SLACK;
   s.g += s.cols;
   s.position += static_cast<uint32_t>(s.cols);
   s.bitmap = bitmap;
@@ -276,6 +277,7 @@ static SweepRow sweepRowFor(Size kind, Size flags) {
     case TOP_IN_ROW: case BLOCKS: case ROWS: case DRAWN_ROWS: return sweepRowBy<FACTORS>(flags);
     case TOP_COLUMNS: case COLUMNS: case DRAWN_COLUMNS:
       return flags & COLUMN_FORM ? sweepRowBy<COLUMN_FACTORS>(flags) : sweepRowBy<FACTORS>(flags);
+    case CHOSEN_COLUMNS: return sweepRowBy<LIVE_COLUMNS>(flags);
     default: return sweepRowBy<TAU>(flags);
   }
 }
@@ -290,7 +292,7 @@ struct Rule {
 };
 
 /// Whether all rows of a call are looked at before the first is dropped from.
-INLINE bool choosesLines(Size kind) { return kind >= TOP_COLUMNS; }
+INLINE bool choosesLines(Size kind) { return kind >= TOP_COLUMNS && kind < CHOSEN_COLUMNS; }
 
 /// Chooses among the lines of g (rows, cols); siteRow: its row in the site.
 static void chooseLines(Team& team, const Rule& rule, const float* g, Size rows, Size cols, Size siteRow) {
@@ -305,7 +307,7 @@ static void chooseLines(Team& team, const Rule& rule, const float* g, Size rows,
 INLINE void chooseRow(const Rule& rule, Sweep& sweep, Size r, Size siteRow, Scratch& scratch) {
   if (rule.kind < TOP_IN_ROW) return;
   sweep.factors = rule.choice.factors;
-  if (choosesLines(rule.kind) && rule.kind < ROWS) return;
+  if (rule.kind == CHOSEN_COLUMNS || (choosesLines(rule.kind) && rule.kind < ROWS)) return;
   float* const factors = scratch.turned;
   sweep.factors = factors;
   if (rule.kind == TOP_IN_ROW)
@@ -352,7 +354,8 @@ INLINE const int32_t* liveList(const uint16_t* offsets, uint32_t at) {
 
 /// Begins the column form of a block of rows: its live columns, those with a factor. Returns how many.
 ///
-/// starts of the block's first row: where its values begin, and their number in a row; rows lie one behind the other.
+/// starts of the block's first row: where its values begin, and their number in a row; rows lie one behind the other,
+/// LIST_SLACK apart, since a row's last vector may be stored past its end while another thread makes the next one.
 /// The list of live columns, ascending, stands where the offsets of the block's values would.
 static Size listLive(const float* factors, Size cols, Size at, uint32_t* starts, uint16_t* offsets) {
   int32_t* const list = liveList(offsets, static_cast<uint32_t>(at));
@@ -407,7 +410,7 @@ static void compress(Team& team, float* g, Size rows, Size cols, Size groups, Si
       const Size firstPart = parts * task / tasks;
       const Size from = r0 + firstPart * SWEEP_ROWS;
       Sweep sweep = sweepFrom(first, from, words, startsRow);
-      if (flags & COLUMN_FORM) sweep.at = static_cast<uint32_t>(at + from * live);
+      if (flags & COLUMN_FORM) sweep.at = static_cast<uint32_t>(at + from * (live + LIST_SLACK));
       for (Size part = firstPart; part < parts * (task + 1) / tasks; part++) {
         const Size height = least(SWEEP_ROWS, block - part * SWEEP_ROWS);
         GroupSums sums[MOST_GROUPS];

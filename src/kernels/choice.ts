@@ -4,8 +4,10 @@
  */
 import type { Arena, DoubleTensor } from "../core/arena.ts";
 import { lines } from "../sparse/choose.ts";
+import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
+import type { Listing } from "./listing.ts";
 
 export const KEEP = 0;
 export const THRESHOLD = 1;
@@ -18,6 +20,8 @@ export const COLUMNS = 7;
 export const DRAWN_COLUMNS = 8;
 export const ROWS = 9;
 export const DRAWN_ROWS = 10;
+/** Drops nothing: the columns are those of a choice that was made. */
+export const CHOSEN_COLUMNS = 11;
 
 /** Columns of a site whose rows have room in a thread's scratch memory, for rules that choose within a row. */
 const MOST_CHOICE_COLUMNS = 32704;
@@ -37,6 +41,11 @@ export function kindOf({ kind, unbiased, unified }: DropRule, { cols }: Site): n
   if (kind === "custom" || cols > MOST_CHOICE_COLUMNS) return undefined;
   if (kind === "rows") return unbiased ? DRAWN_ROWS : ROWS;
   return kind === "block" ? BLOCKS : TOP_IN_ROW;
+}
+
+/** Whether a rule of this kind chooses among lines, for which it looks at all rows of a call first. */
+export function choosesLines(kind: number): boolean {
+  return kind >= TOP_COLUMNS;
 }
 
 /** Whether a rule of this kind keeps the same columns of all rows of a call. */
@@ -76,4 +85,20 @@ export function setChoice(choice: DoubleTensor, rule: DropRule, site: Site, rows
       head[LIMITS + 2 * part] = kept * n;
       head[LIMITS + 2 * part + 1] = lines(kept, n);
     }
+}
+
+export interface ChoosingPattern extends Pattern {
+  readonly choice: DoubleTensor;
+  readonly listing: Listing;
+}
+
+/**
+ * The choice of columns, just made, of the pattern that rows [row, row + rows) follow; undefined if there is none, or the
+ * rule drops anything itself.
+ */
+export function chosenColumns({ follows, site }: Pattern, row: number, rows: number, rule: DropRule) {
+  const leader = follows as ChoosingPattern | undefined;
+  if (!leader || rule.kind !== "threshold" || leader.site.cols !== site.cols) return undefined;
+  for (let group = 0; group < rule.tau.length; group++) if ((rule.tau[group] as number) >= 0) return undefined;
+  return leader.listing.columnBlocks(leader, row, rows) === rows ? leader.choice : undefined;
 }

@@ -1020,6 +1020,7 @@ describe.each(table(lstmEngines))("engine %s, LSTM", (_, engine) => {
       step: {
         row: rows,
         hRow: 3 * rows, // h reaches further back than the other buffers
+        stateRow: rows,
         rows,
         hidden,
         gates: arena.tensor("gates", [3 * rows, 4 * hidden], "gateGradients"),

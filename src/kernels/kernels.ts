@@ -60,6 +60,8 @@ export interface CellStep {
   row: number;
   /** The same in h, which has rows for all of time. */
   hRow: number;
+  /** The same in states and keeps: `row`, unless the cell's kernel has `restate`, which lets them have fewer rows. */
+  stateRow: number;
   /** B. */
   rows: number;
   readonly hidden: number;
@@ -72,9 +74,9 @@ export interface CellStep {
   readonly hiddenGates: Tensor | undefined;
   /** ((T+1)*B, H): h of t-1 at `hRow`, h of t at `hRow + rows`. */
   readonly h: Tensor;
-  /** Further states, each ((S+1)*B, H): that of t-1 at `row`, that of t at `row + rows`. LSTM: c. */
+  /** Further states, each ((S+1)*B, H): that of t-1 at `stateRow`, that of t at `stateRow + rows`. LSTM: c. */
   readonly states: readonly Tensor[];
-  /** What forward keeps for backward, each (S*B, H). LSTM: tanh(c). */
+  /** What forward keeps for backward, each (S*B, H), that of t at `stateRow`. LSTM: tanh(c). */
   readonly keeps: readonly Tensor[];
   /** (B, H), backward: dLoss/dh of t, complete; a cell that carries h overwrites it with what flows into t-1 beside U. */
   readonly dh: Tensor;
@@ -91,6 +93,11 @@ export interface CellKernel {
    * that the rule left for W in rows of `left` (from leftRow).
    */
   dHidden?(step: CellStep, left: Tensor, leftRow: number, out: Tensor, outRow: number): void;
+  /**
+   * For `steps` steps from `step` on, t up: states of t and what forward keeps once more, to the same bits, from the
+   * activations in `gates` and the states of t-1.
+   */
+  restate?(step: CellStep, steps: number): void;
 }
 
 /** A stretch of time of a recurrent layer, mutated in place by the layer. */

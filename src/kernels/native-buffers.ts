@@ -3,7 +3,7 @@ import type { DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { PackedWeight } from "./by-address.ts";
-import { KEEP, keepsColumns, kindOf, setChoice, THRESHOLD } from "./choice.ts";
+import { CHOSEN_COLUMNS, KEEP, keepsColumns, kindOf, setChoice, THRESHOLD } from "./choice.ts";
 import type { Listing } from "./listing.ts";
 
 /** Flags of `compress`. */
@@ -59,3 +59,6 @@ export function tell({ site, tau, choice }: NativePattern, rule: DropRule, rows:
   setChoice(choice, rule, site, rows);
   return { kind: kind === KEEP ? THRESHOLD : kind, form: keepsColumns(kind) && rows > 1 ? COLUMN_FORM : 0 };
 }
+
+/** Nothing is dropped, and the columns are those of `chosenColumns`. */
+export const CHOSEN: Told = { kind: CHOSEN_COLUMNS, form: COLUMN_FORM };

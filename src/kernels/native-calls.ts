@@ -36,6 +36,7 @@ type KernelName =
   | "columnProductTN"
   | "lstmForward"
   | "lstmBackward"
+  | "lstmRestate"
   | "lstmForwardLoop"
   | "lstmBackwardLoop"
   | "gruForward"

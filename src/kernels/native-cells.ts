@@ -29,27 +29,37 @@ export function nativeCells(calls: () => NativeCalls, panels: Panels, full: (col
 
 function lstmCell(calls: () => NativeCalls): CellKernel {
   return {
-    forward({ row, hRow, rows, hidden: H, gates, h, states, keeps }) {
+    forward({ row, hRow, stateRow, rows, hidden: H, gates, h, states, keeps }) {
       const c = states[0] as Tensor;
       calls().lstmForward(
         rows,
         H,
         at(gates, row, 4 * H),
-        at(c, row, H),
-        at(c, row + rows, H),
+        at(c, stateRow, H),
+        at(c, stateRow + rows, H),
         at(h, hRow + rows, H),
-        at(keeps[0] as Tensor, row, H),
+        at(keeps[0] as Tensor, stateRow, H),
       );
     },
-    backward({ row, rows, hidden: H, gates, states, keeps, dh, dStates }) {
+    backward({ row, stateRow, rows, hidden: H, gates, states, keeps, dh, dStates }) {
       calls().lstmBackward(
         rows,
         H,
         at(gates, row, 4 * H),
-        at(states[0] as Tensor, row, H),
-        at(keeps[0] as Tensor, row, H),
+        at(states[0] as Tensor, stateRow, H),
+        at(keeps[0] as Tensor, stateRow, H),
         dh.ptr,
         (dStates[0] as Tensor).ptr,
+      );
+    },
+    restate({ row, stateRow, rows, hidden: H, gates, states, keeps }, steps) {
+      calls().lstmRestate(
+        steps,
+        rows,
+        H,
+        at(gates, row, 4 * H),
+        at(states[0] as Tensor, stateRow, H),
+        at(keeps[0] as Tensor, stateRow, H),
       );
     },
   };
@@ -82,7 +92,7 @@ function gruCell(calls: () => NativeCalls): CellKernel {
 function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: number) => number): RecurrentKernel {
   return {
     forward({ step, steps, U }) {
-      const { row, hRow, rows, hidden: H, gates, h, states, keeps } = step;
+      const { row, hRow, stateRow, rows, hidden: H, gates, h, states, keeps } = step;
       calls().lstmForwardLoop(
         steps,
         rows,
@@ -90,16 +100,16 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
         at(gates, row, 4 * H),
         panels(U as Weight, "nt"),
         U?.uses.nt === "bf16" ? 1 : 0,
-        at(states[0] as Tensor, row, H),
+        at(states[0] as Tensor, stateRow, H),
         at(h, hRow, H),
-        at(keeps[0] as Tensor, row, H),
+        at(keeps[0] as Tensor, stateRow, H),
       );
     },
     backward(loop) {
       const told = startLists(loop);
       if (!told) return undefined;
       const { step, steps, U, rule, statistics, dy, dyRow } = loop;
-      const { row, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
+      const { row, stateRow, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
       const pattern = loop.pattern as NativePattern;
       const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
       return calls().lstmBackwardLoop(
@@ -109,8 +119,8 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
         row - listFirst,
         firstRow + row,
         at(gates, row, 4 * H),
-        at(states[0] as Tensor, row, H),
-        at(keeps[0] as Tensor, row, H),
+        at(states[0] as Tensor, stateRow, H),
+        at(keeps[0] as Tensor, stateRow, H),
         dh.ptr,
         (dStates[0] as Tensor).ptr,
         at(dy, dyRow, H),

@@ -3,7 +3,7 @@
  * This file plans their buffers and passes addresses; the addon is handed in by whoever can load it
  * (runs/native-addon.ts). Float32 only. What each kernel does and what was measured: docs/kernels.md.
  */
-import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import type { Arena, DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
@@ -14,7 +14,7 @@ import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
-import { planChoice, THRESHOLD } from "./choice.ts";
+import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
 import type {
   CellKernel,
   Engine,
@@ -26,7 +26,7 @@ import type {
   WeightUses,
 } from "./kernels.ts";
 import { Listing } from "./listing.ts";
-import { AFTER, BEFORE, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
+import { AFTER, BEFORE, CHOSEN, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 import { nativeCells } from "./native-cells.ts";
 import { nativeLive } from "./native-live.ts";
@@ -244,10 +244,12 @@ class NativeKernels extends AddressKernels implements Kernels {
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
     const { listing } = pattern as NativePattern;
-    const told = tell(pattern as NativePattern, rule, rows);
     const fits = listing.fits(pattern, row, rows);
     const lists = fits && rule.kind !== "keep" ? LISTS : 0;
+    const chosen = lists ? chosenColumns(pattern, row, rows, rule) : undefined;
+    const told = chosen ? CHOSEN : tell(pattern as NativePattern, rule, rows);
     const form = lists ? (told?.form ?? 0) : 0;
+    const choice = chosen ?? (pattern as NativePattern).choice;
     recallDropped(rule, pattern, row, rows);
     if (told) {
       this.#sweep(
@@ -258,11 +260,12 @@ class NativeKernels extends AddressKernels implements Kernels {
         told.kind,
         statistics,
         BEFORE | AFTER | INDEX | lists | form,
+        choice,
       );
     } else {
-      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, BEFORE);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, BEFORE, choice);
       applyRule(rule, pattern, row, rows);
-      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, AFTER | INDEX | lists);
+      this.#sweep(pattern as NativePattern, row, rows, rule, THRESHOLD, statistics, AFTER | INDEX | lists, choice);
     }
     rememberDropped(rule, pattern, row, rows);
     if (fits) listing.mark(pattern, row, rows, form ? "columns" : lists ? "lists" : "none");
@@ -276,9 +279,10 @@ class NativeKernels extends AddressKernels implements Kernels {
     kind: number,
     sums: SiteStatistics,
     flags: number,
+    choice: DoubleTensor,
   ): void {
     const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow, tau, partials } = pattern;
-    const { values, offsets, starts, choice } = pattern;
+    const { values, offsets, starts } = pattern;
     this.#call.compress(
       at(dense, row, site.cols),
       rows,

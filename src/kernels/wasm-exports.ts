@@ -52,7 +52,35 @@ export interface WasmExports {
     histogram: number,
     before: boolean,
     after: boolean,
+    choice: number,
+    blocks: number,
+    columns: number,
   ): void;
+  chooseLines(g: number, rows: number, cols: number, row: number, kind: number, key: number, choice: number): void;
+  columnForm(g: number, rows: number, cols: number, choice: number, at: number, starts: number): void;
+  columnProduct(
+    times: number,
+    rows: number,
+    n: number,
+    k: number,
+    starts: number,
+    panels: number,
+    out: number,
+    gPanel: number,
+    scratch: number,
+  ): number;
+  columnProductTN(
+    times: number,
+    rows: number,
+    n: number,
+    k: number,
+    starts: number,
+    x: number,
+    out: number,
+    xPanels: number,
+    gPanel: number,
+    scratch: number,
+  ): number;
   compressIndex(
     g: number,
     rows: number,

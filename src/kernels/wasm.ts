@@ -3,18 +3,19 @@
  * instance of its own. The kernels stand in assembly/; this file plans their buffers and passes
  * addresses. Float32 only. What each kernel does and what was measured: docs/kernels.md.
  */
-import type { Arena, IntTensor, Tensor } from "../core/arena.ts";
+import type { Arena, DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
 import { type Pattern, planPattern } from "../sparse/pattern.ts";
-import { type DropRule, isSweep, type RuleKind } from "../sparse/rule.ts";
+import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, type PackedWeight, type PanelUse, planned } from "./by-address.ts";
 import { addressCells } from "./by-address-cells.ts";
 import { AddressLayers } from "./by-address-layers.ts";
+import { choosesLines, chosenColumns, KEEP, keepsColumns, kindOf, planChoice, setChoice } from "./choice.ts";
 import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
@@ -33,7 +34,6 @@ const TILE = 256; // rows and columns of a tile
 const COLUMN_FLOATS = TILE * 2 + 16; // room for one column's list
 const G_PANEL_FLOATS = TILE * PANEL;
 const TILE_FLOATS = 32;
-const SWEEP: Partial<Record<RuleKind, number>> = { threshold: 1, stochastic: 2 }; // others: 0
 
 /**
  * Compiles the module once and returns the engine. Throws where there is no SIMD or shared memory, and
@@ -74,6 +74,8 @@ interface WasmPattern extends Pattern {
   readonly starts: IntTensor;
   /** The rule's tau in float32, per group. */
   readonly tau: Tensor;
+  /** What rules that draw or choose are told, and their room: choice.ts. */
+  readonly choice: DoubleTensor;
   /** Rows whose pairs are of their last sweep: `keep` makes none. */
   readonly listing: Listing;
 }
@@ -161,6 +163,7 @@ class WasmKernels extends AddressKernels implements Kernels {
       pairs: arena.ints(`${site.name}.pairs`, [rows, site.cols, 2], "pattern"),
       starts: arena.ints(`${site.name}.starts`, [rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${site.name}.tau`, [site.groups.length], "pattern"),
+      choice: planChoice(arena, site, dense.shape[0] as number),
       listing: new Listing(rows),
     };
   }
@@ -258,54 +261,78 @@ class WasmKernels extends AddressKernels implements Kernels {
 
   compress(pattern: Pattern, row: number, rows: number, rule: DropRule, statistics: SiteStatistics): void {
     const { site, dense, firstRow, listFirst, bitmap, rowCounts, wordsPerRow } = pattern;
-    const { pairs, starts, tau, listing } = pattern as WasmPattern;
+    const { pairs, starts, tau, choice, listing } = pattern as WasmPattern;
     const { cols, groups } = site;
-    const { kind, key } = rule;
+    const { key } = rule;
     const g = at(dense, row, cols);
+    const kind = kindOf(rule, site);
     for (let group = 0; group < groups.length; group++) tau.data[group] = rule.tau[group] as number;
-    const sweep = (before: boolean, after: boolean) =>
+    setChoice(choice, rule, site, rows);
+    const sweep = (by: number, before: boolean, after: boolean) =>
       this.#call.compressSweep(
         g,
         rows,
         cols,
         groups.length,
         firstRow + row,
-        SWEEP[kind] ?? 0,
+        by,
         tau.ptr,
         key,
         statistics.sums.ptr,
         statistics.histogram.ptr,
         before,
         after,
+        choice.ptr,
+        rule.blocks?.ptr ?? 0,
+        (this.#columns as Tensor).ptr,
       );
     recallDropped(rule, pattern, row, rows);
-    if (isSweep(rule)) {
-      sweep(true, true);
+    if (kind !== undefined) {
+      if (choosesLines(kind)) this.#call.chooseLines(g, rows, cols, firstRow + row, kind, key, choice.ptr);
+      sweep(kind, true, true);
     } else {
-      sweep(true, false);
+      sweep(KEEP, true, false);
       applyRule(rule, pattern, row, rows);
-      sweep(false, true);
+      sweep(KEEP, false, true);
     }
     rememberDropped(rule, pattern, row, rows);
     const fits = listing.fits(pattern, row, rows);
-    const lists = fits && kind !== "keep";
-    if (fits) listing.mark(pattern, row, rows, lists ? "lists" : "none");
+    const chosen = chosenColumns(pattern, row, rows, rule);
+    const columns = keepsColumns(kind) || chosen !== undefined;
+    const form = !fits || rule.kind === "keep" ? "none" : columns ? "columns" : "lists";
+    if (fits) listing.mark(pattern, row, rows, form);
+    const first = at(starts, row - listFirst, starts.rowLength);
     this.#call.compressIndex(
       g,
       rows,
       cols,
       at(bitmap, row, wordsPerRow),
       at(rowCounts, row, 1),
-      lists,
+      form === "lists",
       at(pairs, row - listFirst, cols * 2),
-      at(starts, row - listFirst, starts.rowLength),
+      first,
     );
+    if (form === "columns")
+      this.#call.columnForm(g, rows, cols, (chosen ?? choice).ptr, at(pairs, row - listFirst, cols * 2), first);
   }
 
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, listing } = pattern as WasmPattern;
     const [N, K] = w.tensor.shape as [number, number];
     const ptr = this.panels(w, "nn");
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0)
+      return this.#call.columnProduct(
+        rows / block,
+        block,
+        N,
+        K,
+        at(starts, row - listFirst, starts.rowLength),
+        ptr,
+        at(out, outRow, K),
+        (this.#gPanel as Tensor).ptr,
+        this.#tile.ptr,
+      );
     return this.#call.sparseProduct(
       rows,
       N,
@@ -323,6 +350,20 @@ class WasmKernels extends AddressKernels implements Kernels {
   spmmTN(out: Tensor, pattern: Pattern, row: number, x: Tensor, xRow: number, rows: number): number {
     const { dense, listFirst, rowCounts, starts, listing } = pattern as WasmPattern;
     const [N, K] = out.shape as [number, number];
+    const block = listing.columnBlocks(pattern, row, rows);
+    if (block > 0)
+      return this.#call.columnProductTN(
+        rows / block,
+        block,
+        N,
+        K,
+        at(starts, row - listFirst, starts.rowLength),
+        at(x, xRow, K),
+        out.ptr,
+        this.#panelsFor(rows, K),
+        (this.#gPanel as Tensor).ptr,
+        this.#tile.ptr,
+      );
     return this.#call.sparseProductTN(
       rows,
       N,

@@ -112,7 +112,15 @@ function byHand(model: Model, paths: Paths, bias: Bias) {
       for (let i = 0; i < B * H; i++) dh[i]! += dy[t * B * H + i]!;
       const data = (array: Float64Array) => ({ data: array }) as never;
       const gates = step.gates.slice();
-      const part = { row: t * B, hRow: t * B, rows: B, hidden: H, gates: data(gates), h: data(step.h) };
+      const part = {
+        row: t * B,
+        hRow: t * B,
+        stateRow: t * B,
+        rows: B,
+        hidden: H,
+        gates: data(gates),
+        h: data(step.h),
+      };
       const of = (arrays: Float64Array[]) => arrays.map(data);
       const states = { states: of(step.states), keeps: of(step.keeps), dh: data(dh), dStates: of(dStates) };
       const cellStep: CellStep = { ...part, ...states, hiddenGates: step.hidden && data(step.hidden) };

@@ -38,7 +38,7 @@ export function backwardApart(
   counts: ApartCounts,
   watcher: PassWatcher | undefined,
 ): void {
-  const { kernels, cell, drop, padding, hidden, products, scratch } = parts;
+  const { kernels, cell, drop, padding, states, hidden, products, scratch } = parts;
   const { step, steps, U, pattern, rule, statistics, dy, dyRow, dhBefore } = loop;
   const { row: row0, hRow, rows: B, gates } = step;
   const { W, dx } = products;
@@ -65,6 +65,7 @@ export function backwardApart(
     step.row = row0 + t * B;
     step.hRow = hRow + t * B;
     const time = step.hRow / B;
+    states.ready(step, time);
     kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
     padding.hold(step, time);
     parts.pointwise.backward(step);

@@ -27,6 +27,7 @@ function planStep(arena: Arena, { gates, states, keeps, hiddenProduct }: Cell, r
   return {
     row: rows,
     hRow: 3 * rows, // h reaches further back than the other buffers
+    stateRow: rows,
     rows,
     hidden,
     gates: tensor("gates", 3, gates.length * hidden),

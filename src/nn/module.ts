@@ -39,7 +39,10 @@ export interface Pass {
 
 /** Looks into a training pass and changes nothing of it. */
 export interface PassWatcher {
-  /** Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations; `lengths`: of its pass. */
+  /**
+   * Before the backward pass of times [from, from + steps): `step`'s buffers hold their activations, from its rows on;
+   * `lengths`: of its pass.
+   */
   beforeBackward(layer: string, step: Readonly<CellStep>, from: number, steps: number, lengths: Pass["lengths"]): void;
   /**
    * After the gate gradients of time t were compressed: the site's sums now reach from T-1 down to t, and its row t*B

@@ -63,12 +63,12 @@ export class Padding {
   }
 
   /** After the cell's forward of `step`, at `time`: states past the end stay. */
-  freeze({ row, hRow, rows, h, states }: CellStep, time: number): void {
+  freeze({ hRow, stateRow, rows, h, states }: CellStep, time: number): void {
     if (time < this.#full) return;
     for (let b = 0; b < rows; b++) {
       if (!this.#isPadding(time, b)) continue;
       copyRow(h, hRow + rows + b, h, hRow + b);
-      for (let s = 0; s < states.length; s++) copyRow(states[s]!, row + rows + b, states[s]!, row + b);
+      for (let s = 0; s < states.length; s++) copyRow(states[s]!, stateRow + rows + b, states[s]!, stateRow + b);
     }
   }
 

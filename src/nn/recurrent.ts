@@ -17,6 +17,7 @@
  * With `segment` the pass goes over time in pieces of so many steps, and only one piece has room for
  * gates, states and lists: h stays for all t (the next layer reads it), the other states stay where a
  * piece begins. Backward takes the pieces from the last to the first and makes each forward once more.
+ * Without it, states alone may have room for less than all of time: state-room.ts.
  */
 import type { Arena, Tensor } from "../core/arena.ts";
 import type { RandomStream } from "../core/random.ts";
@@ -46,6 +47,7 @@ import {
 import { Padding } from "./padding.ts";
 import { pieceSteps } from "./pieces.ts";
 import { LayerProducts, type Piece } from "./products.ts";
+import { StateRoom } from "./state-room.ts";
 import { backwardLoop, forwardLoop } from "./time-loop.ts";
 
 export interface RecurrentOptions {
@@ -91,10 +93,10 @@ export class RecurrentLayer implements Module {
   readonly #step: CellStep;
   readonly #loop: TimeLoop;
   readonly #stateGradients: readonly Tensor[];
-  /** c, ... where each segment starts, (ceil(T/S)*B, H) each; none with a single segment. */
-  readonly #starts: readonly Tensor[];
+  readonly #states: StateRoom;
   readonly #parts: ApartParts;
   readonly #h: Rows; // as U sees it without dropout: h[t-1] at block t
+  readonly #further: readonly Tensor[]; // carried, but h
   readonly #apartCounts: ApartCounts = { dhKept: 0, dxKept: 0, dWKept: 0, dhExecuted: 0, dxExecuted: 0 };
 
   constructor(planner: Planner, cell: Cell, options: RecurrentOptions) {
@@ -102,7 +104,6 @@ export class RecurrentLayer implements Module {
     const { input, hiddenSize: H, needsInputGradient } = options;
     const name = `${options.name}.l${options.index}${options.reverse ? ".reverse" : ""}`;
     const segment = options.segment ? Math.min(T, options.segment) : T;
-    const segments = Math.ceil(T / segment);
     const rows = segment * B; // of the largest product
     const gateColumns = cell.gates.length * H;
     const widest = gateColumns * Math.max(H, input instanceof OneHot ? 0 : input.tensor.rowLength);
@@ -132,11 +133,10 @@ export class RecurrentLayer implements Module {
     const hidden =
       cell.hiddenProduct === "apart" ? new HiddenGates(arena, kernels, pointwise, site, rows, listRows) : undefined;
     this.carried = ["h", ...cell.states].map((state) => arena.tensor(`${name}.${state}0`, [B, H], "states"));
-    this.#step = planStep(arena, name, cell, { T, B, H, segment, gates: this.#gates, hidden });
-    this.#starts =
-      segments > 1
-        ? cell.states.map((state) => arena.tensor(`${name}.${state}Starts`, [segments * B, H], "activations"))
-        : [];
+    this.#further = this.carried.slice(1);
+    const padding = new Padding(arena, name, cell.states, B, H);
+    this.#states = new StateRoom(arena, name, cell, pointwise, padding, { T, B, H, segment });
+    this.#step = planStep(arena, name, cell, { T, B, H, gates: this.#gates, hidden, room: this.#states });
     this.#stateGradients = [this.#step.dh, ...this.#step.dStates];
     this.output = new Rows(this.#step.h);
     this.#h = new Rows(this.#step.h);
@@ -146,9 +146,9 @@ export class RecurrentLayer implements Module {
     const { U } = products;
     const passing = { steps: 0, watched: true, dy: this.#step.dh, dyRow: 0, dhBefore: false };
     this.#loop = { step: this.#step, U, pattern, hiddenPattern: hidden?.pattern, rule, statistics, ...passing };
-    const padding = new Padding(arena, name, cell.states, B, H);
+    const states = this.#states;
     const drop = this.#drop;
-    this.#parts = { kernels, cell, pointwise, drop, padding, hidden, dropout, products, scratch: undefined };
+    this.#parts = { kernels, cell, pointwise, drop, padding, states, hidden, dropout, products, scratch: undefined };
   }
 
   #planDrop({ arena, kernels, B }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
@@ -178,37 +178,36 @@ export class RecurrentLayer implements Module {
     const { padding } = this.#parts;
     padding.begin(pass);
     this.#parts.dropout?.begin(pass);
-    const { h, states } = this.#step;
+    const { h } = this.#step;
     copyBlock(h, 0, this.carried[0]!, 0, B);
-    for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.carried[s + 1]!, 0, B);
-
-    for (let from = 0; from < T; from += S) {
-      for (let s = 0; s < states.length; s++) {
-        if (from > 0) copyBlock(states[s]!, 0, states[s]!, S * B, B);
-        if (this.#starts[s]) copyBlock(this.#starts[s]!, (from / S) * B, states[s]!, 0, B);
-      }
-      this.#forwardSegment(x, from, Math.min(S, T - from), B);
-    }
-
-    const end = (((T - 1) % S) + 1) * B; // of the last segment
+    this.#states.begin(T, B, this.#further);
+    for (let from = 0; from < T; from += S) this.#forwardSegment(x, from, Math.min(S, T - from), B, false);
     copyBlock(this.carried[0]!, 0, h, T * B, B);
-    for (let s = 0; s < states.length; s++) copyBlock(this.carried[s + 1]!, 0, states[s]!, end, B);
+    this.#states.end(B, this.#further);
     if (training) this.#products.countForward(T, B, (t) => padding.rows(t, 1));
     this.output.row = B;
     return this.output;
   }
 
-  /** Time steps [from, from + steps), from the states in block 0. */
-  #forwardSegment(x: Input, from: number, steps: number, B: number): void {
+  /** Time steps [from, from + steps), of a segment that begins there; `again`: after later ones. */
+  #forwardSegment(x: Input, from: number, steps: number, B: number, again: boolean): void {
     this.#products.forward(this.#step, x, from * B, steps * B);
+    const R = this.#states.steps;
+    for (let first = 0; first < steps; first += R) {
+      this.#states.enter(from + first, B, again);
+      this.#forwardTimes(from, first, Math.min(R, steps - first), B);
+    }
+  }
+
+  #forwardTimes(from: number, first: number, steps: number, B: number): void {
     // An engine's whole loop takes the time steps where all lanes are there.
-    const whole = this.#wholeNow ? Math.max(0, Math.min(steps, this.#parts.padding.full - from)) : 0;
+    const whole = this.#wholeNow ? Math.max(0, Math.min(steps, this.#parts.padding.full - from - first)) : 0;
     if (whole > 0) {
-      this.#moveLoop(from, 0, whole, B);
+      this.#moveLoop(from, first, whole, B);
       this.#whole?.forward(this.#loop);
     }
     if (whole === steps) return;
-    this.#moveLoop(from, whole, steps - whole, B);
+    this.#moveLoop(from, first + whole, steps - whole, B);
     forwardLoop(this.#parts, this.#loop);
   }
 
@@ -222,6 +221,7 @@ export class RecurrentLayer implements Module {
     const { step } = this.#loop;
     step.row = first * B;
     step.hRow = (from + first) * B;
+    step.stateRow = this.#states.row(from + first, B);
     step.rows = B;
     this.#loop.steps = steps;
   }
@@ -250,7 +250,7 @@ export class RecurrentLayer implements Module {
     for (let from = last; from >= 0; from -= S) {
       const steps = Math.min(S, T - from);
       if (from < last) this.#recompute(from, steps, B);
-      watcher?.beforeBackward(this.name, this.#step, from, steps, pass.lengths);
+      if (watcher) this.#show(watcher, from, steps, pass);
       this.#backwardSegment(dy, from, steps, B, watcher);
     }
 
@@ -260,10 +260,19 @@ export class RecurrentLayer implements Module {
 
   /** Activations of a segment once more, from the states it started with. */
   #recompute(from: number, steps: number, B: number): void {
-    const { states } = this.#step;
-    for (let s = 0; s < states.length; s++) copyBlock(states[s]!, 0, this.#starts[s]!, (from / this.#segment) * B, B);
-    this.#forwardSegment(this.options.input, from, steps, B);
+    this.#forwardSegment(this.options.input, from, steps, B, true);
     this.#products.countAgain(from, steps, B);
+  }
+
+  /** A segment's activations, stretch by stretch. */
+  #show(watcher: PassWatcher, from: number, steps: number, { B, lengths }: Pass): void {
+    const R = this.#states.steps;
+    for (let first = 0; first < steps; first += R) {
+      const times = Math.min(R, steps - first);
+      this.#moveLoop(from, first, times, B);
+      this.#states.ready(this.#step, from + first);
+      watcher.beforeBackward(this.name, this.#step, from + first, times, lengths);
+    }
   }
 
   /** Backward through a segment, in pieces whose rows have room for lists. */
@@ -282,6 +291,7 @@ export class RecurrentLayer implements Module {
       loop.dyRow = dy.row + loop.step.hRow;
       // Nothing before the first step wants dh, unless the states there come from elsewhere.
       loop.dhBefore = from + first > 0 || this.options.stateGradients === true;
+      if (hiddenPattern) hiddenPattern.follows = isWhole(rule) ? pattern : undefined;
       if (isWhole(rule)) this.#backwardWhole(watcher);
       else this.#backwardApart(watcher);
     }
@@ -300,7 +310,7 @@ export class RecurrentLayer implements Module {
     const sparse = rule.kind !== "keep";
     // An engine's whole loop does not stop at each t, to be looked at or for padding; it gives the same bits.
     const whole = watcher || padded > 0 ? undefined : this.#wholeNow;
-    const executed = whole?.backward(loop) ?? backwardLoop(this.#parts, loop, watcher);
+    const executed = (whole && this.#backwardStretches(whole)) ?? backwardLoop(this.#parts, loop, watcher);
 
     const counted = sparse || watched;
     const all = B * gates.rowLength;
@@ -313,6 +323,33 @@ export class RecurrentLayer implements Module {
     products.addWeightGradients(piece, pattern, hidden, this.#seenH, sparse);
     products.sumBiases(gates, hidden.dense, row, rows);
     products.addInputGradient(piece, pattern, sparse);
+  }
+
+  /** An engine's whole loop over the loop's time steps, as far as their states are there at once; undefined: not done. */
+  #backwardStretches(whole: RecurrentKernel): number | undefined {
+    const loop = this.#loop;
+    const { step, steps, dyRow, dhBefore } = loop;
+    const { row, hRow, rows: B } = step;
+    const R = this.#states.steps;
+    let executed: number | undefined = 0;
+    for (let end = steps; end > 0 && executed !== undefined; end -= loop.steps) {
+      const time = hRow / B + end - 1;
+      loop.steps = Math.min(end, (time % R) + 1);
+      const first = end - loop.steps;
+      step.row = row + first * B;
+      step.hRow = hRow + first * B;
+      this.#states.ready(step, hRow / B + first);
+      loop.dyRow = dyRow + first * B;
+      loop.dhBefore = first > 0 || dhBefore;
+      const done = whole.backward(loop);
+      executed = done === undefined ? undefined : executed + done;
+    }
+    loop.steps = steps;
+    loop.dyRow = dyRow;
+    loop.dhBefore = dhBefore;
+    step.row = row;
+    step.hRow = hRow;
+    return executed;
   }
 
   /** What U saw in the last training pass. */
@@ -362,24 +399,24 @@ interface StepRoom {
   readonly T: number;
   readonly B: number;
   readonly H: number;
-  readonly segment: number;
   readonly gates: Tensor;
   readonly hidden: HiddenGates | undefined;
+  readonly room: StateRoom;
 }
 
-/** Room for the cell's step: h along all of time, the rest along a segment. */
-function planStep(arena: Arena, name: string, cell: Cell, { T, B, H, segment, gates, hidden }: StepRoom): CellStep {
-  const alongTime = (label: string, blocks: number) => arena.tensor(`${name}.${label}`, [blocks * B, H], "activations");
+/** Room for the cell's step: h along all of time. */
+function planStep(arena: Arena, name: string, cell: Cell, { T, B, H, gates, hidden, room }: StepRoom): CellStep {
   return {
     row: 0,
     hRow: 0,
+    stateRow: 0,
     rows: B,
     hidden: H,
     gates,
     hiddenGates: hidden?.gates,
-    h: alongTime("h", T + 1),
-    states: cell.states.map((state) => alongTime(state, segment + 1)),
-    keeps: cell.keeps.map((kept) => alongTime(kept, segment)),
+    h: arena.tensor(`${name}.h`, [(T + 1) * B, H], "activations"),
+    states: room.states,
+    keeps: room.keeps,
     dh: arena.tensor(`${name}.dh`, [B, H], "workspace"),
     dStates: cell.states.map((state) => arena.tensor(`${name}.d${state}`, [B, H], "workspace")),
   };

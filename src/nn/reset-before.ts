@@ -105,7 +105,18 @@ export class ResetBeforeLayer implements Module {
     this.carried = [arena.tensor(`${name}.h0`, [B, H], "states")];
     this.stateGradients = [dh];
     this.output = new Rows(h);
-    const common = { row: 0, hRow: 0, rows: B, hidden: H, hiddenGates: undefined, h, states: [], keeps: [], dh };
+    const common = {
+      row: 0,
+      hRow: 0,
+      stateRow: 0,
+      rows: B,
+      hidden: H,
+      hiddenGates: undefined,
+      h,
+      states: [],
+      keeps: [],
+      dh,
+    };
     this.#stepZR = { ...common, gates: this.#zr.net, dStates: [] };
     this.#stepN = { ...common, gates: this.#n.net, dStates: [] };
   }

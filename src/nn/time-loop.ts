@@ -9,6 +9,7 @@ import type { HiddenGates } from "./hidden.ts";
 import type { HiddenDropout } from "./hidden-dropout.ts";
 import { clearRows, type DropSite, type PassWatcher } from "./module.ts";
 import type { Padding } from "./padding.ts";
+import type { StateRoom } from "./state-room.ts";
 
 export interface LoopParts {
   readonly kernels: Kernels;
@@ -16,6 +17,7 @@ export interface LoopParts {
   readonly pointwise: CellKernel;
   readonly drop: DropSite;
   readonly padding: Padding;
+  readonly states: StateRoom;
   /** Where the hidden product stands apart. */
   readonly hidden: HiddenGates | undefined;
   readonly dropout: HiddenDropout | undefined;
@@ -23,10 +25,11 @@ export interface LoopParts {
 
 /** For t up: gates[t] += h[t-1] U^T; the cell. */
 export function forwardLoop({ kernels, pointwise, padding, dropout }: LoopParts, { step, steps, U }: TimeLoop): void {
-  const { row, hRow, rows: B } = step;
+  const { row, hRow, stateRow, rows: B } = step;
   for (let t = 0; t < steps; t++) {
     step.row = row + t * B;
     step.hRow = hRow + t * B;
+    step.stateRow = stateRow + t * B;
     if (U && dropout?.active) dropout.forward(step, U);
     else if (U) kernels.gemmNT(step.hiddenGates ?? step.gates, step.row, step.h, step.hRow, U, B);
     pointwise.forward(step);
@@ -36,7 +39,7 @@ export function forwardLoop({ kernels, pointwise, padding, dropout }: LoopParts,
 
 /** For t down: dh += dy[t]; the cell; compress; dh = dGates[t] U. Returns the multiply-accumulates of dh. */
 export function backwardLoop(parts: LoopParts, loop: TimeLoop, watcher: PassWatcher | undefined): number {
-  const { kernels, cell, pointwise, drop, padding, hidden } = parts;
+  const { kernels, cell, pointwise, drop, padding, states, hidden } = parts;
   const { step, steps, U, pattern, rule, statistics, watched, dy, dyRow, dhBefore } = loop;
   const { row, hRow, rows: B } = step;
   const sparse = rule.kind !== "keep";
@@ -46,6 +49,7 @@ export function backwardLoop(parts: LoopParts, loop: TimeLoop, watcher: PassWatc
     step.row = row + t * B;
     step.hRow = hRow + t * B;
     const time = step.hRow / B;
+    states.ready(step, time);
     kernels.addRows(step.dh, 0, dy, dyRow + t * B, B);
     padding.hold(step, time);
     pointwise.backward(step);

@@ -32,14 +32,14 @@ const specs: Record<string, ModelSpec> = {
   rnn: {
     input: { kind: "tokens", vocabulary: 65 },
     cell: "rnn",
-    hiddenSize: 260,
+    hiddenSize: 130,
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },
   mingru: {
     input: { kind: "tokens", vocabulary: 65 },
     cell: "mingru",
-    hiddenSize: 260,
+    hiddenSize: 130,
     numLayers: 2,
     output: { kind: "classes", size: 67, positions: "all" },
   },
@@ -103,6 +103,9 @@ function stepByStep(engine: Engine): Engine {
   };
 }
 
+/** Policies whose rules choose, or draw each element. */
+const CHOOSING = ["columns:0.3", "columns:0.2,unbiased", "rows:0.3,unbiased", "topk:0.1", "block:0.2", "random:0.2"];
+
 /** Drops every third column, by a function of its own. */
 const custom: Policy = {
   name: "custom",
@@ -121,7 +124,11 @@ const custom: Policy = {
 
 describe.each(isas)("native engine, %s", (isa) => {
   test.each(
-    Object.keys(specs).flatMap((name) => ["dense", "density:0.1", "threshold:1e-5"].map((policy) => [name, policy])),
+    Object.keys(specs).flatMap((name) =>
+      ["dense", "density:0.1", "threshold:1e-5", "columns:0.2,unbiased", "rows:0.4", "topk:0.1,pooled"].map(
+        (policy) => [name, policy],
+      ),
+    ),
   )("%s, %s: the bits do not depend on the number of threads", async (name, policy) => {
     const spec = specs[name as string] as ModelSpec;
     const one = train(await loadNativeEngine(1, isa), spec, policy as string);
@@ -152,15 +159,15 @@ describe.each(isas)("native engine, %s", (isa) => {
   };
   test.each(
     Object.keys(loops).flatMap((name) =>
-      ["dense", "threshold:1e-5", "stochastic:0.9", custom].map((policy) => [
-        name,
-        policy === custom ? "custom" : policy,
-        policy,
-      ]),
+      ["dense", "threshold:1e-5", "stochastic:0.9", ...(/across panels$/.test(name) ? CHOOSING : []), custom].map(
+        (policy) => [name, policy === custom ? "custom" : policy, policy],
+      ),
     ),
   )("%s, %s: a whole time loop gives the bits of its steps", async (name, _, policy) => {
     const spec = loops[name as string] as ModelSpec;
-    for (const options of [{ B: 50 }, { B: 3, recompute: 2 }, { B: 270 }, { B: 50, watched: false }])
+    const few = CHOOSING.includes(policy as string);
+    const all = [{ B: 50 }, { B: 3, recompute: 2 }, { B: 270 }, { B: 50, watched: false }];
+    for (const options of few ? all.slice(0, 2) : all)
       for (const threads of [1, 3]) {
         const engine = await loadNativeEngine(threads, isa);
         expect(engine.attach(new Arena()).recurrent?.[spec.cell ?? "lstm"]).toBeDefined();

@@ -34,6 +34,20 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 1,
     output: { kind: "classes", size: 67, positions: "all" },
   },
+  rnn: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "rnn",
+    hiddenSize: 140,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
+  mingru: {
+    input: { kind: "tokens", vocabulary: 65 },
+    cell: "mingru",
+    hiddenSize: 230,
+    numLayers: 1,
+    output: { kind: "classes", size: 67, positions: "all" },
+  },
 };
 const STEPS = 3;
 
@@ -77,6 +91,8 @@ describe("engine wasm", () => {
         ["density:0.1", "adam"],
         ["threshold:1e-5", "rmsprop"],
         ["stochastic:0.9", "sgd"],
+        ["columns:0.2,unbiased", "sgd"],
+        ["topk:0.1,pooled", "sgd"],
       ] as const
     ).map(([policy, optimizer]) => [name, policy, optimizer] as const),
   );

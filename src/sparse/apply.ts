@@ -1,6 +1,6 @@
 /**
  * The definition of every rule: zeroes in place what is dropped, and of residues. Engine js runs it; others have sweeps of
- * their own for some kinds (`isSweep`) and call it for the rest. All of it is in float64 and in a fixed
+ * their own (kernels/choice.ts says for which kinds) and call it for the rest. All of it is in float64 and in a fixed
  * order, so the bits are the same under every engine.
  */
 import type { RealArray } from "../core/arena.ts";

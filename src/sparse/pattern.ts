@@ -16,6 +16,11 @@ export interface Pattern {
    * by whoever goes over the rows in pieces. Products with other rows are dense.
    */
   listFirst: number;
+  /**
+   * A pattern of the same rows whose zeros are zeros here too, where these gradients are made from that one's: whoever
+   * makes them says so, and an engine may use what it knows of that one.
+   */
+  follows: Pattern | undefined;
   /** Bit c%32 of word c>>5 of a row is set where the gradient is not exactly zero. (rows, wordsPerRow) */
   readonly bitmap: BitTensor;
   /** Nonzeros of each row. (rows) */
@@ -31,6 +36,7 @@ export function planPattern(arena: Arena, site: Site, dense: Tensor): Pattern {
     dense,
     firstRow: 0,
     listFirst: 0,
+    follows: undefined,
     bitmap: arena.bits(`${site.name}.bitmap`, [rows, wordsPerRow], "pattern"),
     rowCounts: arena.ints(`${site.name}.rowCounts`, [rows], "pattern"),
     wordsPerRow,

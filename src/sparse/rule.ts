@@ -98,8 +98,3 @@ export function dropRule(groups: number): DropRule {
 export function isWhole({ kind, paths, bias }: DropRule): boolean {
   return kind === "keep" || (paths === "both" && bias === "pruned");
 }
-
-/** Whether an engine's own sweep executes the rule; the others go through apply.ts. */
-export function isSweep({ kind }: DropRule): boolean {
-  return kind === "keep" || kind === "threshold" || kind === "stochastic";
-}

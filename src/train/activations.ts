@@ -60,9 +60,9 @@ export class ActivationTally {
     this.#rows = 0;
   }
 
-  /** Times [from, from + steps), now in the layer's buffers. `lengths`: Pass.lengths. */
+  /** Times [from, from + steps), now in the layer's buffers from the step's rows on. `lengths`: Pass.lengths. */
   add(
-    { rows: B, gates: { data: gates }, h: { data: h }, keeps }: Readonly<CellStep>,
+    { row, stateRow, rows: B, gates: { data: gates }, h: { data: h }, keeps }: Readonly<CellStep>,
     from: number,
     steps: number,
     lengths?: Int32Array,
@@ -74,9 +74,9 @@ export class ActivationTally {
     for (let r = skipped === 0 ? 0 : this.#stride - skipped; r < steps * B; r += this.#stride) {
       if (lengths && from + Math.floor(r / B) >= (lengths[r % B] as number)) continue; // padding
       this.#rows++;
-      for (let g = 0; g < G; g++) this.#countGate(gates, (r * G + g) * H, g);
+      for (let g = 0; g < G; g++) this.#countGate(gates, ((row + r) * G + g) * H, g);
       const hAt = (from * B + B + r) * H;
-      const tanhAt = kept ? r * H : (r * G + this.#gate) * H;
+      const tanhAt = kept ? (stateRow + r) * H : ((row + r) * G + this.#gate) * H;
       for (let n = 0; n < H; n++) {
         const value = h[hAt + n] as number;
         if (value < (this.#least[n] as number)) this.#least[n] = value;

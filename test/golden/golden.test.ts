@@ -42,6 +42,13 @@ const TOLERANCES: readonly Tolerance[] = [
   ...(hasNativeAddon() ? [{ engine: "native", real: "f32", ...SINGLE } as const] : []),
 ];
 
+/**
+ * Runs that multiply roundings of float32, and the loss's relative error allowed. Plain SGD without clipping on a tanh net:
+ * fourfold a step, as that loss grows; after ten of them js is off by 1.5e-6, native by 4.9e-6, wasm by 1.02e-5. With
+ * clipping or another optimizer the same net stays below 5e-7.
+ */
+const GROWING: Readonly<Record<string, number>> = { "rnn-lengths, sgd": 2e-5 };
+
 describe.each(TOLERANCES)("$engine in $real agrees with PyTorch", ({ engine: engineName, real, pass, run }) => {
   let engine: Engine;
   beforeAll(async () => {
@@ -77,6 +84,8 @@ describe.each(TOLERANCES)("$engine in $real agrees with PyTorch", ({ engine: eng
     });
 
     test.each(golden.runs)("ten steps of $name", (expected) => {
+      const growing = GROWING[`${golden.case.name}, ${expected.name}`] ?? 0;
+      const lossError = real === "f32" ? Math.max(run.loss, growing) : run.loss;
       const model = newModel(engine, golden, real);
       const trainer = newTrainer(model, golden, expected);
       const losses: number[] = [];
@@ -90,7 +99,7 @@ describe.each(TOLERANCES)("$engine in $real agrees with PyTorch", ({ engine: eng
       }
 
       for (const [step, loss] of expected.losses.entries())
-        expectClose(`step ${step + 1}: loss`, [losses[step]!], [loss], run.loss);
+        expectClose(`step ${step + 1}: loss`, [losses[step]!], [loss], lossError);
       expectClose("gradient norms", norms, expected.gradientNorms, Math.min(run.largest, run.norm));
       expectAllClose("parameters", values(model), expected.parameters, run.largest, run.norm);
     });
