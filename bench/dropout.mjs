@@ -1,18 +1,22 @@
 /**
  * The page docs/results/structured-dropout: steps with structured dropout beside steps with ordinary dropout of the same
- * share at the same places, dense and under a policy, all of a workload in one run.
+ * share at the same places, dense and under a policy, all of a workload in one run: of untrained nets, and late in a
+ * training with that dropout.
  */
+import { LATE, trainedRun } from "./late.mjs";
 import { machineName, tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
 const P = 0.5;
 
 /** One-hot tokens have no columns to drop; rows of an embedding are dropped from as in Zaremba et al. 2014. */
-function netsOf({ input }) {
+export function netsOf({ input }) {
   const net = { dropout: P, inputDropout: input.embedding ? P : 0, recurrentDropout: 0 };
   const structured = { ...net, dropoutKind: "structured" };
-  return [{ ...net, dropoutKind: "element" }, structured, { ...structured, recurrentDropout: P }];
+  return { element: { ...net, dropoutKind: "element" }, structured, hidden: { ...structured, recurrentDropout: P } };
 }
+
+const CALLED = { element: "ordinary", structured: "structured", hidden: "structured, and of h" };
 
 /** `marks`: what structured dropout alone and with the policy should reach against ordinary dropout, dense. */
 const PAGE = {
@@ -22,30 +26,47 @@ const PAGE = {
 
 export const DROPOUT_WORKLOADS = Object.keys(PAGE);
 
+/** The one of them that is trained, on LATE's data, for so many steps. */
+const TRAINED = "W4";
+const LATE_STEPS = 300;
+
 /** `rowsOf(name, options)`: rows of stepRows. */
 export async function dropoutRows(rowsOf, names, { engine, steps }) {
   const rows = [];
   for (const name of names) {
     const { policy, headPolicy } = PAGE[name];
-    const nets = netsOf(WORKLOADS[name]);
-    rows.push(...(await rowsOf(name, { engine, policies: ["dense", policy], headPolicy, nets, peers: [], steps })));
+    const variants = Object.values(netsOf(WORKLOADS[name])).map((net) => ({ net }));
+    rows.push(...(await rowsOf(name, { engine, policies: ["dense", policy], headPolicy, variants, peers: [], steps })));
   }
   return rows;
 }
 
-export function dropoutPage({ command, rows, notes }) {
-  const [first] = rows;
+/** Rows of nets trained as each is called: with its dropout, the ordinary one dense, the others under the policy. */
+export async function lateDropoutRows(rowsOf, { engine, steps, runs, note }) {
+  const { policy, headPolicy } = PAGE[TRAINED];
+  const variants = Object.entries(netsOf(WORKLOADS[TRAINED])).map(([kind, net]) => {
+    const { data, config } = LATE[TRAINED];
+    const set = Object.entries(net).map(([key, value]) => `model.${key}=${value}`);
+    const policies = kind === "element" ? { policy: "dense", headPolicy: "dense" } : { policy, headPolicy };
+    const training = { data, config, steps: LATE_STEPS, set, ...policies };
+    return { net, run: trainedRun(`${TRAINED}-dropout-${kind}`, training, { runs, note }) };
+  });
+  return rowsOf(TRAINED, { engine, policies: ["dense", policy], headPolicy, variants, peers: [], steps });
+}
+
+/** A table of rows, each workload's against its own first. */
+function table(rows) {
   const line = (row) => {
     const { workload, net, policy } = row;
     const of = (wanted) =>
       rows.find((one) => one.workload === workload && one.net.dropoutKind === "element" && one.policy === wanted);
     const dense = of("dense");
     const times = (a) => (a === row ? "" : `${(a.cpuMs / row.cpuMs).toFixed(2)}x`);
-    const plain = net.dropoutKind === "structured" && net.recurrentDropout === 0;
-    const mark = plain ? PAGE[workload].marks[policy === "dense" ? 0 : 1] : undefined;
+    const kind = net.recurrentDropout > 0 ? "hidden" : net.dropoutKind;
+    const mark = kind === "structured" ? PAGE[workload].marks[policy === "dense" ? 0 : 1] : undefined;
     return tableLine([
       workload,
-      net.recurrentDropout > 0 ? "structured, and of h" : net.dropoutKind === "element" ? "ordinary" : "structured",
+      CALLED[kind],
       policy,
       `${(100 * row.density).toFixed(1)} %`,
       row.msMedian.toFixed(0),
@@ -56,22 +77,44 @@ export function dropoutPage({ command, rows, notes }) {
       mark ? `${mark}x: ${dense.cpuMs / row.cpuMs >= mark ? "reached" : "**missed**"}` : "",
     ]);
   };
+  return `| | dropout | policy | kept | wall-clock, ms | CPU, ms | ordinary, dense / this | ordinary, same policy / this | multiply-accumulates executed, of ordinary dense | asked for |
+|---|---|---|--:|--:|--:|--:|--:|--:|---|
+${rows.map(line).join("\n")}`;
+}
+
+function lateSection(late) {
+  const { policy, headPolicy } = PAGE[TRAINED];
+  return `
+## Late in training
+
+${TRAINED}'s net after ${LATE_STEPS} steps on words of the Brown corpus (\`${LATE[TRAINED].config}\`, seed 1, engine native), timed
+on its own batches, weights held where training ended. The net with ordinary dropout was trained dense; those with structured
+dropout under ${policy}, logits under ${headPolicy}. The trainings are a part of the command.
+
+${table(late)}
+`;
+}
+
+/** `late`: rows of lateDropoutRows, or none. */
+export function dropoutPage({ command, rows, late, notes }) {
+  const [first] = rows;
   const shapes = [...new Set(rows.map(({ workload }) => workload))];
   return `# Steps with structured dropout on engine ${first.engine}
 
 Structured dropout zeroes columns of a time step for the whole batch, so that products need not meet them; ordinary dropout
 zeroes elements, and saves nothing. Both drop ${P} of what layers and the head read (of W4 the embedding's rows too; W2's
-tokens are one-hot), "and of h" also ${P} of what U sees. The nets are untrained and the tokens random: this page is about
-speed alone.
+tokens are one-hot), "and of h" also ${P} of what U sees. This page is about speed alone.
 
 Command: \`${command}\`
 Machine: ${machineName()}, shared with other work; ${first.isa}; Node ${process.versions.node}; ${first.date}; one thread; medians of ${first.steps} steps, tools in turns. Ratios are of CPU time, which leaves out the time, though not the cache, that other processes took.
 
-| | dropout | policy | kept | wall-clock, ms | CPU, ms | ordinary, dense / this | ordinary, same policy / this | multiply-accumulates executed, of ordinary dense | asked for |
-|---|---|---|--:|--:|--:|--:|--:|--:|---|
-${rows.map(line).join("\n")}
+## Untrained
+
+Random tokens. Nets that know nothing keep most of their gate gradients.
+
+${table(rows)}
 
 ${shapes.map((name) => `${name}: ${describe(WORKLOADS[name])}; ${gflop(WORKLOADS[name]).toFixed(1)} GFLOP a dense step`).join(". ")}.
 Under its policy W4's logits are dropped by ${PAGE.W4.headPolicy}.
-${notes.length ? `\nRemarks of the run:\n\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}`;
+${late.length > 0 ? lateSection(late) : ""}${notes.length ? `\nRemarks of the run:\n\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}`;
 }

@@ -37,9 +37,11 @@ export const LATE = {
   },
 };
 
-/** The trained net: its folder of runs and its id. Trains it if it is missing. */
-export function trainedRun(name, { runs, policy, note }) {
-  const { steps, set, data, config, headPolicy = "dense" } = LATE[name];
+/**
+ * The trained net: its folder of runs and its id. Trains it if it is missing: `steps` steps, under the policies, with these
+ * settings over a configuration's.
+ */
+export function trainedRun(name, { steps, set, data, config, policy, headPolicy = "dense" }, { runs, note }) {
   const folder = join(runs, `late-${name.toLowerCase()}`);
   const found = () => finishedRuns(folder).map(({ id }) => ({ runs: folder, run: id }))[0];
   const there = found();

@@ -52,6 +52,8 @@ const HELP = `npm run bench -- COMMAND [options]
   --isa NAME[,NAME...]        kernels, step: instruction sets of engine native, default the best
   --svg FILE                  kernels: speed-ups as a chart
   --name NAME                 kernels: writes docs/results/NAME.md, .json and .svg
+  --dropout KIND              profile: element, structured, or hidden (structured, and of h), as on the page dropout
+  --late                      dropout: also from nets trained with it (trains the nets first)
   --apart                     profile: time loops step by step, with a clock for each of their kernels
   --net mlp|transformer       heap: that net in the workload's shape, in place of recurrent layers
   --spoil retain|garbage      heap: spoils each step by an allocation, to see the check fail
@@ -161,12 +163,15 @@ const COMMANDS = {
     await writePage("peak-memory", { rows, notes }, peakPage({ command: commandLine(), rows, notes }));
   },
   async dropout() {
-    const { DROPOUT_WORKLOADS, dropoutPage, dropoutRows } = await import("./dropout.mjs");
+    const { DROPOUT_WORKLOADS, dropoutPage, dropoutRows, lateDropoutRows } = await import("./dropout.mjs");
     const notes = notesOfRun();
     const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
     const names = known(options.only?.split(",") ?? DROPOUT_WORKLOADS);
-    const rows = await dropoutRows(rowsOf, names, { engine: "native", steps: whole("steps", 9) });
-    await writePage("structured-dropout", { rows, notes }, dropoutPage({ command: commandLine(), rows, notes }));
+    const settings = { engine: "native", steps: whole("steps", 9) };
+    const late = options.late ? await lateDropoutRows(rowsOf, { ...settings, runs: options.runs, note }) : [];
+    const rows = await dropoutRows(rowsOf, names, settings);
+    const page = dropoutPage({ command: commandLine(), rows, late, notes });
+    await writePage("structured-dropout", { rows, late, notes }, page);
   },
   async columns() {
     const { COLUMN_ENGINES, COLUMN_WORKLOADS, columnRows, columnsPage, withOthers } = await import("./columns.mjs");
@@ -188,7 +193,7 @@ const COMMANDS = {
     const [policy] = policies([DEFAULT_POLICY]);
     const sections = [];
     for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
-      const { runs, run } = trainedRun(name, { runs: options.runs, policy, note });
+      const { runs, run } = trainedRun(name, { ...LATE[name], policy }, { runs: options.runs, note });
       const [workload] = Object.values(await workloadOfRun(runs, run));
       const { headPolicy = "dense" } = LATE[name];
       const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
@@ -295,11 +300,14 @@ const COMMANDS = {
   async profile() {
     const { profile, printProfile } = await import("./profile.mjs");
     const { parsePolicy } = await import("./ours.mjs");
+    const nets = options.dropout && (await import("./dropout.mjs")).netsOf;
+    if (nets && !Object.hasOwn(nets(WORKLOADS.W1), options.dropout))
+      fail(`unknown dropout "${options.dropout}". The choices are: ${Object.keys(nets(WORKLOADS.W1)).join(", ")}.`);
     for (const workloadName of workloads())
       for (const policy of policies(["dense"])) {
         const result = await profile({
           workloadName,
-          workload: WORKLOADS[workloadName],
+          workload: { ...WORKLOADS[workloadName], net: nets && nets(WORKLOADS[workloadName])[options.dropout] },
           engineName: options.engine,
           policy,
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,
@@ -431,6 +439,8 @@ function parse() {
         steps: { type: "string" },
         epochs: { type: "string" },
         apart: { type: "boolean", default: false },
+        dropout: { type: "string" },
+        late: { type: "boolean", default: false },
         net: { type: "string" },
         spoil: { type: "string", default: "none" },
         run: { type: "string" },

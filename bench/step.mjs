@@ -42,19 +42,19 @@ export class BenchError extends Error {
 
 /**
  * Rows of one workload, in the order ours, peers. Ours: every policy with every instruction set of
- * `isas` (engine native; undefined is the best), every number of threads and settings of recompute, forward and the
- * net (further settings of the model).
+ * `isas` (engine native; undefined is the best), every number of threads, settings of recompute and forward, and every
+ * variant: fields of the workload to take in place of its own, `net` (settings of the model) or `run` (a trained one).
  */
 export async function stepRows(options) {
   const { workloadName, workload, engine, policies, headPolicy, peers, steps, note } = options;
-  const { threadCounts = [1], isas = [undefined], recomputes = [0], forwards = ["f32"], nets = [undefined] } = options;
+  const { threadCounts = [1], isas = [undefined], recomputes = [0], forwards = ["f32"], variants = [{}] } = options;
   const each = (list, make) => list.flatMap(make);
   const ours = each(policies, (policy) =>
     each(isas, (isa) =>
       each(threadCounts, (threads) =>
         each(recomputes, (recompute) =>
           each(forwards, (forward) =>
-            each(nets, (net) => ({
+            each(variants, (variant) => ({
               tool: "gatesieve",
               policy,
               headPolicy: policy === "dense" ? "dense" : headPolicy,
@@ -62,7 +62,7 @@ export async function stepRows(options) {
               threads,
               recompute,
               forward,
-              net,
+              variant,
             })),
           ),
         ),
@@ -87,7 +87,7 @@ export async function stepRows(options) {
   const runners = [];
   try {
     for (const tool of tools) {
-      const own = tool.net ? { ...workload, net: tool.net } : workload;
+      const own = { ...workload, ...tool.variant };
       const runner = await Runner.start(tool, own, { engine, steps, seed: 1 });
       if (runner.identity.skipped) note(`${tool.tool}: left out of ${workloadName}: ${runner.identity.skipped}`);
       else runners.push(runner);
@@ -174,7 +174,7 @@ function rowOf({ tool, identity, samples, rssMiB }, { workloadName, workload }) 
     density: tool.policy ? of("density") : null,
     recompute: tool.recompute ?? null,
     forward: tool.forward ?? null,
-    net: tool.net ?? null,
+    net: tool.variant?.net ?? null,
     threads: identity.threads,
     msMedian,
     msMin: Math.min(...samples.map(({ ms }) => ms)),

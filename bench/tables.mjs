@@ -13,7 +13,7 @@ export const TABLES = {
   native: ["every workload on native, threads and instruction sets", ["native", "--steps", "9"]],
   memory: ["memory by purpose; what recompute saves and costs", ["memory", "--steps", "9"]],
   peak: ["peak memory beside PyTorch's", ["peak"]],
-  dropout: ["structured dropout beside ordinary", ["dropout", "--steps", "9"]],
+  dropout: ["structured dropout beside ordinary", ["dropout", "--late", "--steps", "9"]],
   columns: ["rules that choose, in kernels and by their definition", ["columns"]],
   late: ["patterns late in training, the default policy", ["late", "--steps", "15"]],
   "kernels-native": [

@@ -113,7 +113,7 @@ static double columnProductTN(Team& team, Size times, Size rows, Size n, Size k,
                               const float* values, const uint16_t* offsets, const float* x, float* out) {
   const Size step = rows * (ceilDiv(n, TILE) + 1);
   const Size width = ceilDiv(k, PANEL) * PANEL;
-  eachLivePiece(times, rows, 1, width, [=, &team](Size t0, Size some, Size r0, Size height) {
+  eachLivePiece(times, rows, LIVE_ROWS, 1, width, [=, &team](Size t0, Size some, Size r0, Size height) {
     // [time][piece of rows][panel][row][64]
     parallel(team, some, 0.1 * some * height * k, [=, &team](Size t, int) {
       for (Size r = 0; r < height; r += COLUMN_DEPTH)

@@ -429,10 +429,9 @@ static void liveProducts(Team& team, Size times, Size rows, Size n, Size k) {
   snprintf(where, sizeof where, "(%d, %d, %d, %d), %d threads,", int(times), int(rows), int(n), int(k), team.threads);
   Floats w(n * k, 1), x(times * rows * k, 2), g(times * rows * n, 3);
   Floats startN(times * rows * n, 4), startK(times * rows * k, 5), startNK(n * k, 6), factors(times * k);
-  Floats outN(startN), outK(startK), outNK(startNK), nt(panels(n) * k), turned(((n + 15) / 16 | 1) * 16 * k);
+  Floats outN(startN), outK(startK), outNK(startNK), nt(panels(n) * k);
   Buffer<int32_t> list(times * k), counts(times);
   K.packTransposedPanels(team, n, k, w, nt);
-  K.packTurned(team, n, k, w, turned);
   Sum sumN(startN), sumK(startK), sumNK(startNK);
   Floats masked(x);
   for (Size t = 0; t < times; t++)
@@ -452,7 +451,7 @@ static void liveProducts(Team& team, Size times, Size rows, Size n, Size k) {
     }
   K.liveProduct(team, times, rows, n, k, x, nt, list, counts, outN);
   sumN.expect("live product nt", outN, k);
-  K.liveProductNN(team, times, rows, n, k, g, turned, list, counts, outK);
+  K.liveProductNN(team, times, rows, n, k, g, nt, list, counts, outK);
   sumK.expect("live product nn", outK, n);
   K.liveProductTN(team, times, rows, n, k, g, x, list, counts, outNK);
   sumNK.expect("live product tn", outNK, times * rows);

@@ -67,7 +67,6 @@ const Kernels ISA_TABLE = {
     isa::product,
     isa::productPairs,
     isa::productTN,
-    isa::packTurned,
     isa::liveProduct,
     isa::liveProductNN,
     isa::liveProductTN,

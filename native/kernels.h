@@ -78,10 +78,9 @@ struct Kernels {
   void (*product)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productPairs)(Team&, Size m, Size n, Size k, const float* a, const float* b, float* c);
   void (*productTN)(Team&, Size rows, Size n, Size k, const float* g, const float* x, float* out);
-  void (*packTurned)(Team&, Size n, Size k, const float* w, float* to);
   double (*liveProduct)(Team&, Size times, Size rows, Size n, Size k, const float* a, const float* panels,
                         const int32_t* list, const int32_t* counts, float* c);
-  double (*liveProductNN)(Team&, Size times, Size rows, Size n, Size k, const float* g, const float* turned,
+  double (*liveProductNN)(Team&, Size times, Size rows, Size n, Size k, const float* g, const float* panels,
                           const int32_t* list, const int32_t* counts, float* out);
   double (*liveProductTN)(Team&, Size times, Size rows, Size n, Size k, const float* g, const float* x,
                           const int32_t* list, const int32_t* counts, float* out);

@@ -5,8 +5,8 @@
 
 /// Columns of the left factor whose transposed result a thread holds at once.
 constexpr Size LIVE_BLOCK = LIVE_FLOATS / PANEL;
-/// Rows that are packed at once, at most: the sums of DOT_BLOCK columns have room.
-constexpr Size LIVE_ROWS = LIVE_FLOATS / PANEL;
+/// Rows that are packed at once, at most.
+constexpr Size LIVE_ROWS = 1024;
 
 /// So many rows of a panel ahead are fetched while the first tile of rows meets it: no processor guesses a list.
 constexpr Size AHEAD = 24;
@@ -83,13 +83,13 @@ INLINE Size liveFrom(const int32_t* list, Size count, Size column) {
   return low;
 }
 
-/// f(first time, times, first row, rows) over pieces of which no more than X_FLOATS numbers, of `width` for every tile of
-/// `tile` rows, are packed at once: some times whole, or some tiles of one.
+/// f(first time, times, first row, rows) over pieces of no more than `room` rows, of which no more than X_FLOATS numbers,
+/// of `width` for every tile of `tile` rows, are packed at once: some times whole, or some tiles of one.
 template <class F>
-INLINE void eachLivePiece(Size times, Size rows, Size tile, Size width, const F& f) {
-  const Size height = least(rows, tile * least(LIVE_ROWS / tile, most(1, X_FLOATS / width)));
+INLINE void eachLivePiece(Size times, Size rows, Size room, Size tile, Size width, const F& f) {
+  const Size height = least(rows, tile * least(room / tile, most(1, X_FLOATS / width)));
   const Size tiles = ceilDiv(rows, tile);
-  const Size together = height < rows ? 1 : most(1, least(X_FLOATS / (tiles * width), LIVE_ROWS / (tiles * tile)));
+  const Size together = height < rows ? 1 : most(1, least(X_FLOATS / (tiles * width), room / (tiles * tile)));
   for (Size t = 0; t < times; t += together)
     for (Size r = 0; r < rows; r += height) f(t, least(together, times - t), r, least(height, rows - r));
 }
@@ -117,7 +117,7 @@ static void livePanel(Size rows, Size n, Size k, const float* packed, const floa
 /// c (times * rows, n) += a (times * rows, k) b (k, n), b in panels. Returns the multiply-accumulates.
 static double liveProduct(Team& team, Size times, Size rows, Size n, Size k, const float* a, const float* panels,
                           const int32_t* list, const int32_t* counts, float* c) {
-  eachLivePiece(times, rows, 1, k, [=, &team](Size t0, Size some, Size r0, Size height) {
+  eachLivePiece(times, rows, LIVE_ROWS, 1, k, [=, &team](Size t0, Size some, Size r0, Size height) {
     float* const packed = team.xPanels;
     const double macs = liveMacs(some, height, counts + t0, n);
     parallel(team, some, 0.5 * some * height * k, [=](Size t, int) {
@@ -208,7 +208,7 @@ static double liveProductTN(Team& team, Size times, Size rows, Size n, Size k, c
   for (Size k0 = 0; k0 < k; k0 += LIVE_BLOCK) {
     const Size block = least(LIVE_BLOCK, k - k0);
     const Size room = block + TILE_ROWS;
-    eachLivePiece(times, rows, 1, room, [=, &team](Size t0, Size some, Size r0, Size height) {
+    eachLivePiece(times, rows, LIVE_ROWS, 1, room, [=, &team](Size t0, Size some, Size r0, Size height) {
       float* const packed = team.xPanels;
       // [tile of live columns][row][TILE_ROWS], one time behind the other.
       parallel(team, some, 0.5 * some * height * block, [=](Size t, int) {
@@ -251,15 +251,17 @@ static double liveProductTN(Team& team, Size times, Size rows, Size n, Size k, c
 /// Rows of g and live columns whose dot products are made together.
 constexpr Size DOT_ROWS = W == 16 ? 4 : 2, DOT_COLUMNS = 4, DOTS = DOT_ROWS * DOT_COLUMNS;
 static_assert(DOTS % W == 0, "sums fill vectors");
-/// Columns of the result whose part of the weights stays in the second-level cache.
-constexpr Size DOT_BLOCK = 64;
 /// Columns of g that meet at once: DOT_TILES tiles' part of the weights and a tile's of g fit in the first-level cache.
-constexpr Size DOT_DEPTH = 256, DOT_TILES = 8;
-/// The same where a single time meets the weights, which then come from far away: longer pieces of rows.
-constexpr Size DOT_FAR_DEPTH = 1024;
-/// Columns of g that are packed at once, at most: a tile of rows has room.
-constexpr Size DOT_MOST = X_FLOATS / 8;
-static_assert(DOT_BLOCK <= PANEL, "sums of LIVE_ROWS have room");
+constexpr Size DOT_DEPTH = 4 * PANEL, DOT_TILES = 8;
+/// Columns of the result of a task, at most: their part of the weights stays in the second-level cache, and g is read
+/// once for all of them.
+constexpr Size DOT_BLOCK = 256;
+/// Rows whose sums with a block have room.
+constexpr Size DOT_SUM_ROWS = LIVE_FLOATS / DOT_BLOCK;
+/// Columns of g that are packed at once, at most: all rows whose sums have room have room as well, so that as many times
+/// as can meet the weights when they come from far away.
+constexpr Size DOT_MOST = X_FLOATS / DOT_SUM_ROWS;
+static_assert(DOT_MOST % PANEL == 0 && PANEL % W == 0, "pieces are whole panels, panels whole vectors");
 
 /// Lane i: the sum of x[i].
 INLINE V sumEach(V (&x)[W]) {
@@ -276,19 +278,6 @@ INLINE V sumEach(V (&x)[W]) {
   return x[0];
 }
 
-/// Distance of two rows of a turned weight: whole lines, and an odd number of them, so that rows do not fall on the same
-/// cache sets.
-INLINE Size turnedRow(Size n) { return (ceilDiv(n, LINE) | 1) * LINE; }
-
-/// The transpose (k, turnedRow(n)) of w (n, k); what lies behind a row stays as it was.
-static void packTurned(Team& team, Size n, Size k, const float* w, float* to) {
-  const Size toRow = turnedRow(n);
-  parallel(team, ceilDiv(n, PANEL), 0.15 * n * k, [=](Size panel, int) {
-    const Size row = panel * PANEL;
-    transposeBlock(least(PANEL, n - row), k, w + row * k, k, to + row, toRow);
-  });
-}
-
 /// m rows of g (depth) as vectors in turns, [vector][DOT_ROWS][W]; zero where there is no row or column.
 static void packForDots(Size m, Size depth, const float* g, Size gRow, float* to) {
   eachVector(depth, [&](Size x, auto lanes) {
@@ -297,28 +286,36 @@ static void packForDots(Size m, Size depth, const float* g, Size gRow, float* to
   });
 }
 
-/// sums (DOT_ROWS, DOT_COLUMNS) += rows of g, packed, times rows list[q] of w, `columns` of them. depth: whole vectors.
-/// `ahead`: so many columns further on the list, whose rows of w are fetched meanwhile, or 0.
-static void dotTile(Size columns, Size depth, const float* g, const int32_t* list, Size ahead, const float* w, Size wRow,
+/// sums (DOT_ROWS, DOT_COLUMNS) += rows of g, packed, times rows list[q] of panels (k, 64), `columns` of them; `depth`,
+/// whole vectors, goes over as many panels as it takes. `ahead`: so many columns further on the list, whose rows of the
+/// panels are fetched meanwhile, or 0.
+static void dotTile(Size columns, Size depth, const float* g, const int32_t* list, Size ahead, const float* panel, Size k,
                     float* sums) {
-  const float* turned[DOT_COLUMNS];
-  for (Size q = 0; q < DOT_COLUMNS; q++) turned[q] = w + static_cast<Size>(list[least(q, columns - 1)]) * wRow;
-  if (ahead > 0)
-    for (Size q = 0; q < ahead; q++) {
-      const float* next = w + static_cast<Size>(list[columns + q]) * wRow;
-      for (Size x = 0; x < depth; x += LINE) __builtin_prefetch(next + x);
-    }
+  Size at[DOT_COLUMNS];
+  for (Size q = 0; q < DOT_COLUMNS; q++) at[q] = static_cast<Size>(list[least(q, columns - 1)]) * PANEL;
   V sum[DOTS] = {};
-  for (Size x = 0; x < depth; x += W) {
-    V factor[DOT_COLUMNS];
+  const auto vectors = [&](Size width) {
+    for (Size x = 0; x < width; x += W) {
+      V factor[DOT_COLUMNS];
 #pragma GCC unroll 4
-    for (Size q = 0; q < DOT_COLUMNS; q++) factor[q] = load(turned[q] + x);
+      for (Size q = 0; q < DOT_COLUMNS; q++) factor[q] = load(panel + at[q] + x);
 #pragma GCC unroll 4
-    for (Size i = 0; i < DOT_ROWS; i++) {
-      const V a = load(g + x * DOT_ROWS + i * W);
+      for (Size i = 0; i < DOT_ROWS; i++) {
+        const V a = load(g + x * DOT_ROWS + i * W);
 #pragma GCC unroll 4
-      for (Size q = 0; q < DOT_COLUMNS; q++) sum[i * DOT_COLUMNS + q] += a * factor[q];
+        for (Size q = 0; q < DOT_COLUMNS; q++) sum[i * DOT_COLUMNS + q] += a * factor[q];
+      }
     }
+  };
+  for (Size x = 0; x < depth; x += PANEL, panel += k * PANEL, g += PANEL * DOT_ROWS) {
+    for (Size q = 0; q < ahead; q++) {
+      const float* next = panel + static_cast<Size>(list[columns + q]) * PANEL;
+      for (Size line = 0; line < PANEL; line += LINE) __builtin_prefetch(next + line);
+    }
+    if (depth - x >= PANEL)
+      vectors(PANEL);
+    else
+      vectors(depth - x);
   }
 #pragma GCC unroll 2
   for (Size from = 0; from < DOTS; from += W) {
@@ -329,8 +326,8 @@ static void dotTile(Size columns, Size depth, const float* g, const int32_t* lis
   }
 }
 
-/// Columns [j, j + part) of g, packed, `depth` long, times those of w turned, for list[0 .. count) of its rows.
-static void liveDots(Size rows, Size depth, Size j, Size part, const float* g, const float* turned, Size turnedRow,
+/// Columns [j, j + part) of g, packed, `depth` long, times list[0 .. count) of the columns of w, in panels over its rows.
+static void liveDots(Size rows, Size depth, Size j, Size part, const float* g, const float* panels, Size k,
                      const int32_t* list, Size count, float* sums) {
   const Size rowTiles = ceilDiv(rows, DOT_ROWS);
   for (Size i = 0; i < count; i += DOT_TILES * DOT_COLUMNS)
@@ -338,7 +335,7 @@ static void liveDots(Size rows, Size depth, Size j, Size part, const float* g, c
       for (Size q = i; q < least(count, i + DOT_TILES * DOT_COLUMNS); q += DOT_COLUMNS) {
         const Size columns = least(DOT_COLUMNS, count - q);
         dotTile(columns, part, g + (r * depth + j) * DOT_ROWS, list + q,
-                r == 0 ? least(DOT_COLUMNS, count - q - columns) : 0, turned + j, turnedRow,
+                r == 0 ? least(DOT_COLUMNS, count - q - columns) : 0, panels + j * k, k,
                 sums + (q / DOT_COLUMNS * rowTiles + r) * DOTS);
       }
 }
@@ -346,17 +343,21 @@ static void liveDots(Size rows, Size depth, Size j, Size part, const float* g, c
 /// Live columns of out (rows, k) += the sums of liveDots.
 static void addDots(Size rows, Size k, const float* sums, const int32_t* list, Size count, float* out) {
   const Size rowTiles = ceilDiv(rows, DOT_ROWS);
-  for (Size q = 0; q < count; q++)
-    for (Size r = 0; r < rows; r++)
-      out[r * k + list[q]] += sums[(q / DOT_COLUMNS * rowTiles + r / DOT_ROWS) * DOTS + r % DOT_ROWS * DOT_COLUMNS +
-                                   q % DOT_COLUMNS];
+  for (Size r = 0; r < rows; r++, out += k) {
+    const float* sum = sums + r / DOT_ROWS * DOTS + r % DOT_ROWS * DOT_COLUMNS;
+    Size q = 0;
+    for (; q + DOT_COLUMNS <= count; q += DOT_COLUMNS, sum += rowTiles * DOTS)
+#pragma GCC unroll 4
+      for (Size i = 0; i < DOT_COLUMNS; i++) out[list[q + i]] += sum[i];
+    for (Size i = 0; q + i < count; i++) out[list[q + i]] += sum[i];
+  }
 }
 
-/// Columns [0, width) of g and w, of n.
+/// Columns [0, width) of g and rows of w, of n.
 static void liveProductPart(Team& team, Size times, Size rows, Size width, Size n, Size k, const float* g,
-                            const float* turned, const int32_t* list, const int32_t* counts, float* out) {
+                            const float* panels, const int32_t* list, const int32_t* counts, float* out) {
   const Size depth = ceilDiv(width, W) * W;
-  eachLivePiece(times, rows, DOT_ROWS, depth * DOT_ROWS, [=, &team](Size t0, Size some, Size r0, Size height) {
+  eachLivePiece(times, rows, DOT_SUM_ROWS, DOT_ROWS, depth * DOT_ROWS, [=, &team](Size t0, Size some, Size r0, Size height) {
     float* const packed = team.xPanels;
     const Size rowTiles = ceilDiv(height, DOT_ROWS);
     parallel(team, some * rowTiles, 0.1 * some * height * width, [=](Size tile, int) {
@@ -365,24 +366,24 @@ static void liveProductPart(Team& team, Size times, Size rows, Size width, Size 
                   packed + tile * DOT_ROWS * depth);
     });
     const double nanoseconds = 2 * liveMacs(some, height, counts + t0, width) / DENSE_FLOPS_PER_NS;
-    parallel(team, ceilDiv(k, DOT_BLOCK), nanoseconds, [=, &team](Size task, int thread) {
+    // Which columns a task makes changes no bit: threads may have blocks of their own.
+    const Size block = least(DOT_BLOCK, ceilDiv(ceilDiv(k, team.threads), LINE) * LINE);
+    parallel(team, ceilDiv(k, block), nanoseconds, [=, &team](Size task, int thread) {
       float* const sums = team.scratch[thread].turned;
-      const Size room = rowTiles * DOT_ROWS * DOT_BLOCK;  // of a time
+      const Size room = rowTiles * DOT_ROWS * block;  // of a time
       memset(sums, 0, static_cast<size_t>(some * room) * sizeof(float));
-      const Size far = some == 1 ? DOT_FAR_DEPTH : DOT_DEPTH;
-      const Size part = ceilDiv(ceilDiv(depth, ceilDiv(depth, far)), W) * W;
       const auto eachTime = [=](const auto& f) {
         for (Size t = 0; t < some; t++) {
           const int32_t* own = list + (t0 + t) * k;
-          const Size first = liveFrom(own, counts[t0 + t], task * DOT_BLOCK);
-          f(t, own + first, liveFrom(own, counts[t0 + t], (task + 1) * DOT_BLOCK) - first, sums + t * room);
+          const Size first = liveFrom(own, counts[t0 + t], task * block);
+          f(t, own + first, liveFrom(own, counts[t0 + t], (task + 1) * block) - first, sums + t * room);
         }
       };
       // A part of the weights stays near while all times meet it.
-      for (Size j = 0; j < depth; j += part)
+      for (Size j = 0; j < depth; j += DOT_DEPTH)
         eachTime([=](Size t, const int32_t* own, Size count, float* sum) {
-          liveDots(height, depth, j, least(part, depth - j), packed + t * rowTiles * DOT_ROWS * depth, turned,
-                   turnedRow(n), own, count, sum);
+          liveDots(height, depth, j, least(DOT_DEPTH, depth - j), packed + t * rowTiles * DOT_ROWS * depth, panels, k,
+                   own, count, sum);
         });
       eachTime([=](Size t, const int32_t* own, Size count, float* sum) {
         addDots(height, k, sum, own, count, out + ((t0 + t) * rows + r0) * k);
@@ -391,14 +392,15 @@ static void liveProductPart(Team& team, Size times, Size rows, Size width, Size 
   });
 }
 
-/// Live columns of out (times * rows, k) += g (times * rows, n) w, w as packTurned leaves it; the others stay as they
-/// were.
-static double liveProductNN(Team& team, Size times, Size rows, Size n, Size k, const float* g, const float* turned,
+/// Live columns of out (times * rows, k) += g (times * rows, n) w, w in panels over its rows as the forward product has
+/// it; the others stay as they were.
+static double liveProductNN(Team& team, Size times, Size rows, Size n, Size k, const float* g, const float* panels,
                             const int32_t* list, const int32_t* counts, float* out) {
   for (Size j = 0; j < n; j += DOT_MOST)
-    liveProductPart(team, times, rows, least(DOT_MOST, n - j), n, k, g + j, turned + j, list, counts, out);
+    liveProductPart(team, times, rows, least(DOT_MOST, n - j), n, k, g + j, panels + j * k, list, counts, out);
   return liveMacs(times, rows, counts, n);
 }
+
 /// out (times * rows, cols) = a, each row with the factors of its time; exactly 0 where a factor is.
 static void maskRows(Team& team, float* out, const float* a, const float* factors, Size times, Size rows, Size cols) {
   parallel(team, times, 0.2 * times * rows * cols, [=](Size t, int) {

@@ -90,10 +90,9 @@ static void shape(Size N, Size D, Size B, Size T) {
       if (kept) list[t * D + counts[t]++] = static_cast<int32_t>(q);
       for (Size b = 0; !kept && b < B; b++) x[(t * B + b) * D + q] = 0;
     }
-  float *nt = make<float>(panels(N) * D), *nn = make<float>(panels(D) * N), *wT = make<float>(isa::turnedRow(N) * D);
+  float *nt = make<float>(panels(N) * D), *nn = make<float>(panels(D) * N);
   K.packTransposedPanels(team, N, D, w, nt);
   K.packPanels(team, N, D, w, nn);
-  K.packTurned(team, N, D, w, wT);
   float *outN = make<float>(rows * N), *outN2 = make<float>(rows * N), *outK = make<float>(rows * D),
         *outK2 = make<float>(rows * D), *dW = make<float>(N * D), *dW2 = make<float>(N * D);
 
@@ -101,7 +100,7 @@ static void shape(Size N, Size D, Size B, Size T) {
   K.liveProduct(team, T, B, N, D, x, nt, list, counts, outN2);
   const double forwardError = worst(outN, outN2, rows * N);
   K.product(team, rows, D, N, g, nn, outK);
-  K.liveProductNN(team, T, B, N, D, g, wT, list, counts, outK2);
+  K.liveProductNN(team, T, B, N, D, g, nt, list, counts, outK2);
   double backwardError = 0;
   for (Size t = 0; t < T; t++)
     for (Size b = 0; b < B; b++)
@@ -123,7 +122,7 @@ static void shape(Size N, Size D, Size B, Size T) {
   if (rows * D <= X_FLOATS)
     row("forward, copied", forward, median([&] { copiedProduct(T, B, N, D, x, nt, list, counts, outN2); }));
   row("dx", median([&] { K.product(team, rows, D, N, g, nn, outK); }),
-      median([&] { K.liveProductNN(team, T, B, N, D, g, wT, list, counts, outK2); }));
+      median([&] { K.liveProductNN(team, T, B, N, D, g, nt, list, counts, outK2); }));
   row("dW", median([&] { K.productTN(team, rows, N, D, g, x, dW); }),
       median([&] { K.liveProductTN(team, T, B, N, D, g, x, list, counts, dW2); }));
   row("hU, t by t", median([&] {
@@ -138,7 +137,7 @@ static void shape(Size N, Size D, Size B, Size T) {
       }),
       median([&] {
         for (Size t = 0; t < T; t++)
-          K.liveProductNN(team, 1, B, N, D, g + t * B * N, wT, list + t * D, counts + t, outK2 + t * B * D);
+          K.liveProductNN(team, 1, B, N, D, g + t * B * N, nt, list + t * D, counts + t, outK2 + t * B * D);
       }));
 }
 

@@ -158,6 +158,11 @@ export interface LiveKernels {
   gemmNN(out: Tensor, outRow: number, g: Tensor, gRow: number, w: Weight, live: LiveRows): number;
   /** out += g^T x; x has live columns. */
   gemmTN(out: Tensor, g: Tensor, gRow: number, x: Tensor, xRow: number, live: LiveRows): number;
+  /**
+   * Whether gemmNN ("nn") or gemmTN ("tn") over the live columns is faster than the sparse product, which meets all
+   * columns, where a rule left this share of the gradients.
+   */
+  pays(product: "nn" | "tn", density: number, live: LiveRows): boolean;
   /** out = a, each row times the factors (T, K) of its time; exactly 0 where a factor is. */
   mask(out: Tensor, outRow: number, a: Tensor, aRow: number, factors: Tensor, live: LiveRows): void;
 }

@@ -49,7 +49,7 @@ function build(engine: Engine, real: "f32" | "f64", { times, B, N, K, live }: Sh
   const kernels = engine.attach(arena);
   const rows = times * B;
   const w = arena.tensor("w", [N, K], "weights");
-  const weight = kernels.planWeight(w, { rows, nt: true, nn: true, live: true });
+  const weight = kernels.planWeight(w, { rows, nt: true, nn: true, live: true, inTurns: true });
   kernels.planTN(rows, N, K);
   const room = (name: string, width: number) => arena.tensor(name, [rows + 2 * GUARDS, width], "activations");
   const [x, g, outN, outK] = [room("x", K), room("g", N), room("outN", N), room("outK", K)] as const;
@@ -131,6 +131,24 @@ describe.each(engines)("live columns, engine %s", (_, engine) => {
     for (let i = GUARDS * K; i < (GUARDS + times * B) * K; i++) {
       const factor = tested.factors.data[(BEFORE + Math.floor((i / K - GUARDS) / B)) * K + (i % K)]!;
       if (!Object.is(tested.masked.data[i], factor === 0 ? 0 : from[i]! * factor)) expect.fail(`mask, element ${i}`);
+    }
+  });
+
+  test("dense products of such a weight see it as it was last packed, however seldom they come", () => {
+    const tested = build(engine, "f32", SHAPES[2]!, false);
+    const exact = build(jsEngine, "f64", SHAPES[2]!, false);
+    const sizes = build(jsEngine, "f64", SHAPES[2]!, true);
+    dense(sizes);
+    for (const packs of [0, 1, 1, 3, 2, 1]) {
+      for (const { kernels, weight, g, outK, rows } of [tested, exact]) {
+        for (let pack = 0; pack < packs; pack++) {
+          for (let i = 0; i < weight.tensor.length; i++) weight.tensor.data[i]! *= -0.5;
+          kernels.pack(weight);
+        }
+        outK.data.fill(0);
+        kernels.gemmNN(outK, GUARDS, g, GUARDS, weight, rows);
+      }
+      expectClose("gemmNN", tested.outK.data, exact.outK.data, sizes.outK.data, SHAPES[2]!.N);
     }
   });
 

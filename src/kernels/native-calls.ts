@@ -26,7 +26,6 @@ type KernelName =
   | "product"
   | "productPairs"
   | "productTN"
-  | "packTurned"
   | "liveProduct"
   | "liveProductNN"
   | "liveProductTN"

@@ -1,12 +1,30 @@
 /** Products of engine native over live columns: native/live.h. */
-import { at, planned } from "./by-address.ts";
+import { at } from "./by-address.ts";
 import type { LiveKernels, Weight } from "./kernels.ts";
-import type { NativeWeight } from "./native-buffers.ts";
 import type { NativeCalls } from "./native-calls.ts";
 
-/** `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt. */
-export function nativeLive(calls: () => NativeCalls, panels: (w: Weight) => number): LiveKernels {
+/**
+ * Time of a product over live columns beside the dense one's, where all columns live: AVX-512, W2's and W4's shapes with
+ * half of them live (`node lab/native/run.mjs avx512 --program live`), twice what was found.
+ */
+const COST = { nn: 1.42, tn: 1.1 };
+
+/**
+ * `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt; `full`: share of nonzeros from
+ * which the sparse products run dense.
+ */
+export function nativeLive(
+  calls: () => NativeCalls,
+  panels: (w: Weight) => number,
+  full: (product: "nn" | "tn", columns: number) => number,
+): LiveKernels {
   return {
+    pays(product, density, { columns: { list, counts }, time, times }) {
+      let count = 0;
+      for (let t = time; t < time + times; t++) count += counts.data[t]!;
+      const K = list.rowLength;
+      return (count / (times * K)) * COST[product] < Math.min(1, density / full(product, K));
+    },
     gemmNT(out, outRow, a, aRow, w, { columns: { list, counts }, time, times, rows }) {
       const [N, K] = w.tensor.shape as [number, number];
       return calls().liveProduct(
@@ -29,7 +47,7 @@ export function nativeLive(calls: () => NativeCalls, panels: (w: Weight) => numb
         N,
         K,
         at(g, gRow, N),
-        planned((w as NativeWeight).turned, w, "live").ptr,
+        panels(w),
         at(list, time, K),
         at(counts, time, 1),
         at(out, outRow, K),

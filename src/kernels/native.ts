@@ -119,6 +119,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     this.live = nativeLive(
       () => this.#call,
       (w) => this.panels(w, "nt"),
+      (product, columns) => this.#fullOf(product, columns),
     );
     this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }
@@ -129,11 +130,12 @@ class NativeKernels extends AddressKernels implements Kernels {
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
     const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
+    const own = this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] });
     return {
       tensor,
       uses,
-      ...this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] }),
-      turned: uses.live && uses.nn ? packed("turned", [K, turnedRow(N)]) : undefined,
+      ...own,
+      seldom: uses.live && own.nn && !own.room ? { fresh: false, read: false } : undefined,
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -163,9 +165,8 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, nn, room, turned, lookup } = weight as NativeWeight;
+    const { tensor, uses, nt, room, seldom, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
-    if (turned) this.#call.packTurned(N, K, tensor.ptr, turned.ptr);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
     if (room) {
       room.use = undefined;
@@ -174,6 +175,11 @@ class NativeKernels extends AddressKernels implements Kernels {
     const pairs = uses.nt === "bf16";
     if (nt && pairs) this.#packPairs(tensor, nt, rows);
     const floats = pairs ? undefined : nt;
+    const nn = seldom?.read === false ? undefined : (weight as NativeWeight).nn;
+    if (seldom) {
+      seldom.fresh = seldom.read;
+      seldom.read = false;
+    }
     if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
     if (floats) this.packPanels(weight as NativeWeight, "nt");
     if (nn) this.packPanels(weight as NativeWeight, "nn");
@@ -183,6 +189,16 @@ class NativeKernels extends AddressKernels implements Kernels {
     const [N, K] = tensor.shape as [number, number];
     if (rows && isFew(rows, N)) this.#call.packPairRows(K, tensor.ptr, nt.ptr, rows.list.ptr, rows.count);
     else this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
+  }
+
+  protected override panels(w: Weight, use: PanelUse): number {
+    const { seldom } = w as NativeWeight;
+    if (seldom && use === "nn") {
+      if (!seldom.fresh) this.packPanels(w as NativeWeight, use);
+      seldom.fresh = true;
+      seldom.read = true;
+    }
+    return super.panels(w, use);
   }
 
   protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
@@ -359,11 +375,6 @@ class NativeKernels extends AddressKernels implements Kernels {
   #fullOf(product: "nn" | "tn", columns: number): number {
     return columns > NARROW ? this.#full[product] : this.#full.narrow;
   }
-}
-
-/** Whole lines of 16 floats, and an odd number of them: native/live.h. */
-function turnedRow(columns: number): number {
-  return (Math.ceil(columns / 16) | 1) * 16;
 }
 
 function panels(columns: number): number {

@@ -89,6 +89,15 @@ export class InputProducts {
     return x.live !== undefined && this.#kernels.live !== undefined && w.uses.live === true && w.uses.nt === true;
   }
 
+  /**
+   * Whether a product of gradients of which a rule left `kept` is faster dense over the live columns of x than sparse:
+   * gemmNN ("nn") or gemmTN ("tn").
+   */
+  pays(product: "nn" | "tn", x: Rows, row: number, w: Weight, rows: number, B: number, kept: number): boolean {
+    const live = this.#liveOf(x, row, w, rows, B);
+    return live !== undefined && this.#kernels.live!.pays(product, kept / (rows * w.tensor.shape[0]!), live);
+  }
+
   /** out += x w^T. Returns the multiply-accumulates executed. */
   gemmNT(out: Tensor, outRow: number, x: Rows, row: number, w: Weight, rows: number, B: number): number {
     const live = this.#liveOf(x, row, w, rows, B);

@@ -157,12 +157,18 @@ export class Head {
       }
       pass.watcher?.afterChunk?.(this.site, start, rows, positions);
       if (!biasFirst) kernels.sumRows(this.#bias.gradient, logits, 0, rows);
+      const left = sparse || watched ? countRows(pattern, 0, rows) : rows * this.#spec.size;
+      kept += left;
       if (prunedW) {
         this.#weight.rows.addColumns(pattern.bitmap, rows);
-        dWExecuted += kernels.spmmTN(gradient, pattern, 0, x.tensor, x.row + row, rows);
+        dWExecuted += products.pays("tn", x, row, this.#W, rows, B, left)
+          ? products.gemmTN(gradient, logits, 0, x, row, this.#W, rows, B)
+          : kernels.spmmTN(gradient, pattern, 0, x.tensor, x.row + row, rows);
       } else this.#weight.rows.addAll();
-      if (prunedX) dxExecuted += kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
-      kept += sparse || watched ? countRows(pattern, 0, rows) : rows * this.#spec.size;
+      if (prunedX)
+        dxExecuted += products.pays("nn", x, row, this.#W, rows, B, left)
+          ? products.gemmNN(this.dx.tensor, row, logits, 0, x, row, this.#W, rows, B)
+          : kernels.spmmNN(this.dx.tensor, row, pattern, 0, this.#W, rows);
       for (let r = 0; x.live && r < rows; r++) {
         if (!this.#isCounted(start + r, pass)) continue;
         const dead = x.live.list.rowLength - x.live.counts.data[Math.floor((row + r) / B)]!;

@@ -4,7 +4,7 @@
  */
 import type { Arena, Tensor } from "../core/arena.ts";
 import type { CellStep, Kernels, Weight } from "../kernels/kernels.ts";
-import type { Pattern } from "../sparse/pattern.ts";
+import { countRows, type Pattern } from "../sparse/pattern.ts";
 import { ColumnMask, InputProducts } from "./column-mask.ts";
 import { clearRows, type Pass, Rows } from "./module.ts";
 
@@ -44,7 +44,8 @@ export class HiddenDropout {
   backward({ dh, row, hRow, rows: B }: CellStep, seen: Pattern, seenRow: number, U: Weight, sparse: boolean): number {
     const made = this.#dh;
     clearRows(made, B);
-    const executed = sparse
+    const asSparse = sparse && !this.#products.pays("nn", this.rows, hRow, U, B, B, countRows(seen, seenRow, B));
+    const executed = asSparse
       ? this.#kernels.spmmNN(made, 0, seen, seenRow, U, B)
       : this.#products.gemmNN(made, 0, seen.dense, row, this.rows, hRow, U, B, B);
     this.#mask.apply(made, 0, made, 0, B, hRow / B, 1);

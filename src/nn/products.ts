@@ -96,7 +96,13 @@ export class LayerProducts {
     );
     this.U =
       this.#weightHH &&
-      kernels.planWeight(this.#weightHH.value, { rows: B, nt, nn: true, live: hiddenInput !== undefined });
+      kernels.planWeight(this.#weightHH.value, {
+        rows: B,
+        nt,
+        nn: true,
+        live: hiddenInput !== undefined,
+        inTurns: hiddenInput !== undefined,
+      });
     this.weights = this.U ? [this.W, this.U] : [this.W];
     if (!(input instanceof OneHot)) kernels.planTN(listRows, columns, inputSize);
     if (hidden) kernels.planTN(listRows, columns, H);
@@ -200,12 +206,13 @@ export class LayerProducts {
   #weightProduct(
     { gradient }: Parameter,
     w: Weight,
-    { row, siteRow, rows, lanes }: Piece,
+    { row, siteRow, rows, lanes, kept }: Piece,
     pattern: Pattern,
     x: Rows,
     sparse: boolean,
   ): number {
-    if (sparse) return this.#kernels.spmmTN(gradient, pattern, row, x.tensor, x.row + siteRow, rows);
+    if (sparse && !this.#inputProducts.pays("tn", x, siteRow, w, rows, lanes, kept))
+      return this.#kernels.spmmTN(gradient, pattern, row, x.tensor, x.row + siteRow, rows);
     return this.#inputProducts.gemmTN(gradient, pattern.dense, row, x, siteRow, w, rows, lanes);
   }
 
@@ -213,11 +220,12 @@ export class LayerProducts {
   addInputGradient(piece: Piece, pattern: Pattern, sparse: boolean): void {
     const x = this.#input;
     if (!this.dx || x instanceof OneHot) return;
-    const { row, siteRow, rows, lanes } = piece;
+    const { row, siteRow, rows, lanes, kept } = piece;
     const out = this.dx.tensor;
-    const executed = sparse
-      ? this.#kernels.spmmNN(out, siteRow, pattern, row, this.W, rows)
-      : this.#inputProducts.gemmNN(out, siteRow, pattern.dense, row, x, siteRow, this.W, rows, lanes);
+    const executed =
+      sparse && !this.#inputProducts.pays("nn", x, siteRow, this.W, rows, lanes, kept)
+        ? this.#kernels.spmmNN(out, siteRow, pattern, row, this.W, rows)
+        : this.#inputProducts.gemmNN(out, siteRow, pattern.dense, row, x, siteRow, this.W, rows, lanes);
     this.countProduct("dx", piece, x, executed);
   }
 

@@ -111,6 +111,33 @@ describe("structured dropout", () => {
     }
   });
 
+  test.runIf(hasNativeAddon())(
+    "where a rule leaves much, native runs dense over live columns; else sparse",
+    async () => {
+      const native = await loadNativeEngine(1);
+      for (const share of [0.7, 0.1]) {
+        const make = (engine: Engine) => {
+          const model = filledModel(engine, SPEC, SHAPE);
+          for (const { rule } of [...model.sites, model.head.site]) {
+            rule.kind = "custom";
+            rule.apply = (g, row, rows, cols) => {
+              for (let i = row * cols; i < (row + rows) * cols; i++) if ((i * 13) % 97 >= share * 97) g[i] = 0;
+            };
+          }
+          return { model, made: gradients(model) };
+        };
+        const [wanted, { model, made }] = [make(jsEngine), make(native)];
+        for (const [p, gradient] of made.entries())
+          for (const [i, g] of gradient.entries()) expect(Math.abs(g - wanted.made[p]![i]!)).toBeLessThan(2e-6);
+        const { dense, executed } = model.macs.find((one) => one.layer === "lstm.l1" && one.product === "dW")!;
+        const { list, counts } = (model.layers.find((one) => one.name === "dropout.l0") as Dropout).output.live!;
+        let live = 0;
+        for (let t = 0; t < SHAPE.T; t++) live += counts.data[t]! / (SHAPE.T * list.rowLength);
+        expect(executed / dense).toBeCloseTo(share > 0.5 ? live : 0.1, 1);
+      }
+    },
+  );
+
   test("settings that make no sense are refused", () => {
     const make = (spec: Partial<ModelSpec>) => () => filledModel(jsEngine, { ...SPEC, ...spec }, SHAPE);
     expect(make({ input: { kind: "tokens", vocabulary: 7 } })).toThrow(/inputDropout .* Give it an embedding/);
