@@ -19,7 +19,7 @@ import { choosesLines, chosenColumns, KEEP, keepsColumns, kindOf, planChoice, se
 import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
-import { wasmModuleBase64 } from "./wasm-module.generated.ts";
+import { wasmModuleHex } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
 /**
@@ -40,7 +40,7 @@ const TILE_FLOATS = 32;
  * where more than one thread is asked for and none can be started.
  */
 export async function loadWasmEngine(threads = 1): Promise<Engine> {
-  compiling ??= WebAssembly.compile(decodeBase64(wasmModuleBase64));
+  compiling ??= WebAssembly.compile(decodeHex(wasmModuleHex));
   const module = await compiling;
   const team = threads > 1 ? await loadTeam(module, threads) : undefined;
   const engine: Engine = {
@@ -53,10 +53,9 @@ export async function loadWasmEngine(threads = 1): Promise<Engine> {
 
 let compiling: Promise<WebAssembly.Module> | undefined;
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+function decodeHex(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
   return bytes;
 }
 
