@@ -47,7 +47,7 @@ test("it carries what it needs and nothing else", () => {
   expect(packed).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts", "dist/cli/main.js"]));
   const strange = packed.filter(
     (file) =>
-      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^build\/native\/[a-z0-9-]+\.(node|so|dylib)$|^configs\/[\w/.-]+\.(yaml|json)$|^python\/gatesieve\.py$|^native\/capi\.h$|^[A-Z]+(\.md)?$|^package\.json$/.test(
+      !/^dist\/.*\.(js|d\.ts|html|css|svg|wasm)$|^build\/native\/[a-z0-9-]+\.(node|so|dylib)$|^docs\/[a-z-]+\.md$|^configs\/[\w/.-]+\.(yaml|json)$|^python\/gatesieve\.py$|^native\/capi\.h$|^[A-Z]+(\.md)?$|^package\.json$/.test(
         file,
       ) || /\.test\./.test(file),
   );
