@@ -23,7 +23,7 @@ import {
   removeCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-import { policyText, type RunConfig } from "./config.ts";
+import type { RunConfig } from "./config.ts";
 import { appendLine, createFolderAtomic, removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from "./files.ts";
 import { loadFrom } from "./from.ts";
 import { adoptLock, isAlive, lockContents, releaseLock, takeLock } from "./lock.ts";
@@ -38,7 +38,7 @@ import {
   resolveConfig,
   stepsOf,
 } from "./parts.ts";
-import { smallNotes, sparseExecution } from "./small.ts";
+import { sparseExecution } from "./small.ts";
 import * as store from "./store.ts";
 import { type RunInfo, type RunSummary, summarize } from "./store.ts";
 import type { LoadedText } from "./text.ts";
@@ -260,10 +260,7 @@ export async function createRun({ config, runsDir, id: name }: RunOptions): Prom
       training,
       engine,
       engineReason: reason,
-      notes: [
-        ...notesOf(inputs, task, resolved),
-        ...smallNotes(training.trainer.model.sites, engine.name, policyText(resolved) !== "dense"),
-      ],
+      notes: notesOf(inputs, task, resolved),
       checkpointed: 0,
     });
   }

@@ -26,8 +26,8 @@ Examples:
   gatesieve anomalies last new.csv --rate 0.001   of a file with the same columns
   gatesieve anomalies last new.csv --label fault  and how many of those marked there it finds
 
-A row's score is its distance from what was forecast one row before, in spreads (1.4826 times the median absolute
-deviation) of the errors on the run's validation split, which is taken as normal.`;
+A row's score is its distance from what was forecast one row before, in spreads (1.4826 times the
+median absolute deviation) of the errors on the run's validation split, which is taken as normal.`;
 
 export function anomaliesCommand(): Command {
   return new Command("anomalies")

@@ -6,6 +6,7 @@ import { formatBytes, UsageError } from "../../core/check.ts";
 import { policyText } from "../../runs/config.ts";
 import { loadConfigFrom, modelPath } from "../../runs/from.ts";
 import { createRun, type Run, resumeRun } from "../../runs/run.ts";
+import { smallNotes } from "../../runs/small.ts";
 import { TensorBoardLog } from "../../runs/tensorboard.ts";
 import { traceOf, writeTrace } from "../../runs/trace-file.ts";
 import { DEFAULT_POLICY } from "../../sparse/policies.ts";
@@ -116,6 +117,12 @@ async function trainToEnd(run: Run, options: TrainOptions): Promise<{ exitCode: 
     say(`run ${run.id}`);
     say(describeTraining(run));
     say(`policy ${policyText(run.config)}, ${describeEngine(run)}`);
+    for (const note of smallNotes(
+      run.training.trainer.model.sites,
+      run.engine.name,
+      policyText(run.config) !== "dense",
+    ))
+      say(note);
     say(paintRemark.dim(LEGEND));
     if (json) printJson({ type: "start", ...run.info, dir: run.dir, config: run.config });
     const log = tensorBoardOf(run, options);
