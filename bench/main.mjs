@@ -307,7 +307,7 @@ const COMMANDS = {
       for (const policy of policies(["dense"])) {
         const result = await profile({
           workloadName,
-          workload: { ...WORKLOADS[workloadName], net: nets && nets(WORKLOADS[workloadName])[options.dropout] },
+          workload: { ...WORKLOADS[workloadName], net: nets?.(WORKLOADS[workloadName])[options.dropout] },
           engineName: options.engine,
           policy,
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,

@@ -10,11 +10,12 @@ import { describe, WORKLOADS } from "./workloads.mjs";
 
 /** One thread, oneDNN, memory kept between steps; measured once on a machine of this kind. Milliseconds. */
 const PYTORCH_26 = { W1: 25.6, W2: 277, W3: 48.1, W4: 370, W5: 1252, W6: 13.9 };
-/** LSTMs of the usual shapes; other cells and nets stand on docs/results/bench-cells.md. */
-const PAGE = ["W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7"];
 
 /** How many times faster than that a tenth kept should be. */
 const MARKS = { W1: 2, W2: 1.8, W3: 2, W4: 2.2, W5: 1.9, W6: 1.8 };
+
+/** LSTMs of the usual shapes; other cells and nets stand on docs/results/bench-cells.md. */
+const PAGE = ["W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7"];
 
 export const POLICIES = ["dense", "density:0.5", "density:0.2", "density:0.1", "density:0.05"];
 const HEAD_POLICY = "density:0.1";
