@@ -108,16 +108,10 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
     backward(loop) {
       const told = startLists(loop);
       if (!told) return undefined;
-      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
-      const { row, stateRow, rows, hidden: H, gates, states, keeps, dh, dStates } = step;
-      const pattern = loop.pattern as NativePattern;
-      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      const { step, U, dy, dyRow } = loop;
+      const { row, stateRow, hidden: H, gates, states, keeps, dh, dStates } = step;
       return calls().lstmBackwardLoop(
-        steps,
-        rows,
-        H,
-        row - listFirst,
-        firstRow + row,
+        ...placeOf(loop),
         at(gates, row, 4 * H),
         at(states[0] as Tensor, stateRow, H),
         at(keeps[0] as Tensor, stateRow, H),
@@ -125,20 +119,7 @@ function lstmLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numb
         (dStates[0] as Tensor).ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        told.kind,
-        pattern.tau.ptr,
-        rule.key,
-        statistics.sums.ptr,
-        statistics.histogram.ptr,
-        flagsOf(loop, told),
-        at(bitmap, row, wordsPerRow),
-        at(rowCounts, row, 1),
-        values.ptr,
-        offsets.ptr,
-        at(starts, row - listFirst, starts.rowLength),
-        pattern.partials.ptr,
-        pattern.choice.ptr,
-        rule.blocks?.ptr ?? 0,
+        ...sweepOf(loop, told),
         panels(U as Weight, "nn"),
         full(H),
       );
@@ -165,17 +146,12 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
     backward(loop) {
       const told = startLists(loop);
       if (!told) return undefined;
-      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
-      const { row, hRow, rows, hidden: H, gates, h, keeps, dh } = step;
-      const pattern = loop.pattern as NativePattern;
-      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      const { step, U, dy, dyRow } = loop;
+      const { row, hRow, hidden: H, gates, h, keeps, dh } = step;
       const hidden = loop.hiddenPattern as NativePattern;
+      const { listFirst, wordsPerRow, starts } = hidden;
       return calls().gruBackwardLoop(
-        steps,
-        rows,
-        H,
-        row - listFirst,
-        firstRow + row,
+        ...placeOf(loop),
         at(gates, row, 3 * H),
         at(hidden.dense, row, 3 * H),
         at(h, hRow, H),
@@ -183,25 +159,12 @@ function gruLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
         dh.ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        told.kind,
-        pattern.tau.ptr,
-        rule.key,
-        statistics.sums.ptr,
-        statistics.histogram.ptr,
-        flagsOf(loop, told),
-        at(bitmap, row, wordsPerRow),
-        at(rowCounts, row, 1),
-        values.ptr,
-        offsets.ptr,
-        at(starts, row - listFirst, starts.rowLength),
-        pattern.partials.ptr,
-        pattern.choice.ptr,
-        rule.blocks?.ptr ?? 0,
+        ...sweepOf(loop, told),
         at(hidden.bitmap, row, wordsPerRow),
         at(hidden.rowCounts, row, 1),
         hidden.values.ptr,
         hidden.offsets.ptr,
-        at(hidden.starts, row - listFirst, starts.rowLength),
+        at(starts, row - listFirst, starts.rowLength),
         panels(U as Weight, "nn"),
         full(H),
       );
@@ -219,34 +182,15 @@ function rnnLoop(calls: () => NativeCalls, panels: Panels, full: (columns: numbe
     backward(loop) {
       const told = startLists(loop);
       if (!told) return undefined;
-      const { step, steps, U, rule, statistics, dy, dyRow } = loop;
-      const { row, rows, hidden: H, gates, dh } = step;
-      const pattern = loop.pattern as NativePattern;
-      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      const { step, U, dy, dyRow } = loop;
+      const { row, hidden: H, gates, dh } = step;
       return calls().rnnBackwardLoop(
-        steps,
-        rows,
-        H,
-        row - listFirst,
-        firstRow + row,
+        ...placeOf(loop),
         at(gates, row, H),
         dh.ptr,
         at(dy, dyRow, H),
         loop.dhBefore ? 1 : 0,
-        told.kind,
-        pattern.tau.ptr,
-        rule.key,
-        statistics.sums.ptr,
-        statistics.histogram.ptr,
-        flagsOf(loop, told),
-        at(bitmap, row, wordsPerRow),
-        at(rowCounts, row, 1),
-        values.ptr,
-        offsets.ptr,
-        at(starts, row - listFirst, starts.rowLength),
-        pattern.partials.ptr,
-        pattern.choice.ptr,
-        rule.blocks?.ptr ?? 0,
+        ...sweepOf(loop, told),
         panels(U as Weight, "nn"),
         full(H),
       );
@@ -264,34 +208,15 @@ function mingruLoop(calls: () => NativeCalls): RecurrentKernel {
     backward(loop) {
       const told = startLists(loop);
       if (!told) return undefined;
-      const { step, steps, rule, statistics, dy, dyRow } = loop;
-      const { row, hRow, rows, hidden: H, gates, h, dh } = step;
-      const pattern = loop.pattern as NativePattern;
-      const { firstRow, listFirst, bitmap, rowCounts, wordsPerRow, values, offsets, starts } = pattern;
+      const { step, dy, dyRow } = loop;
+      const { row, hRow, hidden: H, gates, h, dh } = step;
       calls().mingruBackwardLoop(
-        steps,
-        rows,
-        H,
-        row - listFirst,
-        firstRow + row,
+        ...placeOf(loop),
         at(gates, row, 2 * H),
         at(h, hRow, H),
         dh.ptr,
         at(dy, dyRow, H),
-        told.kind,
-        pattern.tau.ptr,
-        rule.key,
-        statistics.sums.ptr,
-        statistics.histogram.ptr,
-        flagsOf(loop, told),
-        at(bitmap, row, wordsPerRow),
-        at(rowCounts, row, 1),
-        values.ptr,
-        offsets.ptr,
-        at(starts, row - listFirst, starts.rowLength),
-        pattern.partials.ptr,
-        pattern.choice.ptr,
-        rule.blocks?.ptr ?? 0,
+        ...sweepOf(loop, told),
       );
       return 0;
     },
@@ -313,6 +238,35 @@ function startLists(loop: TimeLoop): Told | undefined {
   if (fits) pattern.listing.mark(pattern, step.row, rows, form, step.rows);
   if (fits && hidden) hidden.listing.mark(hidden, step.row, rows, form, step.rows);
   return told;
+}
+
+/** The first arguments of every backward loop: its size, and its first row among those with lists and in the site. */
+function placeOf({ step: { row, rows, hidden }, steps, pattern }: TimeLoop): number[] {
+  return [steps, rows, hidden, row - pattern.listFirst, pattern.firstRow + row];
+}
+
+/** What every backward loop's sweep is told, in the kernels' order: the rule, sums, lists, room to choose in. */
+function sweepOf(loop: TimeLoop, told: Told): number[] {
+  const { step, rule, statistics } = loop;
+  const { row } = step;
+  const pattern = loop.pattern as NativePattern;
+  const { listFirst, bitmap, rowCounts, wordsPerRow, starts } = pattern;
+  return [
+    told.kind,
+    pattern.tau.ptr,
+    rule.key,
+    statistics.sums.ptr,
+    statistics.histogram.ptr,
+    flagsOf(loop, told),
+    at(bitmap, row, wordsPerRow),
+    at(rowCounts, row, 1),
+    pattern.values.ptr,
+    pattern.offsets.ptr,
+    at(starts, row - listFirst, starts.rowLength),
+    pattern.partials.ptr,
+    pattern.choice.ptr,
+    rule.blocks?.ptr ?? 0,
+  ];
 }
 
 function flagsOf({ rule, watched, pattern }: TimeLoop, { form }: Told): number {

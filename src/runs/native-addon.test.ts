@@ -13,36 +13,20 @@ import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "./native-addo
 
 const isas = hasNativeAddon() ? loadNativeAddon().isas() : [];
 
+const stacked = (cell: ModelSpec["cell"]): ModelSpec => ({
+  input: { kind: "tokens", vocabulary: 65 },
+  cell,
+  hiddenSize: 130,
+  numLayers: 2,
+  output: { kind: "classes", size: 67, positions: "all" },
+});
+
 /** Big enough that every kernel of a step forks; odd sizes, so that the last task is a small one. */
 const specs: Record<string, ModelSpec> = {
-  "one-hot": {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "lstm",
-    hiddenSize: 130,
-    numLayers: 2,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
-  gru: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "gru",
-    hiddenSize: 130,
-    numLayers: 2,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
-  rnn: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "rnn",
-    hiddenSize: 130,
-    numLayers: 2,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
-  mingru: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "mingru",
-    hiddenSize: 130,
-    numLayers: 2,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
+  "one-hot": stacked("lstm"),
+  gru: stacked("gru"),
+  rnn: stacked("rnn"),
+  mingru: stacked("mingru"),
   transformer: {
     net: "transformer",
     input: { kind: "tokens", vocabulary: 65, embedding: 64 },

@@ -10,6 +10,14 @@ import { parsePolicy } from "../sparse/policies.ts";
 import { Trainer } from "../train/trainer.ts";
 import "./wasm-threads.ts";
 
+const single = (cell: ModelSpec["cell"], hiddenSize: number): ModelSpec => ({
+  input: { kind: "tokens", vocabulary: 65 },
+  cell,
+  hiddenSize,
+  numLayers: 1,
+  output: { kind: "classes", size: 67, positions: "all" },
+});
+
 /** Big enough that every kernel of a step forks; odd sizes, so that the last task is a small one. */
 const specs: Record<string, ModelSpec> = {
   "one-hot": {
@@ -27,27 +35,9 @@ const specs: Record<string, ModelSpec> = {
     numLayers: 1,
     output: { kind: "classes", size: 290, positions: "all" },
   },
-  gru: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "gru",
-    hiddenSize: 230,
-    numLayers: 1,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
-  rnn: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "rnn",
-    hiddenSize: 140,
-    numLayers: 1,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
-  mingru: {
-    input: { kind: "tokens", vocabulary: 65 },
-    cell: "mingru",
-    hiddenSize: 230,
-    numLayers: 1,
-    output: { kind: "classes", size: 67, positions: "all" },
-  },
+  gru: single("gru", 230),
+  rnn: single("rnn", 140),
+  mingru: single("mingru", 230),
 };
 const STEPS = 3;
 
