@@ -29,7 +29,6 @@ export {
   type ForecasterEstimator,
   type ForecasterFitOptions,
   forecaster,
-  type RowScore,
   type SeriesRow,
 } from "./estimators/forecaster.ts";
 export {
@@ -81,6 +80,7 @@ export type { Bias, DropRule, Paths, RuleKind } from "./sparse/rule.ts";
 export type { Site } from "./sparse/site.ts";
 export type { SiteStatistics } from "./sparse/statistics.ts";
 // ---- tasks
+export type { RowScore } from "./tasks/anomalies.ts";
 export { BLEU_SIGNATURE, type BleuScore, bleu, CHRF_SIGNATURE, chrF } from "./tasks/bleu.ts";
 export { Bpe, type BpeData, trainBpe } from "./tasks/bpe.ts";
 export { type CaptionedPicture, type CaptioningOptions, captioningTask, type Picture } from "./tasks/captioning.ts";

@@ -146,6 +146,11 @@ describe("train, eval and predict", () => {
       code: 2,
       stderr: expect.stringMatching(/spoilt\.csv:2: when is "day 0"; expected 1/),
     });
+    put("strange.csv", `level,fault\n${"10,0\n".repeat(200)}10,constructor\n`);
+    expect(gatesieve("anomalies", "last", "strange.csv", "--label", "fault")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/strange\.csv:202: fault is "constructor"; expected 1/),
+    });
   });
 
   test("tagging of a JSONL file", () => {

@@ -7,7 +7,7 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
-import { AheadWatch, limitFor, normalErrors, type RowScores, scoreRows } from "../tasks/anomalies.ts";
+import { AheadWatch, judgeRows, limitFor, normalErrors, type RowScore } from "../tasks/anomalies.ts";
 import { type AheadForecasts, rowsBack } from "../tasks/forecast-scores.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "../tasks/forecasting.ts";
 import type { Task } from "../tasks/task.ts";
@@ -68,19 +68,6 @@ export interface AnomalyOptions<R extends SeriesRow> {
   readonly limit?: number;
 }
 
-/** A row of a series beside what was expected of it one row before. */
-export interface RowScore {
-  /** In the series, from 0. */
-  readonly index: number;
-  /** Distance from what was expected in spreads of the normal errors; of several targets the largest. */
-  readonly score: number;
-  readonly anomaly: boolean;
-  /** The target with that distance: its name, or its place in the row. */
-  readonly column: string;
-  readonly actual: number;
-  readonly expected: number;
-}
-
 interface Kept {
   readonly form: "number" | "row" | "names";
   /** The last rows of the series, for a forecast without another one: as many as a step of training reads. */
@@ -129,23 +116,9 @@ export class Forecaster<R extends SeriesRow = SeriesRow> extends TrainedModel {
    */
   async anomalies(data: ForecasterData<R>, options: AnomalyOptions<R> = {}): Promise<RowScore[]> {
     const { normal, rate, limit } = options;
-    const { columns, targets } = this.#encoding;
     const found = await this.#ahead(data);
-    const usual = normalErrors(normal === undefined ? found : await this.#ahead(normal), targets.length);
-    const threshold = limit ?? limitFor(rate, usual);
-    const { firstRow, scores, worst }: RowScores = scoreRows(found, usual);
-    return Array.from(scores, (score, row) => {
-      const k = worst[row] as number;
-      const at = row * targets.length + k;
-      return {
-        index: firstRow + row,
-        score,
-        anomaly: score > threshold,
-        column: columns[targets[k] as number] as string,
-        actual: found.actual[at] as number,
-        expected: found.expected[at] as number,
-      };
-    });
+    const usual = normalErrors(normal === undefined ? found : await this.#ahead(normal), this.#encoding.targets.length);
+    return judgeRows(found, usual, limit ?? limitFor(rate, usual), this.#encoding);
   }
 
   async #ahead(data: ForecasterData<R>): Promise<AheadForecasts> {

@@ -5,10 +5,10 @@ import {
   AheadWatch,
   type DetectionScores,
   detectionScores,
+  judgeRows,
   limitFor,
-  type NormalErrors,
   normalErrors,
-  scoreRows,
+  type RowScore,
 } from "../tasks/anomalies.ts";
 import type { AheadForecasts, ForecastingEncoding } from "../tasks/forecast-scores.ts";
 import type { Split, Task } from "../tasks/task.ts";
@@ -28,17 +28,11 @@ export interface AnomalyOptions {
   readonly engine?: string | undefined;
 }
 
-export interface ScoredRow {
+export interface ScoredRow extends Omit<RowScore, "index"> {
   /** From 1, below the line with the names of the columns. */
   readonly row: number;
   /** Of a file: what its first column says that is not read, for example a date. */
   readonly place?: string | undefined;
-  readonly score: number;
-  readonly anomaly: boolean;
-  /** The target whose error is the score. */
-  readonly column: string;
-  readonly actual: number;
-  readonly expected: number;
 }
 
 export interface FoundAnomalies {
@@ -70,15 +64,18 @@ export async function findAnomalies(runsDir: string, id: string, options: Anomal
   check(limit === undefined || limit >= 0, `the limit is ${limit}; give a number of spreads, at least 0.`);
   check(label === undefined || file !== undefined, "a label is a column of a file; give the file too.");
   const opened = await openModel(runsDir, id, options.engine === undefined ? {} : { engine: options.engine });
-  const normal = normalErrors(ahead(opened, opened.task, "valid"), targetsOf(opened.task).length);
+  const encoding = opened.task.encoding as ForecastingEncoding;
+  const normal = normalErrors(ahead(opened, opened.task, "valid"), encoding.targets.length);
   const task = file === undefined ? opened.task : await openRunTask(opened.dir, opened.config, opened.info, file);
-  const { columns, horizon } = task.encoding as ForecastingEncoding;
   const table = file === undefined ? undefined : readCsv(loadFile(file, "data", "a CSV file").text, file);
   const labels = table && label !== undefined ? labelsOf(table, label) : undefined;
-  const place = table?.columns.find((column) => !columns.includes(column) && column !== label);
+  const place = table?.columns.find((column) => !encoding.columns.includes(column) && column !== label);
   const threshold = limit ?? limitFor(rate, normal);
   const found = ahead(opened, task, "test");
-  const rows = rowsOf(found, normal, threshold, task, table && place !== undefined ? cellsOf(table, place) : undefined);
+  const places = table && place !== undefined ? cellsOf(table, place) : undefined;
+  const rows = judgeRows(found, normal, threshold, encoding).map(
+    ({ index, ...rest }): ScoredRow => ({ row: index + 1, ...(places && { place: places[index] }), ...rest }),
+  );
   return {
     id: opened.id,
     notes: opened.notes,
@@ -86,7 +83,7 @@ export async function findAnomalies(runsDir: string, id: string, options: Anomal
     normalRows: normal.scores.length,
     normalFlagged: normal.scores.filter((score) => score > threshold).length,
     readRows: file === undefined ? 0 : found.firstRow,
-    lastRows: horizon - 1,
+    lastRows: encoding.horizon - 1,
     placeColumn: place,
     rows,
     scores:
@@ -105,48 +102,18 @@ function ahead({ model, config }: OpenedModel, task: Task, split: Split): AheadF
   return watch.ahead;
 }
 
-function targetsOf(task: Task): string[] {
-  const { columns, targets } = task.encoding as ForecastingEncoding;
-  return targets.map((column) => columns[column] as string);
-}
-
-function rowsOf(
-  found: AheadForecasts,
-  normal: NormalErrors,
-  limit: number,
-  task: Task,
-  places: readonly string[] | undefined,
-): ScoredRow[] {
-  const targets = targetsOf(task);
-  const { scores, worst, firstRow } = scoreRows(found, normal);
-  return Array.from(scores, (score, index) => {
-    const at = index * targets.length + worst[index]!;
-    return {
-      row: firstRow + index + 1,
-      ...(places && { place: places[firstRow + index] as string }),
-      score,
-      anomaly: score > limit,
-      column: targets[worst[index]!] as string,
-      actual: found.actual[at] as number,
-      expected: found.expected[at] as number,
-    };
-  });
-}
-
-const LABELS: Readonly<Record<string, boolean>> = {
-  ...{ "1": true, true: true, yes: true, anomaly: true },
-  ...{ "0": false, false: false, no: false, normal: false, "": false },
-};
+const YES = ["1", "true", "yes", "anomaly"];
+const NO = ["0", "false", "no", "normal", ""];
 
 function labelsOf(table: CsvTable, label: string): boolean[] {
   return cellsOf(table, label).map((cell, index) => {
-    const value = LABELS[cell.trim().toLowerCase()];
+    const word = cell.trim().toLowerCase();
     check(
-      value !== undefined,
+      YES.includes(word) || NO.includes(word),
       () =>
         `${table.name}:${table.rows[index]!.line}: ${label} is "${cell}"; expected 1, true, yes or anomaly, or 0, false, no, normal or nothing.`,
     );
-    return value;
+    return YES.includes(word);
   });
 }
 

@@ -10,7 +10,7 @@
  * given share of the normal rows is above, or one that is given.
  */
 import { check } from "../core/check.ts";
-import { type AheadForecasts, ForecastScorer } from "./forecast-scores.ts";
+import { type AheadForecasts, type ForecastingEncoding, ForecastScorer } from "./forecast-scores.ts";
 import type { Task } from "./task.ts";
 
 /** Errors of rows that are taken as normal: what others are measured by. */
@@ -90,6 +90,40 @@ export function scoreRows(
       worst[row] = k;
     }
   return { firstRow: ahead.firstRow, scores, worst };
+}
+
+/** A row of a series beside what was expected of it one row before. */
+export interface RowScore {
+  /** In the series, from 0. */
+  readonly index: number;
+  /** Distance from what was expected in spreads of the normal errors; of several targets the largest. */
+  readonly score: number;
+  readonly anomaly: boolean;
+  /** The target with that distance. */
+  readonly column: string;
+  readonly actual: number;
+  readonly expected: number;
+}
+
+export function judgeRows(
+  ahead: AheadForecasts,
+  normal: NormalErrors,
+  limit: number,
+  { columns, targets }: Pick<ForecastingEncoding, "columns" | "targets">,
+): RowScore[] {
+  const { firstRow, scores, worst } = scoreRows(ahead, normal);
+  return Array.from(scores, (score, row) => {
+    const k = worst[row] as number;
+    const at = row * targets.length + k;
+    return {
+      index: firstRow + row,
+      score,
+      anomaly: score > limit,
+      column: columns[targets[k] as number] as string,
+      actual: ahead.actual[at] as number,
+      expected: ahead.expected[at] as number,
+    };
+  });
 }
 
 export const DEFAULT_RATE = 0.01;
