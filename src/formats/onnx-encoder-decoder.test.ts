@@ -5,6 +5,7 @@ import { Model, type ModelSpec } from "../nn/model.ts";
 import { decodeOnnx, encodeOnnx } from "./onnx.ts";
 import { onnxOfEncoderDecoder } from "./onnx-encoder-decoder.ts";
 import { onnxOfModel } from "./onnx-export.ts";
+import { numbersOf } from "./onnx-graph.ts";
 import { differenceOfGraphs, parametersOfOwn } from "./onnx-own.ts";
 import type { OnnxFeed } from "./onnx-session.ts";
 import { OnnxSession } from "./onnx-session.ts";
@@ -61,7 +62,7 @@ describe("encoder and decoder", () => {
     );
     const graphs = [parts.encoder, parts.decoder].map((part) => decodeOnnx(encodeOnnx(part).toBytes()).graph);
     const back = graphs.flatMap((graph) => [...parametersOfOwn(graph)]);
-    const bits = back.map(([name, { shape, pieces }]) => [name, shape, [...pieces()].flatMap((piece) => [...piece])]);
+    const bits = back.map(([name, source]) => [name, source.shape, [...numbersOf(source)]]);
     expect(bits.sort()).toEqual(model.parameters.map(({ name, value }) => [name, value.shape, [...value.data]]).sort());
     expect(graphs.map((graph, part) => differenceOfGraphs([parts.encoder, parts.decoder][part]!.graph, graph))).toEqual([undefined, undefined]); // biome-ignore format: a call
     expect(differenceOfGraphs(graphs[0]!, graphs[1]!)).toMatch(/^node /);

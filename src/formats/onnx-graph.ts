@@ -2,7 +2,7 @@
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from "./onnx.ts";
 import type { Lazy } from "./protobuf.ts";
 
-/** A parameter, wherever its numbers are: float32, in order, in pieces. */
+/** A parameter, wherever its numbers are: float32, in order, in pieces; each may lie where the last one lay. */
 export interface WeightSource {
   readonly shape: readonly number[];
   pieces(): Iterable<Float32Array>;
@@ -108,7 +108,8 @@ export class GraphBuilder {
   }
 }
 
-function numbersOf(source: WeightSource): Float32Array {
+/** All of a parameter. */
+export function numbersOf(source: WeightSource): Float32Array {
   const all = new Float32Array(count(source.shape));
   let at = 0;
   for (const piece of source.pieces()) {

@@ -1,10 +1,13 @@
 /** What an ONNX node is to a net of ours: its options, its parameters in PyTorch's layout. */
 import { countOf, type OnnxAttribute, type OnnxNode, type OnnxTensor } from "./onnx.ts";
+import { numbersOf } from "./onnx-graph.ts";
 import { elementsOf } from "./onnx-tensor.ts";
 import { type SafetensorsType, toArray } from "./safetensors.ts";
 import { list } from "./state-dict.ts";
 
-/** A parameter: its numbers as float32 in PyTorch's order, in pieces. */
+const PIECE_VALUES = 2 ** 18;
+
+/** A parameter: its numbers as float32 in PyTorch's order, in pieces; each may lie where the last one lay. */
 export interface OnnxParameter {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];
@@ -105,10 +108,18 @@ export function parameterOf(
     dtype,
     shape,
     *pieces() {
+      // One room for all pieces: what is left for the collector counts to a process' peak until it comes round.
+      const room = new Float32Array(Math.min(block, PIECE_VALUES));
       for (let gate = 0; gate < order.length; gate++) {
-        const at = start + order.indexOf(gate) * block;
-        const values = toArray({ dtype, shape: [block], bytes: bytes.subarray(at * width, (at + block) * width) });
-        yield values instanceof Float32Array ? values : Float32Array.from(values);
+        const first = start + order.indexOf(gate) * block;
+        for (let done = 0; done < block; done += room.length) {
+          const piece = room.subarray(0, Math.min(room.length, block - done));
+          const at = (first + done) * width;
+          const stored = bytes.subarray(at, at + piece.length * width);
+          if (dtype === "F32") new Uint8Array(piece.buffer, 0, piece.byteLength).set(stored);
+          else piece.set(toArray({ dtype, shape: [piece.length], bytes: stored }));
+          yield piece;
+        }
       }
     },
   };
@@ -121,7 +132,7 @@ export function turned({ dtype, pieces }: OnnxParameter, shape: readonly number[
     dtype,
     shape,
     *pieces() {
-      const [all] = [...pieces()] as [Float32Array];
+      const all = numbersOf({ shape, pieces });
       const out = new Float32Array(all.length);
       for (let r = 0; r < rows; r++)
         for (let c = 0; c < columns; c++) out[r * columns + c] = all[c * rows + r] as number;

@@ -9,6 +9,7 @@ import { cells } from "../nn/cells.ts";
 import { Model, type ModelSpec } from "../nn/model.ts";
 import { decodeOnnx, decodeOnnxTensor, encodeOnnx, type OnnxAttribute, type OnnxFile, type OnnxNode } from "./onnx.ts";
 import { type OnnxExportOptions, onnxOfModel } from "./onnx-export.ts";
+import { numbersOf } from "./onnx-graph.ts";
 import { netOfOnnx } from "./onnx-import.ts";
 import { parametersOfOwn } from "./onnx-own.ts";
 import { type OnnxFeed, OnnxSession } from "./onnx-session.ts";
@@ -109,11 +110,9 @@ describe("a net of ours", () => {
     expect(notes).toEqual([]);
     expect([...parameters.keys()].sort()).toEqual(model.parameters.map(({ name }) => name).sort());
     for (const { name, value } of model.parameters) {
-      const { shape, pieces } = parameters.get(name)!;
-      expect(shape).toEqual(value.shape);
-      expect(Buffer.from(Float32Array.from([...pieces()].flatMap((piece) => [...piece])).buffer)).toEqual(
-        Buffer.from(Float32Array.from(value.data).buffer),
-      );
+      const parameter = parameters.get(name)!;
+      expect(parameter.shape).toEqual(value.shape);
+      expect(Buffer.from(numbersOf(parameter).buffer)).toEqual(Buffer.from(Float32Array.from(value.data).buffer));
     }
   });
 
@@ -181,8 +180,7 @@ describe("others' files", () => {
       };
       const model = new Model(js, spec, pytorch);
       model.initialize(1);
-      for (const { name: ours, value } of model.parameters)
-        value.data.set([...parameters.get(ours)!.pieces()].flatMap((piece) => [...piece]));
+      for (const { name: ours, value } of model.parameters) value.data.set(numbersOf(parameters.get(ours)!));
       model.pack();
       model.tokens.data.set(tokens);
       const got = new Float64Array(logits.length);

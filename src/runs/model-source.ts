@@ -23,7 +23,7 @@ import { ENCODING } from "./store.ts";
 export interface ParameterSource {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];
-  /** Its numbers as float32, in order, in pieces. */
+  /** Its numbers as float32, in order, in pieces; each may lie where the last one lay. */
   pieces(): Iterable<Float32Array>;
 }
 
@@ -152,11 +152,12 @@ function openSafetensors(path: string): ReadonlyMap<string, ParameterSource> {
 function* readPieces(path: string, dtype: SafetensorsType, begin: number, end: number): Generator<Float32Array> {
   const file = fs.openSync(path, "r");
   try {
+    const room = new Uint8Array(Math.min(end - begin, PIECE_VALUES * 8)); // whole elements of any width
     for (let at = begin; at < end; ) {
-      const bytes = new Uint8Array(Math.min(end - at, PIECE_VALUES * 8)); // whole elements of any width
+      const bytes = room.subarray(0, end - at);
       readFully(file, bytes, at, path);
       at += bytes.length;
-      yield dtype === "F32" ? new Float32Array(bytes.buffer) : asFloat32(dtype, bytes);
+      yield dtype === "F32" ? new Float32Array(bytes.buffer, 0, bytes.length / 4) : asFloat32(dtype, bytes);
     }
   } finally {
     fs.closeSync(file);
