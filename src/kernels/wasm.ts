@@ -15,10 +15,21 @@ import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, type PackedWeight, type PanelUse, planned } from "./by-address.ts";
 import { addressCells } from "./by-address-cells.ts";
 import { AddressLayers } from "./by-address-layers.ts";
+import { addressLive, type LiveCalls } from "./by-address-live.ts";
 import { choosesLines, chosenColumns, KEEP, keepsColumns, kindOf, planChoice, setChoice } from "./choice.ts";
-import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
+import type {
+  CellKernel,
+  CellStep,
+  Engine,
+  Kernels,
+  LayerKernels,
+  LiveKernels,
+  Weight,
+  WeightUses,
+} from "./kernels.ts";
 import { Listing } from "./listing.ts";
 import type { WasmExports } from "./wasm-exports.ts";
+import { LIVE_COST, LiveRoom } from "./wasm-live.ts";
 import { wasmModuleHex } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
@@ -83,6 +94,9 @@ class WasmKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly layers: LayerKernels;
+  readonly live: LiveKernels;
+  readonly #liveRoom: LiveRoom;
+  #liveCalls: LiveCalls | undefined;
   readonly #arena: Arena;
   readonly #tile: Tensor; // this and the next three: room for each thread
   readonly #team: Team | undefined;
@@ -115,6 +129,12 @@ class WasmKernels extends AddressKernels implements Kernels {
       team.serve(this.#place);
     });
     this.layers = new AddressLayers(() => this.#call, arena, this.#threads, PANEL);
+    this.#liveRoom = new LiveRoom(arena, this.#threads);
+    this.live = addressLive(
+      () => (this.#liveCalls ??= this.#liveRoom.calls(this.#call, (this.#gPanel as Tensor).ptr, this.#tile.ptr)),
+      (w) => this.panels(w, "nt"),
+      { cost: LIVE_COST, full: () => FULL },
+    );
     this.cells = {
       ...addressCells(() => this.#call),
       lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
@@ -138,6 +158,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     const [N, K] = tensor.shape as [number, number];
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, false, "engine native on a processor with AVX512-BF16");
+    if (uses.live) this.#liveRoom.plan(uses.rows, K);
     return {
       tensor,
       uses,
@@ -169,6 +190,7 @@ class WasmKernels extends AddressKernels implements Kernels {
 
   planTN(rows: number, _outRows: number, outCols: number): void {
     const arena = this.#arena;
+    this.#liveRoom.planTN(rows, outCols);
     this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     const length = Math.min(rows, TILE) * panels(outCols) * PANEL;
     if (length > (this.#xPanels?.length ?? 0))
