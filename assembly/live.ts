@@ -33,7 +33,7 @@ export function packRowsOf(
   }
 }
 
-/** The same as [pair of live columns][row][2], a time's at to + t rows (k + 1); 0 beside the last of an odd number. */
+/** The same as [pair of live columns][row][2], a time's at to + t rows (k + 1); the last of an odd number twice. */
 export function packPairs(
   from: i32, times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
 ): void {
@@ -43,12 +43,11 @@ export function packPairs(
     const end = begin + <usize>load<i32>(counts + t * 4) * 4;
     let target = to + t * <usize>rows * (row + 4);
     for (let p = begin; p < end; p += 8) {
-      const paired = p + 4 < end;
       let x = a + t * <usize>rows * row + <usize>load<i32>(p) * 4;
-      const step = paired ? <usize>(load<i32>(p, 4) - load<i32>(p)) * 4 : 0;
+      const step = p + 4 < end ? <usize>(load<i32>(p, 4) - load<i32>(p)) * 4 : 0;
       for (let r = 0; r < rows; r++) {
         store<f32>(target, load<f32>(x));
-        store<f32>(target, paired ? load<f32>(x + step) : 0, 4);
+        store<f32>(target, load<f32>(x + step), 4);
         target += 8;
         x += row;
       }

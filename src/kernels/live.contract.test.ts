@@ -165,20 +165,3 @@ describe.each(engines)("live columns, engine %s", (_, engine) => {
     for (const [c, y] of row.entries()) expect(y).toBe(factors.data[BEFORE * 33 + c] === 0 ? 0 : Number.NaN);
   });
 });
-
-test("engine wasm: two threads give the bits of one", async () => {
-  for (const shape of SHAPES) {
-    const [one, two] = await Promise.all(
-      [1, 2].map(async (threads) => {
-        const built = build(await loadWasmEngine(threads), "f32", shape, false);
-        const { kernels, weight, x, g, outN, outK, outNK, masked, factors, rowsOf } = built;
-        kernels.live!.gemmNT(outN, GUARDS, x, GUARDS, weight, rowsOf);
-        kernels.live!.gemmNN(outK, GUARDS, g, GUARDS, weight, rowsOf);
-        kernels.live!.gemmTN(outNK, g, GUARDS, x, GUARDS, rowsOf);
-        kernels.live!.mask(masked, GUARDS, x, GUARDS, factors, rowsOf);
-        return [outN, outK, outNK, masked].map(({ data }) => data);
-      }),
-    );
-    expect(two).toEqual(one);
-  }
-});

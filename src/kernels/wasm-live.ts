@@ -6,14 +6,16 @@ import type { WasmExports } from "./wasm-exports.ts";
 /** Columns of a panel; rows that a thread's room for one holds. */
 const PANEL = 32;
 const TILE = 256;
-/** Rows whose live columns are packed at once, at most: those of a large piece of backward. */
+/** Rows whose live columns are packed at once, at most: dW gains little by more (`node lab/live.mjs`). */
 const MOST_ROWS = 1024;
 
 /**
- * Time of a product over live columns beside the dense one's, where all columns live.
+ * Time of a product over live columns beside the dense one's, where all columns live: half of them live, W1's, W2's and
+ * W4's shapes (`node lab/live.mjs`), twice what was found.
  */
-export const LIVE_COST = { nn: 1.3, tn: 1.2 };
+export const LIVE_COST = { nn: 1.25, tn: 1.1 };
 
+/** Room for what a product packs, planned with the weights that meet live columns. Float32. */
 export class LiveRoom {
   #tiles: Tensor | undefined; // (threads, TILE, PANEL)
   #packed: Tensor | undefined; // grows while planning, as the next does
