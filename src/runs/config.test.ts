@@ -45,6 +45,7 @@ describe("defaults", () => {
         residual: false,
         layerNorm: false,
         forgetBias: 1,
+        chronoInit: 0,
         recompute: 0,
         forward: "f32",
       },

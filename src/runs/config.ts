@@ -61,6 +61,8 @@ const model = z.strictObject({
   positions: whole(1).optional(),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
+  /** recurrent: the most time steps that units are to remember, for gates that begin accordingly; 0: as forgetBias says. */
+  chronoInit: whole(0).default(0),
   /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
   /** Operands of forward products: float32, or rounded to bf16 where the engine can. */
