@@ -20,6 +20,7 @@ const HELP = `npm run bench -- COMMAND [options]
   peak      the page of peak resident memory beside PyTorch's, of the workloads with a mark, on engine native
   dropout   the page of steps with structured dropout, on engine native
   columns   the page of steps under rules that choose, in kernels and by their definition
+  small     the page of nets of few units, where a step without any rule may be the fastest, on native and wasm
   late      the page of steps on the patterns of real training (trains the nets first)
   race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
@@ -185,6 +186,15 @@ const COMMANDS = {
       { rows, notes },
       columnsPage({ command: "npm run bench -- columns", rows, notes }),
     );
+  },
+  async small() {
+    const { smallPage, smallRows } = await import("./small.mjs");
+    const notes = notesOfRun();
+    const rows = [];
+    for (const engineName of ["native", "wasm"])
+      rows.push(...(await smallRows({ engineName, rounds: whole("steps", 21), note })));
+    const date = new Date().toISOString().slice(0, 10);
+    await writePage("small-nets", { date, rows, notes }, smallPage({ command: commandLine(), rows, notes, date }));
   },
   async late() {
     const { LATE, latePage, trainedRun } = await import("./late.mjs");
