@@ -197,21 +197,20 @@ const COMMANDS = {
     await writePage("small-nets", { date, rows, notes }, smallPage({ command: commandLine(), rows, notes, date }));
   },
   async late() {
-    const { LATE, latePage, trainedRun } = await import("./late.mjs");
-    const { DEFAULT_POLICY, workloadOfRun } = await import("./ours.mjs");
+    const { LATE, latePage, latePolicies, trainedRun } = await import("./late.mjs");
+    const { workloadOfRun } = await import("./ours.mjs");
     const notes = notesOfRun();
-    const [policy] = policies([DEFAULT_POLICY]);
     const sections = [];
     for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
-      const { runs, run } = trainedRun(name, { ...LATE[name], policy }, { runs: options.runs, note });
+      const { policy, headPolicy } = latePolicies(name);
+      const { runs, run } = trainedRun(name, { ...LATE[name], policy, headPolicy }, { runs: options.runs, note });
       const [workload] = Object.values(await workloadOfRun(runs, run));
-      const { headPolicy = "dense" } = LATE[name];
       const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
       const rows = await rowsUnder(name, { ...wanted, workload, peers: ["pytorch"], note: keepNote(notes) });
-      sections.push({ name, workload, rows });
+      sections.push({ name, policy, workload, rows });
     }
-    const page = latePage({ command: commandLine(), sections, policy, notes });
-    await writePage("bench-late", { policy, sections, notes }, page);
+    const page = latePage({ command: commandLine(), sections, notes });
+    await writePage("bench-late", { sections, notes }, page);
   },
   async race() {
     const { raceChart, racePage, raceRows } = await import("./race.mjs");
