@@ -58,6 +58,8 @@ export interface RecurrentOptions {
   readonly hiddenSize: number;
   /** Initial value of the input bias of the forget gate. */
   readonly forgetBias: number;
+  /** Above 0: the most time steps that units are to remember; their gates' biases start accordingly (products.ts). */
+  readonly chronoInit?: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
   /** Share of h[t-1]'s columns that U does not see in training (hidden-dropout.ts). */
@@ -169,7 +171,7 @@ export class RecurrentLayer implements Module {
   }
 
   initialize(random: RandomStream, scale?: number): void {
-    this.#products.initialize(random, scale, this.cell.forgetGate, this.options.forgetBias);
+    this.#products.initialize(random, scale, this.cell, this.options);
   }
 
   forward(x: Input, pass: Pass): Rows {
