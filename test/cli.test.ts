@@ -225,7 +225,8 @@ test("a loss that is not finite ends with 1, names layer and step and gives advi
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
   expect(stderr).toMatch(/^gatesieve: step \d+: .*(lstm|head).*smaller train\.learningRate[^\n]*\n$/);
   const [run] = jsonLines(gatesieve("runs", "--json", "--runs", "diverged").stdout);
-  expect(run).toMatchObject({ status: "failed", testLoss: null });
+  expect(run).toMatchObject({ status: "diverged", testLoss: null, error: expect.stringMatching(/^step \d+: the /) });
+  expect(gatesieve("runs", "--runs", "diverged").stdout).toMatch(/ diverged, /);
 });
 
 describe("a trained run", () => {

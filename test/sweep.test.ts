@@ -340,7 +340,7 @@ test("a member that fails is recorded with its error, the rest goes on, and its 
       [0, "not shown"],
     ],
   );
-  expect(result.stdout).toMatch(/^explodes +0 +– +– +not shown, 2 failed$/m);
+  expect(result.stdout).toMatch(/^explodes +0 +– +– +not shown, 2 diverged$/m);
   expect(gatesieve("sweep", "failing").stderr).not.toMatch(/^gatesieve: explodes, seed \d failed/m);
   const retried = gatesieve("sweep", "failing", "--retry");
   expect(retried.stderr.match(/^gatesieve: explodes, seed \d failed: step \d+/gm)).toHaveLength(2);

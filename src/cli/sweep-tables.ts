@@ -58,8 +58,12 @@ export function savingRows({ rows }: Results): string[][] {
   ];
 }
 
-function verdict({ verdict: word, failed, leftOutAt }: ArmResult): string {
-  if (failed > 0) return `${word}, ${failed} failed`;
+function verdict({ verdict: word, failed, diverged, leftOutAt }: ArmResult): string {
+  const others = failed - diverged;
+  if (failed > 0)
+    return [word, ...(others > 0 ? [`${others} failed`] : []), ...(diverged > 0 ? [`${diverged} diverged`] : [])].join(
+      ", ",
+    );
   return leftOutAt === null ? word : `left out at ${leftOutAt}`;
 }
 
@@ -83,7 +87,7 @@ export function readingNotes(results: Results, processes: number): string[] {
       ? `With ${seeds.length} seed${seeds.length === 1 ? "" : "s"} an interval may be too wide to show anything: more seeds narrow it.`
       : "",
     rows.some(({ failed }) => failed > 0)
-      ? "An arm of which a member failed is never lossless; its figures are those of the other seeds."
+      ? "An arm of which a member failed or diverged is never lossless; its figures are those of the other seeds."
       : "",
     processes > 1
       ? `${processes} trainings ran at a time and slowed one another down: time ratios are those of such company.`

@@ -10,7 +10,7 @@
  */
 
 import { loadConfig, parseConfig, type RunConfig } from "./config.ts";
-import { listRuns, readConfig } from "./store.ts";
+import { listRuns, type RunStatus, readConfig } from "./store.ts";
 import { loadText } from "./text.ts";
 
 /** In the order in which `all` makes them. */
@@ -155,7 +155,7 @@ function patched(config: RunConfig, { policy, task, model, train }: Patch): RunC
 }
 
 export interface FoundRun {
-  readonly status: "finished" | "stopped" | "failed" | "running" | "missing";
+  readonly status: RunStatus | "missing";
   readonly id: string;
   readonly dir: string;
 }
@@ -164,7 +164,9 @@ export interface FoundRun {
 export function findPlanned(runsDir: string, config: RunConfig): FoundRun {
   const wanted = JSON.stringify(sorted(config));
   const same = listRuns(runsDir).filter(({ dir }) => JSON.stringify(sorted(readConfig(dir))) === wanted);
-  const run = same.find(({ status }) => status === "finished") ?? same.find(({ status }) => status !== "failed");
+  const run =
+    same.find(({ status }) => status === "finished") ??
+    same.find(({ status }) => status === "stopped" || status === "running");
   const { status, id, dir } = run ?? same[0] ?? { status: "missing" as const, id: "", dir: "" };
   return { status, id, dir };
 }

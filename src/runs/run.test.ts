@@ -138,7 +138,7 @@ describe("a run", () => {
     expect(readEvents(run.dir)).toEqual(JSON.parse(JSON.stringify(recorded)));
   });
 
-  test("a run that fails says so, gives its folder up and keeps its checkpoints", async () => {
+  test("a run that diverges says so, gives its folder up and keeps its checkpoints", async () => {
     const run = await create();
     let message = "";
     try {
@@ -151,7 +151,7 @@ describe("a run", () => {
       message = (error as Error).message;
     }
     expect(message).toMatch(/^step 11: .*Try a smaller train\.learningRate/);
-    expect(readRun(run.dir)).toMatchObject({ status: "failed", error: message });
+    expect(readRun(run.dir)).toMatchObject({ status: "diverged", error: message });
     expect(fs.existsSync(join(run.dir, "run.lock"))).toBe(false);
     expect(checkpointSteps(run.dir)).toContain(0);
   });

@@ -12,6 +12,7 @@ import type { Engine } from "../kernels/kernels.ts";
 import type { Model } from "../nn/model.ts";
 import type { Task } from "../tasks/task.ts";
 import type { TrainEvent } from "../train/events.ts";
+import { NonFiniteError } from "../train/trainer.ts";
 import type { Training } from "../train/training.ts";
 import {
   checkpointContents,
@@ -199,7 +200,8 @@ export class Run {
 
   #fail(error: unknown): void {
     try {
-      this.#writeSummary("failed", error instanceof Error ? error.message : String(error));
+      const status = error instanceof NonFiniteError ? "diverged" : "failed";
+      this.#writeSummary(status, error instanceof Error ? error.message : String(error));
     } catch {
       // A full disk: what made the run fail matters more.
     }

@@ -65,13 +65,16 @@ const infoSchema = z.object({
 /** run.json */
 export type RunInfo = Readonly<z.output<typeof infoSchema>>;
 
-export type RunStatus = "running" | "finished" | "stopped" | "failed";
+export type RunStatus = "running" | "finished" | "stopped" | "diverged" | "failed";
 
 /** Unknown figures are null, none is NaN. Shares are 0 to 1. */
 export interface RunSummary {
   readonly id: string;
   readonly dir: string;
-  /** stopped: may be resumed, also after a crash. finished: at its last step or by early stop. */
+  /**
+   * stopped: may be resumed, also after a crash. finished: at its last step or by early stop. diverged: a loss or a gradient
+   * that is not finite. failed: anything else.
+   */
   readonly status: RunStatus;
   readonly created: string;
   readonly task: string;

@@ -33,6 +33,7 @@ function results(figures: Figures, more: Partial<ResultsInput> = {}) {
       };
     },
     failed: () => false,
+    diverged: () => false,
     leftOutAt: () => null,
     ...more,
   });
@@ -159,6 +160,7 @@ test("fronts and the best of each policy", () => {
       trainLoss: null,
     }),
     failed: () => false,
+    diverged: () => false,
     leftOutAt: () => null,
   });
   expect(tuned.reference).toBe("dense, learningRate=2");

@@ -45,7 +45,9 @@ export interface ArmResult {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly seeds: readonly number[];
   readonly pairs: number;
+  /** Members that failed, and how many of them because a loss or gradient was not finite. */
   readonly failed: number;
+  readonly diverged: number;
   /** Steps after which halving left it out; null if it did not. */
   readonly leftOutAt: number | null;
   readonly validLoss: number | null;
@@ -109,6 +111,8 @@ export interface ResultsInput {
   /** Of a finished member. */
   figures(arm: Arm, seed: number): MemberFigures | undefined;
   failed(arm: Arm, seed: number): boolean;
+  /** Of one that failed. */
+  diverged(arm: Arm, seed: number): boolean;
   leftOutAt(arm: Arm): number | null;
 }
 
@@ -190,7 +194,8 @@ function rowOf(arm: Arm, reference: Arm, input: ResultsInput): ArmResult {
     const [own, other] = [figures(arm, seed), figures(reference, seed)];
     return own && other && own.summary[field] !== null && other.summary[field] !== null ? [{ seed, own, other }] : [];
   });
-  const failed = input.seeds.filter((seed) => input.failed(arm, seed)).length;
+  const failures = input.seeds.filter((seed) => input.failed(arm, seed));
+  const failed = failures.length;
   const leftOutAt = input.leftOutAt(arm);
   const average = (of: (figures: MemberFigures) => number | null): number | null => {
     const values = pairs.flatMap(({ own }) => of(own) ?? []);
@@ -228,6 +233,7 @@ function rowOf(arm: Arm, reference: Arm, input: ResultsInput): ArmResult {
     seeds: pairs.map(({ seed }) => seed),
     pairs: pairs.length,
     failed,
+    diverged: failures.filter((seed) => input.diverged(arm, seed)).length,
     leftOutAt,
     validLoss: average(({ summary }) => summary.validLoss),
     testLoss: split === "test" ? average(({ summary }) => summary.testLoss) : null,

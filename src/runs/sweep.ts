@@ -113,7 +113,8 @@ export class SweepState {
     const rest = { ...known, steps, maxSteps };
     if (this.#running.has(id)) return { ...rest, status: "running", error: null };
     if (summary?.status === "finished") return { ...rest, status: "finished", error: null };
-    if (summary?.status === "failed") return { ...rest, status: "failed", error: error ?? summary.error };
+    if (summary?.status === "failed" || summary?.status === "diverged")
+      return { ...rest, status: "failed", error: error ?? summary.error };
     if (!summary) return { ...rest, status: error === null ? "pending" : "failed", error };
     return { ...rest, status: "paused", error };
   }
@@ -180,6 +181,7 @@ export class SweepState {
       margin: sweep.margin,
       figures: (arm: Arm, seed: number) => this.figures(memberOf(arm, seed)),
       failed: (arm: Arm, seed: number) => this.state(memberOf(arm, seed), "choose").status === "failed",
+      diverged: (arm: Arm, seed: number) => memberSummary(this.dir, memberOf(arm, seed))?.status === "diverged",
     };
     const choose = resultsOf({
       ...shared,

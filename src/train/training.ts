@@ -13,7 +13,7 @@ import type { EndEvent, StepEvent, TelemetryEvent, TrainEvent } from "./events.t
 import { fidelityProbe } from "./probe.ts";
 import { Telemetry } from "./telemetry.ts";
 import type { TraceRecorder } from "./trace-recorder.ts";
-import type { Trainer } from "./trainer.ts";
+import { NonFiniteError, type Trainer } from "./trainer.ts";
 
 export interface TrainingOptions {
   /** Steps between validations; the last step is always validated. 0: there are none, and the last weights stay. */
@@ -173,7 +173,7 @@ export class Training {
     const { trainer } = this;
     const evaluation = yield* evaluating(trainer.model, this.task, "valid", trainer.options.seed);
     if (!Number.isFinite(evaluation.loss))
-      throw new GatesieveError(
+      throw new NonFiniteError(
         `step ${trainer.steps}: the validation loss is ${evaluation.loss}. Try a smaller train.learningRate (now ${trainer.options.learningRate ?? 2e-3}).`,
       );
     if (evaluation.loss < this.#bestLoss) {
