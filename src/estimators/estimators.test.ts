@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { UsageError } from "../core/check.ts";
 import { RandomStream } from "../core/random.ts";
 import { loadText } from "../runs/text.ts";
+import { normalErrors } from "../tasks/anomalies.ts";
 import { wordsOf } from "../tasks/words.ts";
 import { type Classifier, classifier } from "./classifier.ts";
 import { forecaster } from "./forecaster.ts";
@@ -254,6 +255,42 @@ describe("forecaster", () => {
     const all = await model.anomalies(broken, { limit: 0 });
     expect(all.filter(({ anomaly }) => anomaly).length).toBeGreaterThanOrEqual(all.length - 1);
     expect(await complaint(() => model.anomalies(broken, { rate: 1e-4 }))).toMatch(/^a rate of 0.0001 cannot be told/);
+  });
+
+  test("forecasts read anomalies as they were expected, row after row, until the series is believed", async () => {
+    const model = await forecaster(gru({ hiddenSize: 16 })).fit(numbers.slice(0, 400), options);
+    const broken = numbers.slice(300);
+    for (const row of [60, 66, 67, 90]) broken[row]! += 12;
+    for (let row = 130; row < 150; row++) broken[row]! += 12; // it has moved
+    const T = model.model.pass.T;
+    const plain = await model.anomalies(broken, { limit: 6, repair: 0 });
+    const normal = normalErrors(
+      { firstRow: T, actual: plain.map(({ actual }) => actual), expected: plain.map(({ expected }) => expected) },
+      1,
+    );
+    const read = [...broken];
+    let streak = 0;
+    const wanted = plain.map(({ index }) => {
+      const [expected] = model.predict(read.slice(0, index)) as [number];
+      const score = Math.abs(broken[index]! - expected - normal.median[0]!) / normal.spread[0]!;
+      streak = score > 6 ? streak + 1 : 0;
+      if (streak > 0 && streak <= 3) read[index] = expected;
+      if (streak === 4) for (const back of [1, 2, 3]) read[index - back] = broken[index - back]!;
+      return score;
+    });
+    const rows = await model.anomalies(broken, { limit: 6, repair: 3 });
+    for (const [i, { index, score, anomaly, repaired }] of rows.entries()) {
+      expect(Math.abs(score / wanted[i]! - 1), `row ${index}`).toBeLessThan(1e-3); // predict reads float32
+      expect([index, anomaly, repaired]).toEqual([index, wanted[i]! > 6, read[index] !== broken[index]]);
+    }
+    const flagged = (all: readonly { index: number; anomaly: boolean }[]) =>
+      all.filter(({ index, anomaly }) => anomaly && index < 130).map(({ index }) => index);
+    expect(flagged(rows)).toEqual([60, 66, 67, 90]);
+    expect(flagged(plain).length).toBeGreaterThan(4); // the rows after them too
+    expect(rows.filter(({ index, anomaly }) => anomaly && index >= 135 && index < 150).length).toBeLessThan(15);
+    expect(await complaint(() => model.anomalies(broken, { repair: -1 }))).toMatch(
+      /^repair is -1; give a whole number/,
+    );
   });
 
   test("a stream forecasts after each row, once a season is over where it needs one", async () => {

@@ -7,8 +7,16 @@
  */
 import type { RealArray } from "../core/arena.ts";
 import { check, UsageError } from "../core/check.ts";
-import { AheadWatch, judgeRows, limitFor, normalErrors, type RowScore } from "../tasks/anomalies.ts";
-import { type AheadForecasts, rowsBack } from "../tasks/forecast-scores.ts";
+import {
+  AheadWatch,
+  DEFAULT_REPAIR,
+  judgeRows,
+  limitFor,
+  normalErrors,
+  type RowScore,
+  repairAhead,
+} from "../tasks/anomalies.ts";
+import { rowsBack } from "../tasks/forecast-scores.ts";
 import { type ForecastingEncoding, forecastingTask, type Series } from "../tasks/forecasting.ts";
 import type { Task } from "../tasks/task.ts";
 import type { Evaluation } from "../train/evaluate.ts";
@@ -66,6 +74,11 @@ export interface AnomalyOptions<R extends SeriesRow> {
   readonly rate?: number;
   /** Flag scores above it, instead of a rate. */
   readonly limit?: number;
+  /**
+   * Rows in succession that a forecast may stand in for where they are anomalies (1; 0: none). After so many the series
+   * has moved, and is read as it came.
+   */
+  readonly repair?: number;
 }
 
 interface Kept {
@@ -112,19 +125,29 @@ export class Forecaster<R extends SeriesRow = SeriesRow> extends TrainedModel {
 
   /**
    * How far each row of a series is from what was expected one row before (tasks/anomalies.ts). The first rows, which a
-   * forecast reads, have no score, nor have the last `horizon - 1`, which no whole forecast ends with. A row after an anomaly may be one too: the forecast has read the anomaly.
+   * forecast reads, have no score, nor have the last `horizon - 1`, which no whole forecast ends with. Later
+   * forecasts read an anomaly as it was expected (`repair`).
    */
   async anomalies(data: ForecasterData<R>, options: AnomalyOptions<R> = {}): Promise<RowScore[]> {
-    const { normal, rate, limit } = options;
-    const found = await this.#ahead(data);
-    const usual = normalErrors(normal === undefined ? found : await this.#ahead(normal), this.#encoding.targets.length);
-    return judgeRows(found, usual, limit ?? limitFor(rate, usual), this.#encoding);
+    const { normal, rate, limit, repair = DEFAULT_REPAIR } = options;
+    const encoding = this.#encoding;
+    const { ahead, series } = await this.#watched(await this.#taskOn(data));
+    const calm = normal === undefined ? ahead : (await this.#watched(await this.#taskOn(normal))).ahead;
+    const usual = normalErrors(calm, encoding.targets.length);
+    const threshold = limit ?? limitFor(rate, usual);
+    const found = await repairAhead(ahead, series, usual, threshold, {
+      encoding,
+      most: repair,
+      T: this.model.pass.T,
+      forecast: async (task) => (await this.#watched(task)).ahead,
+    });
+    return judgeRows(found, usual, threshold, encoding);
   }
 
-  async #ahead(data: ForecasterData<R>): Promise<AheadForecasts> {
-    const watch = new AheadWatch(await this.#taskOn(data));
+  async #watched(task: Task): Promise<AheadWatch> {
+    const watch = new AheadWatch(task);
     await this.evaluateTask(watch.task, 1);
-    return watch.ahead;
+    return watch;
   }
 
   /** All of a series as the test split of a task. */

@@ -3,17 +3,21 @@ import { check } from "../core/check.ts";
 import { type CsvTable, readCsv } from "../formats/csv.ts";
 import {
   AheadWatch,
+  DEFAULT_REPAIR,
   type DetectionScores,
   detectionScores,
   judgeRows,
   limitFor,
   normalErrors,
   type RowScore,
+  repairAhead,
 } from "../tasks/anomalies.ts";
-import type { AheadForecasts, ForecastingEncoding } from "../tasks/forecast-scores.ts";
+import type { ForecastingEncoding } from "../tasks/forecast-scores.ts";
+import { forecastingTask } from "../tasks/forecasting.ts";
 import type { Split, Task } from "../tasks/task.ts";
 import { evaluate } from "../train/evaluate.ts";
-import { type OpenedModel, openModel, openRunTask } from "./open.ts";
+import { seriesOf } from "./data-series.ts";
+import { type OpenedModel, openModel } from "./open.ts";
 import { loadFile } from "./text.ts";
 
 export interface AnomalyOptions {
@@ -25,6 +29,8 @@ export interface AnomalyOptions {
   readonly rate?: number | undefined;
   /** Score above which a row is flagged, in spreads of the normal errors. */
   readonly limit?: number | undefined;
+  /** Rows in succession that a forecast may stand in for where they are anomalies (`DEFAULT_REPAIR`); 0: none. */
+  readonly repair?: number | undefined;
   readonly engine?: string | undefined;
 }
 
@@ -56,7 +62,7 @@ export interface FoundAnomalies {
  * normal is taken from the run's validation split.
  */
 export async function findAnomalies(runsDir: string, id: string, options: AnomalyOptions): Promise<FoundAnomalies> {
-  const { file, label, rate, limit } = options;
+  const { file, label, rate, limit, repair = DEFAULT_REPAIR } = options;
   check(
     rate === undefined || limit === undefined,
     "a rate and a limit were given; the limit follows from the rate: give one.",
@@ -65,20 +71,28 @@ export async function findAnomalies(runsDir: string, id: string, options: Anomal
   check(label === undefined || file !== undefined, "a label is a column of a file; give the file too.");
   const opened = await openModel(runsDir, id, options.engine === undefined ? {} : { engine: options.engine });
   const encoding = opened.task.encoding as ForecastingEncoding;
-  const normal = normalErrors(ahead(opened, opened.task, "valid"), encoding.targets.length);
-  const task = file === undefined ? opened.task : await openRunTask(opened.dir, opened.config, opened.info, file);
+  const { model, config } = opened;
+  const normal = normalErrors(watched(opened, opened.task, "valid").ahead, encoding.targets.length);
   const table = file === undefined ? undefined : readCsv(loadFile(file, "data", "a CSV file").text, file);
+  const read = table && seriesOf(table, config.task, encoding.columns);
+  const task = read ? forecastingTask({ name: table.name, encoding, series: read.series, allTest: true }) : opened.task;
   const labels = table && label !== undefined ? labelsOf(table, label) : undefined;
   const place = table?.columns.find((column) => !encoding.columns.includes(column) && column !== label);
   const threshold = limit ?? limitFor(rate, normal);
-  const found = ahead(opened, task, "test");
+  const watch = watched(opened, task, "test");
+  const found = await repairAhead(watch.ahead, watch.series, normal, threshold, {
+    encoding,
+    most: repair,
+    T: model.pass.T,
+    forecast: (part) => watched(opened, part, "test").ahead,
+  });
   const places = table && place !== undefined ? cellsOf(table, place) : undefined;
   const rows = judgeRows(found, normal, threshold, encoding).map(
     ({ index, ...rest }): ScoredRow => ({ row: index + 1, ...(places && { place: places[index] }), ...rest }),
   );
   return {
     id: opened.id,
-    notes: opened.notes,
+    notes: [...opened.notes, ...(read?.notes ?? [])],
     limit: threshold,
     normalRows: normal.scores.length,
     normalFlagged: normal.scores.filter((score) => score > threshold).length,
@@ -96,10 +110,10 @@ export async function findAnomalies(runsDir: string, id: string, options: Anomal
   };
 }
 
-function ahead({ model, config }: OpenedModel, task: Task, split: Split): AheadForecasts {
+function watched({ model, config }: OpenedModel, task: Task, split: Split): AheadWatch {
   const watch = new AheadWatch(task);
   evaluate(model, watch.task, split, config.seed);
-  return watch.ahead;
+  return watch;
 }
 
 const YES = ["1", "true", "yes", "anomaly"];

@@ -1,6 +1,6 @@
 /** A series from a CSV file: a row a time, in order, columns of numbers. */
 import { check } from "../core/check.ts";
-import { readCsv } from "../formats/csv.ts";
+import { type CsvTable, readCsv } from "../formats/csv.ts";
 import type { Series } from "../tasks/forecasting.ts";
 import { Gaps, listed, numberColumns } from "./data-classification.ts";
 import type { DataSettings } from "./data-settings.ts";
@@ -21,7 +21,11 @@ export function readSeries(
     /\.(csv|tsv|txt)$/i.test(file),
     `${file}: a series is read from a CSV file (.csv, .tsv); got another kind of file.`,
   );
-  const table = readCsv(text, file);
+  return seriesOf(readCsv(text, file), settings, columns);
+}
+
+/** The same of a table that has been read. */
+export function seriesOf(table: CsvTable, settings: DataSettings, columns?: readonly string[]): ReadSeries {
   const chosen = columns ? { ...settings, columns: columns.join(",") } : withTargets(settings);
   check(
     settings.missing !== "drop",
@@ -30,7 +34,7 @@ export function readSeries(
   const { columns: numbers, notes } = numberColumns(table, chosen, []);
   const gaps = new Gaps(table, numbers, settings.missing ?? "error");
   const cells = table.rows.map((row) => numbers.map((c) => row.cells[c] as string));
-  check(cells.length > 0, `${file} has no rows below its first line.`);
+  check(cells.length > 0, `${table.name} has no rows below its first line.`);
   const values = gaps.fill(cells, table.rows, false) as number[][];
   return {
     series: { columns: numbers.map((c) => table.columns[c] as string), values: Float64Array.from(values.flat()) },

@@ -8,9 +8,13 @@
  * The median absolute deviation, times 1.4826 a Gaussian's standard deviation, is hardly moved by the anomalies themselves,
  * where a standard deviation would hide them (Hampel 1974). A row is an anomaly if its score is above a limit: one that a
  * given share of the normal rows is above, or one that is given.
+ *
+ * A forecast reads the rows before it, so a fault spoils those after it as well. `repairAhead` goes on from the row's own
+ * forecast where the row is an anomaly: detected outliers are masked.
  */
 import { check } from "../core/check.ts";
-import { type AheadForecasts, type ForecastingEncoding, ForecastScorer } from "./forecast-scores.ts";
+import { type AheadForecasts, type ForecastingEncoding, ForecastScorer, rowsBack } from "./forecast-scores.ts";
+import { forecastingTask } from "./forecasting.ts";
 import type { Task } from "./task.ts";
 
 /** Errors of rows that are taken as normal: what others are measured by. */
@@ -43,6 +47,7 @@ export class AheadWatch {
       scorer: (split, shape) => {
         const scorer = task.scorer?.(split, shape);
         if (!(scorer instanceof ForecastScorer)) throw new TypeError("forecasts are scored by ForecastScorer");
+        scorer.watch();
         this.#scorer = scorer;
         return scorer;
       },
@@ -50,8 +55,17 @@ export class AheadWatch {
   }
 
   get ahead(): AheadForecasts {
+    return this.#evaluated.ahead;
+  }
+
+  /** The series, (rows, columns). */
+  get series(): Float64Array {
+    return this.#evaluated.series;
+  }
+
+  get #evaluated(): ForecastScorer {
     if (!this.#scorer) throw new TypeError("nothing has been evaluated yet");
-    return this.#scorer.ahead;
+    return this.#scorer;
   }
 }
 
@@ -92,6 +106,73 @@ export function scoreRows(
   return { firstRow: ahead.firstRow, scores, worst };
 }
 
+/** Rows in succession that forecasts may stand in for, if nothing is said: the best of 1, 2, 3, 5 in bench/anomalies.mjs. */
+export const DEFAULT_REPAIR = 1;
+
+export interface RepairOptions {
+  readonly encoding: ForecastingEncoding;
+  /**
+   * Rows in succession that a forecast may stand in for; 0: none. After so many the series is believed: it has moved, and
+   * forecasts read it as it came, these rows too.
+   */
+  readonly most: number;
+  /** Rows that a forecast reads. */
+  readonly T: number;
+  /** What is said one row ahead in a short series, a task whose test split is all of it. */
+  forecast(task: Task): AheadForecasts | Promise<AheadForecasts>;
+}
+
+export interface RepairedForecasts extends AheadForecasts {
+  /** By row: 1 where its value is an anomaly that no later forecast has read. */
+  readonly repaired: Uint8Array;
+}
+
+/**
+ * What is expected of each row where rows before it that are anomalies read as they were expected themselves, from the
+ * first row to the last. `found`: of the series as it is; only rows that reach back to an anomaly are forecast again.
+ */
+export async function repairAhead(
+  found: AheadForecasts,
+  series: Float64Array,
+  normal: NormalErrors,
+  limit: number,
+  { encoding, most, T, forecast }: RepairOptions,
+): Promise<RepairedForecasts> {
+  const { columns, targets, horizon } = encoding;
+  check(Number.isInteger(most) && most >= 0, `repair is ${most}; give a whole number of rows, 0 for none.`);
+  const size = columns.length;
+  const rows = found.actual.length / targets.length;
+  const reach = Math.max(T, rowsBack(encoding, 0));
+  const values = series.slice();
+  const expected = [...found.expected];
+  const repaired = new Uint8Array(rows);
+  const again = async (from: number): Promise<void> => {
+    const to = Math.min(rows, from + reach);
+    if (from >= to) return;
+    const [first, end] = [found.firstRow + from - reach, found.firstRow + to + horizon - 1];
+    const part = { columns, values: values.slice(first * size, end * size) };
+    const said = await forecast(forecastingTask({ name: "the series", encoding, series: part, allTest: true }));
+    for (const [i, value] of said.expected.entries()) expected[from * targets.length + i] = value;
+  };
+  const isFar = (row: number, k: number) => {
+    const at = row * targets.length + k;
+    const error = (found.actual[at] as number) - (expected[at] as number);
+    return Math.abs(error - normal.median[k]!) / normal.spread[k]! > limit;
+  };
+  let streak = 0;
+  for (let row = 0; row < rows; row++) {
+    const at = (found.firstRow + row) * size;
+    const far = targets.flatMap((c, k) => (isFar(row, k) ? [{ c, k }] : []));
+    streak = far.length > 0 ? streak + 1 : 0;
+    if (streak === 0 || most === 0 || streak > most + 1) continue;
+    if (streak <= most) for (const { c, k } of far) values[at + c] = expected[row * targets.length + k] as number;
+    else values.set(series.subarray(at - most * size, at), at - most * size);
+    repaired.fill(streak <= most ? 1 : 0, streak <= most ? row : row - most, row + 1);
+    await again(row + 1);
+  }
+  return { firstRow: found.firstRow, actual: found.actual, expected, repaired };
+}
+
 /** A row of a series beside what was expected of it one row before. */
 export interface RowScore {
   /** In the series, from 0. */
@@ -103,10 +184,12 @@ export interface RowScore {
   readonly column: string;
   readonly actual: number;
   readonly expected: number;
+  /** An anomaly in whose place later forecasts have read what was expected. */
+  readonly repaired: boolean;
 }
 
 export function judgeRows(
-  ahead: AheadForecasts,
+  ahead: RepairedForecasts,
   normal: NormalErrors,
   limit: number,
   { columns, targets }: Pick<ForecastingEncoding, "columns" | "targets">,
@@ -122,6 +205,7 @@ export function judgeRows(
       column: columns[targets[k] as number] as string,
       actual: ahead.actual[at] as number,
       expected: ahead.expected[at] as number,
+      repaired: ahead.repaired[row] === 1,
     };
   });
 }

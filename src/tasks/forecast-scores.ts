@@ -46,8 +46,8 @@ export class ForecastScorer implements Scorer {
   readonly #values: Float64Array;
   readonly #encoding: ForecastingEncoding;
   readonly #firstRow: number;
-  readonly #actual: number[] = [];
-  readonly #expected: number[] = [];
+  #actual: number[] | undefined; // one row ahead, where somebody asks
+  #expected: number[] | undefined;
   #row: number; // of the next window's target
   #count = 0; // forecast rows
   /** (target, 4): absolute errors, squared errors, the naive's and the seasonal naive's absolute errors. */
@@ -76,8 +76,8 @@ export class ForecastScorer implements Scorer {
           const said = at(this.#row + h - rowsBack(this.#encoding, h)) + change;
           const season = this.#row + h - rowsBack({ reference: "season", period }, h);
           if (h === 0) {
-            this.#actual.push(truth);
-            this.#expected.push(said);
+            this.#actual?.push(truth);
+            this.#expected?.push(said);
           }
           sums[k * 4]! += Math.abs(truth - said);
           sums[k * 4 + 1]! += (truth - said) ** 2;
@@ -86,8 +86,20 @@ export class ForecastScorer implements Scorer {
         }
   }
 
+  /** The series that is forecast, (rows, columns). */
+  get series(): Float64Array {
+    return this.#values;
+  }
+
+  /** Keeps what is added from now on for `ahead`. */
+  watch(): void {
+    this.#actual = [];
+    this.#expected = [];
+  }
+
+  /** What was said one row ahead since `watch`. */
   get ahead(): AheadForecasts {
-    return { firstRow: this.#firstRow, actual: this.#actual, expected: this.#expected };
+    return { firstRow: this.#firstRow, actual: this.#actual ?? [], expected: this.#expected ?? [] };
   }
 
   /** In the column's unit where one is forecast; of several the means, errors in deviations of the training part. */

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { toCsv } from "../../formats/csv-write.ts";
 import { type FoundAnomalies, findAnomalies, type ScoredRow } from "../../runs/anomalies.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
-import { DEFAULT_RATE } from "../../tasks/anomalies.ts";
+import { DEFAULT_RATE, DEFAULT_REPAIR } from "../../tasks/anomalies.ts";
 import { fixed, metric, percent, words } from "../format.ts";
 import { jsonOption, numberFrom0, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
@@ -13,6 +13,7 @@ interface AnomaliesOptions extends RunsOption {
   readonly label?: string;
   readonly rate?: number;
   readonly limit?: number;
+  readonly repair?: number;
   readonly top: number;
   readonly csv?: string;
   readonly engine?: string;
@@ -27,7 +28,8 @@ Examples:
   gatesieve anomalies last new.csv --label fault  and how many of those marked there it finds
 
 A row's score is its distance from what was forecast one row before, in spreads (1.4826 times the
-median absolute deviation) of the errors on the run's validation split, which is taken as normal.`;
+median absolute deviation) of the errors on the run's validation split, which is taken as normal.
+Later forecasts do not read what an anomaly was, but what was expected of it (--repair).`;
 
 export function anomaliesCommand(): Command {
   return new Command("anomalies")
@@ -37,6 +39,11 @@ export function anomaliesCommand(): Command {
     .argument("[file]", "a CSV file with the columns of the run's; without it, the run's test split")
     .option("--rate <share>", `share of normal rows that may be flagged (${DEFAULT_RATE})`, numberFrom0)
     .option("--limit <score>", "flag scores above it, instead of a rate", numberFrom0)
+    .option(
+      "--repair <rows>",
+      `anomalies in succession that later forecasts read as expected (${DEFAULT_REPAIR}; 0: none)`,
+      wholeNumber(0),
+    )
     .option("--label <column>", "of the file: 1 or true where a row is an anomaly; adds precision and recall")
     .option("--top <n>", "rows to show", wholeNumber(1), 20)
     .option("--csv <file>", "write the score of every row there")
