@@ -110,6 +110,18 @@ describe("train, eval and predict", () => {
     const [next] = predicted("series.csv") as [{ forecast: { level: number[] } }];
     const level = (i: number) => 10 + 5 * Math.sin(i / 4);
     expect(Math.abs(next.forecast.level[0]! - level(400))).toBeLessThan(Math.abs(level(399) - level(400)) / 2);
+    const gaps = Array.from({ length: 40 }, (_, i) => (i === 30 ? "" : level(i)));
+    put("gaps.csv", `level,other\n${gaps.map((value) => `${value},1`).join("\n")}\n`);
+    expect(gatesieve("predict", "last", "--input", "gaps.csv")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^gatesieve: gaps\.csv:32: column "level" has no value .*--missing[^\n]*\n$/),
+    });
+    const mended = gatesieve("predict", "last", "--input", "gaps.csv", "--missing", "previous");
+    expect(mended.stderr).toContain("gaps.csv: 1 missing values taken from the row before");
+    put("mended.csv", `level\n${gaps.map((value) => (value === "" ? level(29) : value)).join("\n")}\n`);
+    expect(JSON.parse(mended.stdout).forecast).toEqual((predicted("mended.csv") as [{ forecast: object }])[0].forecast);
+    const scored = gatesieve("anomalies", "last", "gaps.csv", "--missing", "previous");
+    expect([scored.status, scored.stderr]).toEqual([0, expect.stringContaining("1 missing values taken")]);
     put("short.csv", "level\n10\n11\n");
     expect(gatesieve("predict", "last", "--input", "short.csv").status).toBe(
       scores.seasonalNaiveMae! < scores.naiveMae! ? 2 : 0,

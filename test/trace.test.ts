@@ -35,6 +35,12 @@ describe("trace", () => {
   test("export writes a zip", () => {
     expect(gatesieve("trace", "export", "run.trace").status).toBe(0);
     expect(readFileSync(join(folder, "run.npz")).toString("latin1", 0, 4)).toBe("PK\x03\x04");
+    writeFileSync(join(folder, "run.npz"), "mine");
+    expect(gatesieve("trace", "export", "run.trace")).toMatchObject({
+      status: 2,
+      stderr: "gatesieve: run.npz is there already; choose another file with --out.\n",
+    });
+    expect(readFileSync(join(folder, "run.npz"), "utf8")).toBe("mine");
   });
   test("chosen steps", () => {
     expect(train("--trace", "some.trace", "--trace-steps", "3,7").status).toBe(0);

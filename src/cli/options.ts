@@ -1,6 +1,7 @@
 /** Options and words that several commands share. */
 import { basename, relative } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
+import { MISSING_CHOICES } from "../runs/data-settings.ts";
 
 export const RUNS_DIR = "runs";
 
@@ -24,6 +25,13 @@ export function sweepsOption(): Option {
 
 export function jsonOption(what: string): Option {
   return new Option("--json", what);
+}
+
+export type Missing = (typeof MISSING_CHOICES)[number];
+
+/** Of commands that read a file with a model that was trained before. */
+export function missingOption(): Option {
+  return new Option("--missing <how>", "what a missing number is (task.missing of the run)").choices(MISSING_CHOICES);
 }
 
 export const RUN_ARGUMENT = 'a run: its id, a part of it, its folder, or "last"';

@@ -17,6 +17,7 @@ import { forecastingTask } from "../tasks/forecasting.ts";
 import type { Split, Task } from "../tasks/task.ts";
 import { evaluate } from "../train/evaluate.ts";
 import { seriesOf } from "./data-series.ts";
+import type { DataSettings } from "./data-settings.ts";
 import { type OpenedModel, openModel } from "./open.ts";
 import { loadFile } from "./text.ts";
 
@@ -31,6 +32,8 @@ export interface AnomalyOptions {
   readonly limit?: number | undefined;
   /** Rows in succession that a forecast may stand in for where they are anomalies (`DEFAULT_REPAIR`); 0: none. */
   readonly repair?: number | undefined;
+  /** What is done about missing values of the file; as in the run's training, if nothing is said. */
+  readonly missing?: DataSettings["missing"];
   readonly engine?: string | undefined;
 }
 
@@ -62,7 +65,7 @@ export interface FoundAnomalies {
  * normal is taken from the run's validation split.
  */
 export async function findAnomalies(runsDir: string, id: string, options: AnomalyOptions): Promise<FoundAnomalies> {
-  const { file, label, rate, limit, repair = DEFAULT_REPAIR } = options;
+  const { file, label, rate, limit, missing, repair = DEFAULT_REPAIR } = options;
   check(
     rate === undefined || limit === undefined,
     "a rate and a limit were given; the limit follows from the rate: give one.",
@@ -74,7 +77,7 @@ export async function findAnomalies(runsDir: string, id: string, options: Anomal
   const { model, config } = opened;
   const normal = normalErrors(watched(opened, opened.task, "valid").ahead, encoding.targets.length);
   const table = file === undefined ? undefined : readCsv(loadFile(file, "data", "a CSV file").text, file);
-  const read = table && seriesOf(table, config.task, encoding.columns);
+  const read = table && seriesOf(table, { ...config.task, ...(missing && { missing }) }, encoding.columns);
   const task = read ? forecastingTask({ name: table.name, encoding, series: read.series, allTest: true }) : opened.task;
   const labels = table && label !== undefined ? labelsOf(table, label) : undefined;
   const place = table?.columns.find((column) => !encoding.columns.includes(column) && column !== label);

@@ -221,7 +221,9 @@ export class Gaps {
         const error = (more: string) =>
           new UsageError(`${where}: column "${column}" has no value (${JSON.stringify(cells[t]![c])})${more}`);
         if (this.#how === "error")
-          throw error("; fill it, or choose task.missing=previous (the value before it) or task.missing=drop.");
+          throw error(
+            "; fill it, or choose task.missing=previous (the value before it) or task.missing=drop (predict and anomalies: --missing).",
+          );
         if (this.#how === "drop") {
           this.#dropped++;
           return undefined;

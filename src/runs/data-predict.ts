@@ -16,47 +16,57 @@ import { loadFile } from "./text.ts";
 export const FORMATS = ["jsonl", "csv", "conll", "conllu", "txt"] as const;
 export type InputFormat = (typeof FORMATS)[number];
 
+export interface ReadInputs {
+  readonly inputs: readonly PredictionInput[];
+  /** What was done about missing values and columns that are no numbers. */
+  readonly notes: readonly string[];
+}
+
 /** `file` "-" is stdin, as JSONL unless another format is named. */
 export function readPredictionInputs(
   task: Task,
   settings: DataSettings,
   file: string,
   format?: InputFormat,
-): PredictionInput[] {
+): ReadInputs {
   check(
     task.prediction !== undefined || task.writing !== undefined,
     `task ${task.name} predicts nothing of a sequence by itself; of a model of text use gatesieve sample.`,
   );
-  if (task.name === "captioning" && /\.png$/i.test(file)) return [{ input: readPicture(file), where: file }];
-  if (/\bidx3-ubyte(\.gz)?$/.test(file)) return imagesOf(file);
+  if (task.name === "captioning" && /\.png$/i.test(file)) return just([{ input: readPicture(file), where: file }]);
+  if (/\bidx3-ubyte(\.gz)?$/.test(file)) return just(imagesOf(file));
   const stdin = file === "-";
   const name = stdin ? `stdin.${format ?? "jsonl"}` : format ? `${file}.${format}` : file;
   const text = stdin ? readFileSync(0, "utf8") : loadFile(file, "data", "a file of sequences, or - for stdin").text;
-  const inputs = parse(task, settings, text, name);
-  if (inputs.length === 0) throw new UsageError(`${name} has no sequences; expected at least one.`);
-  return inputs;
+  const read = parse(task, settings, text, name);
+  if (read.inputs.length > 0) return read;
+  const why = read.notes.map((note) => ` ${note}.`).join("");
+  throw new UsageError(`${name} has no sequences; expected at least one.${why}`);
 }
 
-function parse(task: Task, settings: DataSettings, text: string, name: string): PredictionInput[] {
-  if (task.name === "translation") return [...readSources(text, name)];
+function just(inputs: readonly PredictionInput[]): ReadInputs {
+  return { inputs, notes: [] };
+}
+
+function parse(task: Task, settings: DataSettings, text: string, name: string): ReadInputs {
+  if (task.name === "translation") return just(readSources(text, name));
   if (task.name === "captioning")
-    return readCaptioned(text, name, false).map(({ example, where }) => ({ input: example.picture, where }));
+    return just(readCaptioned(text, name, false).map(({ example, where }) => ({ input: example.picture, where })));
   if (task.name === "tagging")
-    return readTagged(text, name, false).map(({ example, where }) => ({ input: example.tokens, where }));
-  if (task.name === "classification")
-    return readSequences(text, name, settings, false).sequences.map(({ example, where }) => ({
-      input: example.input,
-      where,
-    }));
+    return just(readTagged(text, name, false).map(({ example, where }) => ({ input: example.tokens, where })));
+  if (task.name === "classification") {
+    const { sequences, notes } = readSequences(text, name, settings, false);
+    return { inputs: sequences.map(({ example, where }) => ({ input: example.input, where })), notes };
+  }
   if (/\.(jsonl|ndjson)$/i.test(name))
-    return readJsonl(text, name).map(({ line, value }) => ({ input: value.series, where: `${name}:${line}` }));
+    return just(readJsonl(text, name).map(({ line, value }) => ({ input: value.series, where: `${name}:${line}` })));
   const { columns } = task.encoding as { readonly columns: readonly string[] };
-  const { series } = readSeries(text, name, settings, columns);
+  const { series, notes } = readSeries(text, name, settings, columns);
   const size = columns.length;
   const rows = Array.from({ length: series.values.length / size }, (_, row) =>
     Array.from(series.values.subarray(row * size, (row + 1) * size)),
   );
-  return [{ input: rows, where: name }];
+  return { inputs: [{ input: rows, where: name }], notes };
 }
 
 function imagesOf(file: string): PredictionInput[] {

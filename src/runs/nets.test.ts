@@ -115,7 +115,7 @@ test("an mlp on whole images: trained, scored, and asked about an IDX file", asy
   ]);
   expect(readRun(run.dir).testScores?.accuracy).toBeGreaterThan(0.95);
   const { model, task } = await openModel(runsDir, run.info.id, { T: 1, B: 7 });
-  const inputs = readPredictionInputs(task, run.config.task, join(images, "t10k-images-idx3-ubyte"));
+  const { inputs } = readPredictionInputs(task, run.config.task, join(images, "t10k-images-idx3-ubyte"));
   const answers = [...predict(model, task, inputs)];
   expect(answers.length).toBe(60);
   expect(["0", "1"]).toContain(answers[0]?.label);

@@ -5,7 +5,16 @@ import { type FoundAnomalies, findAnomalies, type ScoredRow } from "../../runs/a
 import { writeFileAtomic } from "../../runs/files.ts";
 import { DEFAULT_RATE, DEFAULT_REPAIR } from "../../tasks/anomalies.ts";
 import { fixed, metric, percent, words } from "../format.ts";
-import { jsonOption, numberFrom0, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
+import {
+  jsonOption,
+  type Missing,
+  missingOption,
+  numberFrom0,
+  RUN_ARGUMENT,
+  type RunsOption,
+  runsOption,
+  wholeNumber,
+} from "../options.ts";
 import { print, printJson, remark, table } from "../print.ts";
 import { heads, score } from "../summary.ts";
 
@@ -14,6 +23,7 @@ interface AnomaliesOptions extends RunsOption {
   readonly rate?: number;
   readonly limit?: number;
   readonly repair?: number;
+  readonly missing?: Missing;
   readonly top: number;
   readonly csv?: string;
   readonly engine?: string;
@@ -45,6 +55,7 @@ export function anomaliesCommand(): Command {
       wholeNumber(0),
     )
     .option("--label <column>", "of the file: 1 or true where a row is an anomaly; adds precision and recall")
+    .addOption(missingOption())
     .option("--top <n>", "rows to show", wholeNumber(1), 20)
     .option("--csv <file>", "write the score of every row there")
     .option("--engine <engine>", "js, wasm, native or auto (auto)")

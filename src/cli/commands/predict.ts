@@ -1,9 +1,9 @@
 /** gatesieve predict: what a run's best weights say of sequences without targets. */
 import { Command, Option } from "commander";
-import { FORMATS, type InputFormat, readPredictionInputs } from "../../runs/data-predict.ts";
+import { FORMATS, type InputFormat, type ReadInputs, readPredictionInputs } from "../../runs/data-predict.ts";
 import { openModel } from "../../runs/run.ts";
-import { longestInput, type PredictionInput, predict } from "../../train/predict.ts";
-import { RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
+import { longestInput, predict } from "../../train/predict.ts";
+import { type Missing, missingOption, RUN_ARGUMENT, type RunsOption, runsOption, wholeNumber } from "../options.ts";
 import { printJson, remark } from "../print.ts";
 
 interface PredictOptions extends RunsOption {
@@ -12,6 +12,7 @@ interface PredictOptions extends RunsOption {
   readonly batchSize: number;
   readonly beam: number;
   readonly engine?: string;
+  readonly missing?: Missing;
 }
 
 const EXAMPLES = `
@@ -34,23 +35,24 @@ export function predictCommand(): Command {
     .addOption(new Option("--format <format>", "of the input, where its name does not say").choices(FORMATS))
     .option("--batch-size <n>", "sequences at a time; the result is the same", wholeNumber(1), 64)
     .option("--beam <n>", "translation, captioning: hypotheses kept for each source", wholeNumber(1), 4)
+    .addOption(missingOption())
     .option("--engine <engine>", "js, wasm, native or auto (auto)")
     .addOption(runsOption())
     .addHelpText("after", EXAMPLES)
-    .action(async (id: string, { runs, input, format, batchSize, beam, engine }: PredictOptions) => {
-      let inputs: readonly PredictionInput[] = [];
+    .action(async (id: string, { runs, input, format, batchSize, beam, engine, missing }: PredictOptions) => {
+      let read: ReadInputs = { inputs: [], notes: [] };
       const { model, task, notes } = await openModel(runs, id, {
         ...(engine !== undefined && { engine }),
         B: Math.max(batchSize, beam),
         T: (task, { task: settings, train }) => {
-          inputs = readPredictionInputs(task, settings, input, format);
+          read = readPredictionInputs(task, { ...settings, ...(missing && { missing }) }, input, format);
           if (task.writing) return train.sequenceLength;
-          const longest = longestInput(task, inputs);
+          const longest = longestInput(task, read.inputs);
           // A forecast reads as many rows as it was trained with.
           return task.name === "forecasting" ? Math.min(longest, train.sequenceLength) : longest;
         },
       });
-      for (const note of notes) remark(`gatesieve: ${note}`);
-      for (const result of predict(model, task, inputs, beam)) printJson(result);
+      for (const note of [...notes, ...read.notes]) remark(`gatesieve: ${note}`);
+      for (const result of predict(model, task, read.inputs, beam)) printJson(result);
     });
 }

@@ -1,7 +1,7 @@
 /** gatesieve trace: what is in a trace, and the same for other programs. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { Command } from "commander";
-import { formatBytes, UsageError } from "../../core/check.ts";
+import { check, formatBytes, UsageError } from "../../core/check.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
 import { encodeNpz, traceArrays } from "../../runs/npz.ts";
 import { readTrace } from "../../runs/trace-file.ts";
@@ -103,8 +103,10 @@ function siteRows({ steps }: Trace) {
 
 function exportTrace(file: string, { format, out }: { readonly format: string; readonly out?: string }): void {
   if (format !== "npz") throw new UsageError(`unknown format "${format}"; the choice is: npz.`);
-  const content = encodeNpz(traceArrays(readTrace(file)));
   const target = out ?? `${file.replace(/\.[^./]+$/, "")}.npz`;
+  const trace = readTrace(file);
+  check(!existsSync(target), `${target} is there already; choose another file with --out.`);
+  const content = encodeNpz(traceArrays(trace));
   writeFileAtomic(target, content, "the arrays");
   print(`${paint.dim("arrays")}  ${target}, ${formatBytes(content.length)}`);
 }
