@@ -84,6 +84,7 @@ export function backwardApart(
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (hiddenView) hidden?.make(step, view.dense, row, hiddenView, row, true);
+      if (copy) products.clearInputGradient(step.hRow, B);
       if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
     }
     if (first) break;
@@ -92,6 +93,7 @@ export function backwardApart(
     padding.release(step, time);
   }
 
+  if (!copy) products.clearInputGradient(hRow, rows);
   if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row0, W, rows);
   if (!prunedH) {
     if (dx) kernels.gemmNN(dx.tensor, hRow, gates, row0, W, rows);

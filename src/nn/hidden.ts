@@ -29,7 +29,7 @@ export class HiddenGates {
     this.#cell = cell;
     this.#site = { ...site, name: `${site.name}.hidden` };
     this.gates = arena.tensor(`${this.#site.name}Gates`, [rows, site.cols], "gateGradients");
-    this.pattern = kernels.planPattern(this.#site, this.gates, listRows);
+    this.pattern = kernels.planPattern(this.#site, this.gates, listRows, "what U sees");
     this.#statistics = planStatistics(arena, this.#site);
     this.#rule = dropRule(site.groups.length);
     this.#rule.kind = "threshold";
