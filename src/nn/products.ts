@@ -95,7 +95,8 @@ export class LayerProducts {
     this.#weightHH = hidden ? plan("weight_hh", [columns, H]) : undefined;
     this.#biasIH = plan("bias_ih", [columns]);
     this.#biasHH = hidden ? plan("bias_hh", [columns]) : undefined;
-    const group = (name: string) => (rows < MANY_ROWS ? {} : { group: name });
+    const few = rows <= 2 * listRows; // pieces
+    const group = (name: string) => (rows < MANY_ROWS ? {} : { group: few ? "W and U" : name });
     const all = [this.#weightIH, this.#weightHH, this.#biasIH, this.#biasHH];
     this.parameters = all.filter((one) => one !== undefined);
     this.W = kernels.planWeight(

@@ -153,7 +153,7 @@ export class RecurrentLayer implements Module {
     this.#parts = { kernels, cell, pointwise, drop, padding, states, hidden, dropout, products, scratch: undefined };
   }
 
-  #planDrop({ arena, kernels, B }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
+  #planDrop({ arena, kernels }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
     return {
       site,
       weights: this.#products.siteWeights,
@@ -163,9 +163,9 @@ export class RecurrentLayer implements Module {
       watched: true,
       planPaths: (paths) => {
         if (paths !== "dh") return;
-        const copy = arena.tensor(`${site.name}.dhGates`, [B, site.cols], "gateGradients");
+        const copy = arena.tensor(`${site.name}.dhGates`, [this.#listRows, site.cols], "gateGradients");
         this.#parts.scratch = kernels.planPattern({ ...site, name: `${site.name}.dh` }, copy);
-        hidden?.planCopy(B);
+        hidden?.planCopy(this.#listRows);
       },
     };
   }
