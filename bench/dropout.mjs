@@ -3,7 +3,7 @@
  * share at the same places, dense and under a policy, all of a workload in one run: of untrained nets, and late in a
  * training with that dropout.
  */
-import { LATE, trainedRun } from "./late.mjs";
+import { LATE, latePolicies, trainedRun } from "./late.mjs";
 import { machineName, tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
@@ -20,7 +20,7 @@ const CALLED = { element: "ordinary", structured: "structured", hidden: "structu
 
 /** `marks`: what structured dropout alone and with the policy should reach against ordinary dropout, dense. */
 const PAGE = {
-  W4: { policy: "stochastic:0.98", headPolicy: "stochastic:0.999", marks: [1.4, 2.2] },
+  W4: { ...latePolicies("W4"), marks: [1.4, 2.2] },
   W2: { policy: "density:0.1", headPolicy: "dense", marks: [] },
 };
 

@@ -20,6 +20,7 @@ const HELP = `npm run bench -- COMMAND [options]
   peak      the page of peak resident memory beside PyTorch's, of the workloads with a mark, on engine native
   dropout   the page of steps with structured dropout, on engine native
   columns   the page of steps under rules that choose, in kernels and by their definition
+  small     the page of nets of few units, where a step without any rule may be the fastest, on native and wasm
   late      the page of steps on the patterns of real training (trains the nets first)
   race      the page of time to the same loss, several policies and PyTorch on one model and its data
   engines   the page of the same training on every engine
@@ -186,22 +187,30 @@ const COMMANDS = {
       columnsPage({ command: "npm run bench -- columns", rows, notes }),
     );
   },
-  async late() {
-    const { LATE, latePage, trainedRun } = await import("./late.mjs");
-    const { DEFAULT_POLICY, workloadOfRun } = await import("./ours.mjs");
+  async small() {
+    const { smallPage, smallRows } = await import("./small.mjs");
     const notes = notesOfRun();
-    const [policy] = policies([DEFAULT_POLICY]);
+    const rows = [];
+    for (const engineName of ["native", "wasm"])
+      rows.push(...(await smallRows({ engineName, rounds: whole("steps", 21), note })));
+    const date = new Date().toISOString().slice(0, 10);
+    await writePage("small-nets", { date, rows, notes }, smallPage({ command: commandLine(), rows, notes, date }));
+  },
+  async late() {
+    const { LATE, latePage, latePolicies, trainedRun } = await import("./late.mjs");
+    const { workloadOfRun } = await import("./ours.mjs");
+    const notes = notesOfRun();
     const sections = [];
     for (const name of options.only?.split(",") ?? Object.keys(LATE)) {
-      const { runs, run } = trainedRun(name, { ...LATE[name], policy }, { runs: options.runs, note });
+      const { policy, headPolicy } = latePolicies(name);
+      const { runs, run } = trainedRun(name, { ...LATE[name], policy, headPolicy }, { runs: options.runs, note });
       const [workload] = Object.values(await workloadOfRun(runs, run));
-      const { headPolicy = "dense" } = LATE[name];
       const wanted = { engine: "native", policies: ["dense", policy], headPolicy, steps: whole("steps", 15) };
       const rows = await rowsUnder(name, { ...wanted, workload, peers: ["pytorch"], note: keepNote(notes) });
-      sections.push({ name, workload, rows });
+      sections.push({ name, policy, workload, rows });
     }
-    const page = latePage({ command: commandLine(), sections, policy, notes });
-    await writePage("bench-late", { policy, sections, notes }, page);
+    const page = latePage({ command: commandLine(), sections, notes });
+    await writePage("bench-late", { sections, notes }, page);
   },
   async race() {
     const { raceChart, racePage, raceRows } = await import("./race.mjs");

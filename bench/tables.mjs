@@ -15,6 +15,7 @@ export const TABLES = {
   peak: ["peak memory beside PyTorch's", ["peak"]],
   dropout: ["structured dropout beside ordinary", ["dropout", "--late", "--steps", "9"]],
   columns: ["rules that choose, in kernels and by their definition", ["columns"]],
+  small: ["nets of few units", ["small"]],
   late: ["patterns late in training, the default policy", ["late", "--steps", "15"]],
   "kernels-native": [
     "single products on native",

@@ -59,6 +59,7 @@ const KNOWN = [
   "bidirectional",
   "dropout",
   "forgetBias",
+  "chronoInit",
   "initScale",
   "forward",
   "recompute",

@@ -29,4 +29,6 @@ export interface Cell extends CellKernel {
   readonly saturates?: string;
   /** The gate whose input bias starts at `forgetBias`, if there is one. */
   readonly forgetGate?: number;
+  /** Gates whose bias says how long a unit remembers: for T steps where it is log T, times this sign (`chronoInit`). */
+  readonly remembers?: Readonly<Record<string, 1 | -1>>;
 }

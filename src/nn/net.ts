@@ -30,6 +30,9 @@ export interface NetOptions {
   readonly layerNorm?: boolean;
   /** recurrent: initial input bias of the forget gate. */
   readonly forgetBias?: number;
+  /** recurrent: the most time steps that units are to remember, 3 or more, for gates that begin accordingly (chrono
+   * initialization, arXiv 1804.11188); 0: as forgetBias says. */
+  readonly chronoInit?: number;
   /** mlp, transformer: relu if left out. */
   readonly activation?: ActivationName | undefined;
   /** transformer: of the attention; 4 if left out. Must divide hiddenSize. */
@@ -47,6 +50,7 @@ export const RECURRENT_ALONE = [
   "recurrentDropout",
   "residual",
   "layerNorm",
+  "chronoInit",
 ] as const satisfies readonly (keyof NetOptions)[];
 
 export interface NetSite {

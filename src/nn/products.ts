@@ -15,7 +15,16 @@ import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { Cell } from "./cell.ts";
 import { InputProducts, maskedMacs } from "./column-mask.ts";
-import { clearRows, fillUniform, type Input, OneHot, type Parameter, type Planner, planParameter, Rows } from "./module.ts";
+import {
+  clearRows,
+  fillUniform,
+  type Input,
+  OneHot,
+  type Parameter,
+  type Planner,
+  planParameter,
+  Rows,
+} from "./module.ts";
 
 /**
  * Rows of a pass from which on layers take turns in an engine's packed copies of W, and of U. In training that costs nothing,
@@ -142,16 +151,26 @@ export class LayerProducts {
     return this.#weightHH ? [this.#weightIH, this.#weightHH] : [this.#weightIH];
   }
 
-  /** PyTorch's: uniform in +-1/sqrt(H); then the forget gate's input bias starts at `forgetBias`. */
+  /**
+   * PyTorch's: uniform in +-1/sqrt(H); then the forget gate's input bias starts at `forgetBias`. With `chronoInit`, the
+   * most time steps that units are to remember, unit by unit instead, how long each of them does drawn uniformly:
+   * +-log u, u in [1, chronoInit - 1] (Tallec and Ollivier 2018, arXiv 1804.11188).
+   */
   initialize(
     random: RandomStream,
     scale: number | undefined,
-    forgetGate: number | undefined,
-    forgetBias: number,
+    { gates, forgetGate, remembers = {} }: Cell,
+    { forgetBias, chronoInit = 0 }: { readonly forgetBias: number; readonly chronoInit?: number },
   ): void {
     const H = this.#hiddenSize;
     for (const { value } of this.parameters) fillUniform(value, scale ?? 1 / Math.sqrt(H), random);
-    if (forgetGate !== undefined) this.#biasIH.value.data.fill(forgetBias, forgetGate * H, (forgetGate + 1) * H);
+    const biases = this.#biasIH.value.data;
+    if (forgetGate !== undefined) biases.fill(forgetBias, forgetGate * H, (forgetGate + 1) * H);
+    if (chronoInit === 0) return;
+    for (let unit = 0; unit < H; unit++) {
+      const bias = Math.log(1 + random.uniform() * (chronoInit - 2));
+      for (const [gate, sign] of Object.entries(remembers)) biases[gates.indexOf(gate) * H + unit] = sign * bias;
+    }
   }
 
   /** Rows [0, rows) of the gates, for rows of x from `siteRow` on. */

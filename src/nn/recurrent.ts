@@ -58,6 +58,8 @@ export interface RecurrentOptions {
   readonly hiddenSize: number;
   /** Initial value of the input bias of the forget gate. */
   readonly forgetBias: number;
+  /** Above 0: the most time steps that units are to remember; their gates' biases start accordingly (products.ts). */
+  readonly chronoInit?: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
   /** A room (core/arena.ts) for dx that dy may lie in as well, where nobody reads dy after the layer; of H columns alone. */
@@ -122,7 +124,17 @@ export class RecurrentLayer implements Module {
     const p = options.recurrentDropout ?? 0;
     const dropout = p > 0 ? new HiddenDropout(arena, kernels, name, { T, B, H, p }) : undefined;
     const hiddenInput = dropout?.rows;
-    const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, hiddenInput, rows, listRows, dyRoom };
+    const shape = {
+      layer: name,
+      parameter,
+      input,
+      hiddenSize: H,
+      needsInputGradient,
+      hiddenInput,
+      rows,
+      listRows,
+      dyRoom,
+    };
     const products = new LayerProducts(planner, cell, shape);
     this.#products = products;
     this.parameters = products.parameters;
@@ -171,7 +183,7 @@ export class RecurrentLayer implements Module {
   }
 
   initialize(random: RandomStream, scale?: number): void {
-    this.#products.initialize(random, scale, this.cell.forgetGate, this.options.forgetBias);
+    this.#products.initialize(random, scale, this.cell, this.options);
   }
 
   forward(x: Input, pass: Pass): Rows {

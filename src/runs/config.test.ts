@@ -45,6 +45,7 @@ describe("defaults", () => {
         residual: false,
         layerNorm: false,
         forgetBias: 1,
+        chronoInit: 0,
         recompute: 0,
         forward: "f32",
       },
@@ -193,8 +194,11 @@ describe("the files in configs/", () => {
   });
 });
 
-test("a word model's head drops without bias by itself, where gates are dropped too", () => {
+test("a word model drops more in its gates, and where gates are dropped in its head too", () => {
   const head = (...overrides: string[]) => loadConfig({ overrides }).headPolicy;
+  expect(loadConfig().policy).toBe("stochastic:0.98");
+  expect(loadConfig({ overrides: ["task.name=word"] }).policy).toBe("stochastic:0.9");
+  expect(loadConfig({ overrides: ["task.name=word", "policy=stochastic:0.98"] }).policy).toBe("stochastic:0.98");
   expect(head()).toBe("dense");
   expect(head("task.name=word")).toBe("stochastic:0.999");
   expect(head("task.name=word", "policy=dense")).toBe("dense");

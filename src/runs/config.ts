@@ -16,7 +16,7 @@ import { DROPOUT_KINDS } from "../nn/dropout.ts";
 import { FORWARDS } from "../nn/model.ts";
 import { NETS } from "../nn/nets.ts";
 import { DEFAULT_POLICY, parsePolicy } from "../sparse/policies.ts";
-import { type TASKS, type TaskName, tasks } from "../tasks/tasks.ts";
+import { type TaskName, tasks } from "../tasks/tasks.ts";
 import { OPTIMIZERS } from "../train/optimizers.ts";
 import { SCHEDULES, type ScheduleName } from "../train/schedules.ts";
 import { finishTask, isPathSetting, oneOf, real, task, whole } from "./config-task.ts";
@@ -61,6 +61,8 @@ const model = z.strictObject({
   positions: whole(1).optional(),
   /** Initial input bias of the forget gate. */
   forgetBias: real("a finite number", () => true).default(1),
+  /** recurrent: the most time steps that units are to remember, for gates that begin accordingly; 0: as forgetBias says. */
+  chronoInit: whole(0).default(0),
   /** recurrent: time steps whose gates are kept for backward; earlier ones are computed again. 0: all are kept. */
   recompute: whole(0).default(0),
   /** Operands of forward products: float32, or rounded to bf16 where the engine can. */
@@ -111,14 +113,15 @@ export const runConfigSchema = z.strictObject({
   task: task.prefault({}),
   model: model.prefault({}),
   train: train.prefault({}),
-  policy: z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }).default(DEFAULT_POLICY),
+  /** Without it, the task's (see TaskEntry). */
+  policy: z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }).optional(),
   /** In its place at some sites: { "lstm.l0": "dense" }. */
   policies: z
     .record(z.string(), z.string({ error: `a policy such as "${DEFAULT_POLICY}"` }), {
       error: "policies by site, such as { lstm.l0: dense }",
     })
     .optional(),
-  /** For the gradient of the logits; without it, the task's (see HEAD_POLICIES). */
+  /** For the gradient of the logits; without it, the task's (see TaskEntry). */
   headPolicy: z.string({ error: 'a policy such as "dense"' }).optional(),
   /** Begin with the weights and the vocabulary of this model: a folder or a .safetensors file. */
   from: z.string({ error: "the path of a model" }).min(1, { error: "the path of a model" }).optional(),
@@ -128,14 +131,17 @@ export const runConfigSchema = z.strictObject({
 });
 
 type Parsed = z.output<typeof runConfigSchema>;
-export type RunConfig = Parsed & { headPolicy: string; train: Parsed["train"] & { sequenceLength: number } };
+export type RunConfig = Parsed & {
+  policy: string;
+  headPolicy: string;
+  train: Parsed["train"] & { sequenceLength: number };
+};
 
-/**
- * What is dropped at the head of a task where gates are dropped too and nothing is said; `dense` where the task is not
- * named. A word model's head is more than half of its work, and unbiased dropping was without loss there; dropping by
- * size is not: docs/results/head-rules.md.
- */
-const HEAD_POLICIES: Partial<Record<(typeof TASKS)[number], string>> = { word: "stochastic:0.999" };
+/** What a task drops where its configuration does not say; at the head only where gates are dropped too. */
+export function taskPolicies(task: TaskName): { readonly policy: string; readonly headPolicy: string } {
+  const { policy = DEFAULT_POLICY, headPolicy = "dense" } = tasks[task];
+  return { policy, headPolicy };
+}
 
 export interface ConfigSources {
   /** A .yaml, .yml or .json file is a configuration; any other is what the task learns from, as `data`. */
@@ -176,12 +182,12 @@ export function parseConfig(tree: unknown): RunConfig {
   if (!result.success) throw new UsageError(explain(result.error.issues[0]!, tree));
   const { data } = result;
   const sequenceLength = data.train.sequenceLength ?? tasks[data.task.name].sequenceLength ?? 50;
-  const config = { ...data, headPolicy: data.headPolicy ?? "", train: { ...data.train, sequenceLength } };
+  const usual = taskPolicies(data.task.name);
+  const policy = parsePolicy(data.policy ?? usual.policy).name;
+  const headPolicy = parsePolicy(data.headPolicy ?? (policy === "dense" ? "dense" : usual.headPolicy)).name;
+  const config = { ...data, policy, headPolicy, train: { ...data.train, sequenceLength } };
   finishTask(config.task);
   finishTrain(config);
-  config.policy = parsePolicy(config.policy).name;
-  const ofTask = config.policy === "dense" ? "dense" : (HEAD_POLICIES[config.task.name] ?? "dense");
-  config.headPolicy = parsePolicy(result.data.headPolicy ?? ofTask).name;
   const { policies = {} } = config;
   if (Object.hasOwn(policies, "head"))
     throw new UsageError(`policies.head: the output layer's policy is headPolicy; write headPolicy=${policies.head}.`);

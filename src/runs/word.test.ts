@@ -107,7 +107,7 @@ test("a stopped run resumes as if it had never stopped, schedule by epochs and h
     expect(value.data).toEqual(whole.model.parameters[index]!.value.data);
 });
 
-test("initScale draws every parameter within it, forgetBias on top", async () => {
+test("initScale draws every parameter within it, forgetBias and chronoInit on top", async () => {
   const weights = async (...overrides: string[]) => {
     const made = await createRun({
       config: loadConfig({ file: path("train.txt"), overrides: [...SETTINGS, "model.numLayers=2", ...overrides] }),
@@ -125,6 +125,26 @@ test("initScale draws every parameter within it, forgetBias on top", async () =>
     expect(Math.max(...drawn.map(Math.abs)), name).toBeGreaterThan(0.005);
     expect(new Set(drawn).size, name).toBeGreaterThan(drawn.length / 2);
   }
+  for (const [cell, forget, write] of [
+    ["lstm", 1, 0],
+    ["gru", 1, undefined],
+    ["mingru", undefined, 0],
+  ] as const) {
+    // biome-ignore format: a table
+    const drawn = await weights(`model.cell=${cell}`, "model.chronoInit=101");
+    const [H, biases] = [16, drawn.find(([name]) => name.endsWith("bias_ih_l1"))![1]];
+    const gate = (index: number) => biases.slice(index * H, (index + 1) * H);
+    const bias = forget === undefined ? gate(write!).map((value) => -value) : gate(forget);
+    if (forget !== undefined && write !== undefined) expect(gate(write)).toEqual(bias.map((value) => -value));
+    // Spans of time exp(bias) are uniform in [1, 100]: of 16 some in each half, none outside.
+    const spans = bias.map(Math.exp).sort((a, b) => a - b);
+    expect(spans[0], cell).toBeGreaterThanOrEqual(0.999);
+    expect(spans[0], cell).toBeLessThan(50);
+    expect(spans[15], cell).toBeGreaterThan(50);
+    expect(spans[15], cell).toBeLessThan(100.01);
+  }
+  await expect(weights("model.chronoInit=2")).rejects.toThrow("chronoInit is 2; give the most time steps");
+  await expect(weights("model.cell=rnn", "model.chronoInit=9")).rejects.toThrow("a rnn has none. Use chronoInit 0.");
   const [[, embedding]] = (await weights()) as [readonly [string, number[]]];
   expect(Math.max(...embedding)).toBeGreaterThan(1); // PyTorch's standard normal
 });

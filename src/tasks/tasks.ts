@@ -79,6 +79,10 @@ export interface TaskEntry {
   readonly onData: boolean;
   /** train.sequenceLength where none is given; 0: as long as the longest sequence. */
   readonly sequenceLength?: number;
+  /** What is dropped from gate gradients where nothing is said, if evidence speaks for another than most tasks' (DEFAULT_POLICY). */
+  readonly policy?: string;
+  /** The same for the gradient of the logits, where gates are dropped too; without it, nothing. */
+  readonly headPolicy?: string;
   create(options: TaskOptions): Task;
 }
 
@@ -120,6 +124,10 @@ export const tasks: Readonly<Record<TaskName, TaskEntry>> = {
     config: "configs/word-brown-small.yaml",
     onText: true,
     onData: false,
+    // Its gates keep half under the general default and bear more: docs/results/tradeoff-character.md. Its head is more
+    // than half of its work; dropping there by size, not by chance, costs much: docs/results/head-rules.md.
+    policy: "stochastic:0.9",
+    headPolicy: "stochastic:0.999",
     create({ text, textParts, textName = "text", ...options }) {
       check(text !== undefined, "task word needs a text.");
       return wordTask({ ...options, text, parts: textParts, name: textName });

@@ -56,7 +56,10 @@ export function trainCommand(): Command {
     .summary("train a model on a text or another task")
     .description("Train a model. Results go to stdout, progress to stderr; the run is kept in a folder.")
     .argument("[input...]", INPUT_ARGUMENT)
-    .option("--policy <policy>", `what is dropped from gate gradients; see gatesieve policies (${DEFAULT_POLICY})`)
+    .option(
+      "--policy <policy>",
+      `what is dropped from gate gradients; see gatesieve policies (the task's, ${DEFAULT_POLICY} for most)`,
+    )
     .option("--engine <engine>", "js, wasm, native or auto (auto)")
     .option("--seed <n>", "of weights, data and policy (1)")
     .option("--threads <n>", "of engine native or wasm; the result is the same for any number (1)")

@@ -25,6 +25,7 @@ export const gru: Cell = {
   hiddenProduct: "apart",
   carriesH: true,
   saturates: "n",
+  remembers: { z: 1 },
 
   forward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps }: CellStep): void {
     const [net, hid, hs, rs] = [gates.data, hiddenGates!.data, h.data, keeps[0]!.data];

@@ -24,6 +24,7 @@ export const lstm: Cell = {
   carriesH: false,
   saturates: "tanhC",
   forgetGate: 1,
+  remembers: { f: 1, i: -1 },
 
   forward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
     const [net, hs, cs, tanhCs] = [gates.data, h.data, states[0]!.data, keeps[0]!.data];

@@ -20,6 +20,7 @@ export const mingru: Cell = {
   keeps: [],
   hiddenProduct: "none",
   carriesH: true,
+  remembers: { z: -1 },
 
   forward({ row, hRow, rows, hidden: H, gates, h }: CellStep): void {
     const [net, hs] = [gates.data, h.data];

@@ -14,13 +14,14 @@ export const recurrentNet: Net = {
   summary: "layers of an LSTM, GRU or other cell, one time step after another",
   refuses: ["activation", "numHeads", "dimFeedforward", "positions"],
   build(planner, { input, below, output, options, recompute }) {
-    const { cell: name = "lstm", hiddenSize, numLayers, bidirectional, forgetBias = 1 } = options;
+    const { cell: name = "lstm", hiddenSize, numLayers, bidirectional, forgetBias = 1, chronoInit = 0 } = options;
     const { dropout = 0, inputDropout = 0, recurrentDropout = 0, dropoutKind = "element" } = options;
     const cell: Cell = choose("cell", name, cells);
     checkDropout(options, input, cell);
     // In a plain stack nobody reads dy after the module that was given it: dx takes its place. Both directions read one dy,
     // and a residual adds it once more.
     const dyRoom = bidirectional || options.residual ? undefined : "dy";
+    checkChrono(chronoInit, cell);
     const layers: Module[] = [];
     const recurrent: RecurrentLayer[] = [];
     let between: Module[] = []; // norm and dropout of what a layer gave, which the next one reads
@@ -37,6 +38,7 @@ export const recurrentNet: Net = {
         input: x,
         hiddenSize,
         forgetBias,
+        chronoInit,
         needsInputGradient: below > 0 || index > 0,
         recurrentDropout,
         segment: recompute,
@@ -77,6 +79,17 @@ export const recurrentNet: Net = {
     return { layers: [...layers, ...between], output: x as Rows, recurrent, dyRoom, context: 1 };
   },
 };
+
+function checkChrono(steps: number, cell: Cell): void {
+  check(
+    steps === 0 || (Number.isInteger(steps) && steps >= 3),
+    `chronoInit is ${steps}; give the most time steps that units are to remember, 3 or more, or 0.`,
+  );
+  check(
+    steps === 0 || cell.remembers !== undefined,
+    `chronoInit draws biases of the gates that forget, and a ${cell.name} has none. Use chronoInit 0.`,
+  );
+}
 
 function checkDropout(options: NetOptions, input: Input, cell: Cell): void {
   const { inputDropout = 0, dropoutKind = "element", recurrentDropout = 0 } = options;
