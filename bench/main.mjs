@@ -40,7 +40,7 @@ const HELP = `npm run bench -- COMMAND [options]
   --forward f32|bf16[,...]    step (profile: one of them): operands of the forward products, default f32
   --threads N[,N...]          default 1; more with engine native or wasm; several: step only
   --steps N                   timed steps, default 21 (heap: 1000; kernels: rounds, default 21)
-  --run ID|FOLDER             step: the weights, text and shapes of a run instead of a workload's
+  --run ID|FOLDER             step, profile: the weights, text and shapes of a run instead of a workload's
   --runs FOLDER               where runs are kept, default runs
   --only NAME[,NAME...]       tables, late, memory, peak, dropout, columns: these alone
   --cell lstm|gru             pytorch-layer: that one alone, in place of both
@@ -314,15 +314,16 @@ const COMMANDS = {
   },
   async profile() {
     const { profile, printProfile } = await import("./profile.mjs");
-    const { parsePolicy } = await import("./ours.mjs");
+    const { parsePolicy, workloadOfRun } = await import("./ours.mjs");
+    const table = options.run ? await workloadOfRun(options.runs, options.run) : WORKLOADS;
     const nets = options.dropout && (await import("./dropout.mjs")).netsOf;
     if (nets && !Object.hasOwn(nets(WORKLOADS.W1), options.dropout))
       fail(`unknown dropout "${options.dropout}". The choices are: ${Object.keys(nets(WORKLOADS.W1)).join(", ")}.`);
-    for (const workloadName of workloads())
+    for (const workloadName of options.run ? Object.keys(table) : workloads())
       for (const policy of policies(["dense"])) {
         const result = await profile({
           workloadName,
-          workload: { ...WORKLOADS[workloadName], net: nets?.(WORKLOADS[workloadName])[options.dropout] },
+          workload: { ...table[workloadName], net: nets?.(table[workloadName])[options.dropout] },
           engineName: options.engine,
           policy,
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,

@@ -5,7 +5,7 @@
  */
 import { cells } from "../dist/nn/cells.js";
 import { median, printTable } from "./numbers.mjs";
-import { keptShare, loadEngine, makeOurs } from "./ours.mjs";
+import { keptShare, loadEngine, makeFromRun, makeOurs } from "./ours.mjs";
 import { gflop } from "./workloads.mjs";
 
 /** Kernels that are planned or asked, not run. */
@@ -29,7 +29,9 @@ export async function profile({
     isa: engine.isa,
     attach: (arena) => timed(engine.attach(arena), clock, apart),
   };
-  const ours = makeOurs(timedEngine, workload, policy, { headPolicy, forward });
+  const ours = workload.run
+    ? await makeFromRun(timedEngine, workload.run, policy, { headPolicy })
+    : makeOurs(timedEngine, workload, policy, { headPolicy, forward });
 
   const until = performance.now() + 1500;
   for (let i = 0; i < 10 || (performance.now() < until && i < 200); i++) ours.step();

@@ -8,6 +8,10 @@
  *
  * Tensors of one purpose lie side by side, so that "all weights" or "all gradients" is one flat
  * range: an optimizer is one call over one range. Padding between tensors stays zero.
+ *
+ * Tensors whose contents are never wanted at the same time may name a room: those of one purpose that name the same one
+ * begin at the same address, and the room is as long as the longest of them. What one of them holds is lost when another
+ * is filled; whoever names a room says why that is right.
  */
 import { formatBytes, GatesieveError, UsageError } from "./check.ts";
 
@@ -42,15 +46,18 @@ export class Tensor<A extends RealArray | Int32Array | Uint32Array = RealArray> 
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly purpose: Purpose;
+  /** Where it takes turns with others; a place of its own without it. */
+  readonly room: string | undefined;
   readonly length: number;
   ptr = 0;
   #data: A | undefined;
 
-  constructor(name: string, shape: readonly number[], dtype: DType, purpose: Purpose) {
+  constructor(name: string, shape: readonly number[], dtype: DType, purpose: Purpose, room?: string) {
     this.name = name;
     this.shape = shape;
     this.dtype = dtype;
     this.purpose = purpose;
+    this.room = room;
     this.length = shape.reduce((product, size) => product * size, 1);
   }
 
@@ -89,12 +96,12 @@ export class Arena {
   }
 
   /** Declares a real tensor (row-major). */
-  tensor(name: string, shape: readonly number[], purpose: Purpose): Tensor {
-    return this.#declare(new Tensor(name, shape, this.real, purpose));
+  tensor(name: string, shape: readonly number[], purpose: Purpose, room?: string): Tensor {
+    return this.#declare(new Tensor(name, shape, this.real, purpose, room));
   }
 
-  ints(name: string, shape: readonly number[], purpose: Purpose): IntTensor {
-    return this.#declare(new Tensor<Int32Array>(name, shape, "i32", purpose));
+  ints(name: string, shape: readonly number[], purpose: Purpose, room?: string): IntTensor {
+    return this.#declare(new Tensor<Int32Array>(name, shape, "i32", purpose, room));
   }
 
   bits(name: string, shape: readonly number[], purpose: Purpose): BitTensor {
@@ -113,10 +120,21 @@ export class Arena {
 
   /** Bytes declared so far, of one purpose or of all. */
   bytes(purpose?: Purpose): number {
-    let sum = 0;
-    for (const tensor of this.tensors as unknown as Tensor[])
-      if (purpose === undefined || tensor.purpose === purpose) sum += align(tensor.length * BYTES_PER[tensor.dtype]);
-    return sum;
+    if (purpose === undefined) return PURPOSES.reduce((sum, one) => sum + this.bytes(one), 0);
+    return [...this.#lots(purpose)].reduce((sum, lot) => sum + bytesOf(lot), 0);
+  }
+
+  /** What has a place of its own among tensors of a purpose: one of them, or those of a room. */
+  #lots(purpose: Purpose): Iterable<readonly Tensor[]> {
+    const lots = new Map<unknown, Tensor[]>();
+    for (const tensor of this.tensors as unknown as Tensor[]) {
+      if (tensor.purpose !== purpose) continue;
+      const key = tensor.room ?? tensor;
+      const lot = lots.get(key);
+      if (lot) lot.push(tensor);
+      else lots.set(key, [tensor]);
+    }
+    return lots.values();
   }
 
   /** Bytes declared so far, by purpose. */
@@ -153,10 +171,9 @@ export class Arena {
     let ptr = ALIGN_BYTES; // address 0 stays unused, so that a null pointer is no tensor
     for (const purpose of PURPOSES) {
       const start = ptr;
-      for (const tensor of this.tensors as unknown as Tensor[]) {
-        if (tensor.purpose !== purpose) continue;
-        tensor.place(memory.buffer, ptr);
-        ptr += align(tensor.length * BYTES_PER[tensor.dtype]);
+      for (const lot of this.#lots(purpose)) {
+        for (const tensor of lot) tensor.place(memory.buffer, ptr);
+        ptr += bytesOf(lot);
       }
       this.#ranges.set(purpose, { start, end: ptr });
     }
@@ -176,6 +193,11 @@ export class Arena {
     flat.place(this.memory.buffer, start);
     return flat;
   }
+}
+
+/** Of tensors that begin at one address. */
+function bytesOf(lot: readonly Tensor[]): number {
+  return Math.max(...lot.map(({ length, dtype }) => align(length * BYTES_PER[dtype])));
 }
 
 function align(bytes: number): number {

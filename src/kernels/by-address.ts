@@ -52,17 +52,22 @@ export interface PackedWeight extends Weight {
   readonly room: PanelRoom | undefined;
 }
 
-/** Panels that take turns in one tensor. */
+/** Panels that take turns in one room. */
 export interface PanelRoom {
-  /** What it holds; undefined where the weight has changed since. */
+  /** What it holds, and whose; undefined where that weight has changed since. */
   use: PanelUse | undefined;
+  of: Weight | undefined;
 }
 
 export abstract class AddressKernels {
   /** Set once the arena is allocated. */
   protected calls!: AddressCalls;
+  readonly #rooms = new Map<string, PanelRoom>();
 
-  /** Panels of floats for the uses of a weight: one room where nt and nn need none at the same time. */
+  /**
+   * Panels of floats for the uses of a weight: one room where nt and nn need none at the same time, and one for the weights
+   * of a group.
+   */
   protected planPanels(
     arena: Arena,
     { name }: Tensor,
@@ -77,17 +82,27 @@ export abstract class AddressKernels {
         room: undefined,
       };
     const [nt, nn] = [shapes.nt, shapes.nn].map((shape) => shape.reduce((product, size) => product * size, 1));
-    const shared = plan("panels", [Math.max(nt!, nn!)]);
-    return { nt: shared, nn: shared, room: { use: undefined } };
+    const group = uses.group && `panels of ${uses.group}`;
+    const shared = arena.tensor(`${name}.panels`, [Math.max(nt!, nn!)], "packed", group);
+    const room = (group && this.#rooms.get(group)) || { use: undefined, of: undefined };
+    if (group) this.#rooms.set(group, room);
+    return { nt: shared, nn: shared, room };
+  }
+
+  /** Of a weight that has changed. */
+  protected clearRoom(room: PanelRoom, weight: Weight): void {
+    if (room.of === weight) room.use = undefined;
   }
 
   /** Address of a weight's panels, which are up to date. */
   protected panels(w: Weight, use: PanelUse): number {
     const weight = w as PackedWeight;
     const { ptr } = planned(weight[use], w, use);
-    if (weight.room && weight.room.use !== use) {
+    const { room } = weight;
+    if (room && (room.use !== use || room.of !== w)) {
       this.packPanels(weight, use);
-      weight.room.use = use;
+      room.use = use;
+      room.of = w;
     }
     return ptr;
   }

@@ -45,6 +45,11 @@ export interface WeightUses {
    * products, and an engine may have room for one of the two packed copies: it makes each where it is wanted.
    */
   readonly inTurns?: boolean;
+  /**
+   * A group of weights of which a pass finishes with one, nt or nn, before it comes to the next: an engine may have room for
+   * the packed copies of one of them.
+   */
+  readonly group?: string;
 }
 
 /** A weight together with an engine's packed copies of it. */
@@ -270,8 +275,12 @@ export interface Kernels {
 
   // ---- planning, before the arena is allocated
   planWeight(tensor: Tensor, uses: WeightUses): Weight;
-  /** `listRows`: rows whose compressed form is wanted at once; without it all rows of `dense`. See Pattern.listFirst. */
-  planPattern(site: Site, dense: Tensor, listRows?: number): Pattern;
+  /**
+   * `listRows`: rows whose compressed form is wanted at once; without it all rows of `dense`. See Pattern.listFirst.
+   * `group`: patterns of which a pass has no product left, of the rows it last compressed, when it comes to the next one's
+   * rows: an engine may have room for the compressed form of one of them.
+   */
+  planPattern(site: Site, dense: Tensor, listRows?: number, group?: string): Pattern;
   /** Tells the engine of a gemmTN/spmmTN it will meet, so that it can plan its scratch memory. */
   planTN(rows: number, outRows: number, outCols: number): void;
 

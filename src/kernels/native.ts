@@ -152,14 +152,14 @@ class NativeKernels extends AddressKernels implements Kernels {
     };
   }
 
-  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number): NativePattern {
+  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number, group?: string): NativePattern {
     const arena = this.#arena;
     const { name, cols, groups } = site;
     const room = cols + LIST_SLACK;
     return {
       ...planPattern(arena, site, dense, groups.length > 1 && cols / groups.length <= this.#small),
-      values: arena.tensor(`${name}.values`, [rows, room], "pattern"),
-      offsets: arena.ints(`${name}.offsets`, [Math.ceil((rows * room) / 2)], "pattern"),
+      values: arena.tensor(`${name}.values`, [rows, room], "pattern", group && `values of ${group}`),
+      offsets: arena.ints(`${name}.offsets`, [Math.ceil((rows * room) / 2)], "pattern", group && `offsets of ${group}`),
       starts: arena.ints(`${name}.starts`, [rows, Math.ceil(cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${name}.tau`, [groups.length], "pattern"),
       partials: arena.doubles(`${name}.partials`, [SWEEP_TASKS, groups.length, PART_COLUMNS], "pattern"),
@@ -175,7 +175,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     const [N, K] = tensor.shape as [number, number];
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
     if (room) {
-      room.use = undefined;
+      this.clearRoom(room, weight);
       return;
     }
     const pairs = uses.nt === "bf16";

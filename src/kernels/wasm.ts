@@ -156,14 +156,14 @@ class WasmKernels extends AddressKernels implements Kernels {
     };
   }
 
-  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number): WasmPattern {
+  planPattern(site: Site, dense: Tensor, rows = dense.shape[0] as number, group?: string): WasmPattern {
     const arena = this.#arena;
     this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     this.#columns ??= arena.tensor("wasm.columns", [this.#threads, TILE, COLUMN_FLOATS], "workspace");
     this.#cursors ??= arena.ints("wasm.cursors", [this.#threads, TILE], "workspace");
     return {
       ...planPattern(arena, site, dense),
-      pairs: arena.ints(`${site.name}.pairs`, [rows, site.cols, 2], "pattern"),
+      pairs: arena.ints(`${site.name}.pairs`, [rows, site.cols, 2], "pattern", group && `pairs of ${group}`),
       starts: arena.ints(`${site.name}.starts`, [rows, Math.ceil(site.cols / TILE) + 1], "pattern"),
       tau: arena.tensor(`${site.name}.tau`, [site.groups.length], "pattern"),
       choice: planChoice(arena, site, dense.shape[0] as number),
@@ -186,7 +186,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     if (this.#place) this.#team?.serve(this.#place);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
     if (room) {
-      room.use = undefined;
+      this.clearRoom(room, weight);
       return;
     }
     if (!lookup && this.packFew(tensor, nt, nn, rows)) return;

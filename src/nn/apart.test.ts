@@ -15,6 +15,7 @@ import type { Bias, DropRule, Paths } from "../sparse/rule.ts";
 import type { Cell } from "./cell.ts";
 import { cells } from "./cells.ts";
 import { Model, type ModelSpec } from "./model.ts";
+import { pieceSteps } from "./pieces.ts";
 import { fillBatch, filledModel, gradients, LANGUAGE_MODEL } from "./testing.ts";
 
 const [H, T, B] = [6, 5, 3];
@@ -359,10 +360,11 @@ describe("planning", () => {
     return model.arena.bytes();
   };
 
-  test("only rules on dh alone need room, for one time step", () => {
+  test("only rules on dh alone need room, for one piece of backward", () => {
     expect(bytes("dW")).toBe(bytes("both"));
-    expect(bytes("dh") - bytes("both")).toBeGreaterThanOrEqual(2 * B * 4 * H * 4);
-    expect(bytes("dh") - bytes("both")).toBeLessThan(2 * (B * 4 * H * 4 + 512));
+    const rows = pieceSteps(4 * H * H, T, B) * B;
+    expect(bytes("dh") - bytes("both")).toBeGreaterThanOrEqual(2 * rows * 4 * H * 4);
+    expect(bytes("dh") - bytes("both")).toBeLessThan(2 * (rows * 4 * H * 4 + 512));
   });
 
   test("a rule that was not planned for is refused by name", () => {

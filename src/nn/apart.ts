@@ -2,7 +2,7 @@
  * The time loop under a rule that prunes one path alone, or leaves the biases dense.
  *
  *   dW    dh and dx from everything, as without a rule; then compress, t by t;  dW, dU from what is left
- *   dh    for each t a copy is compressed;  dh and dx from what is left of it;  dW, dU from everything
+ *   dh    for each t a copy is compressed;  dh and then dx from what is left of it;  dW, dU from everything
  *   both  as in time-loop.ts
  *
  * db is summed from what dW sees, or, with bias "dense", before the rule.
@@ -18,7 +18,7 @@ import { addHiddenGradient, type LoopParts } from "./time-loop.ts";
 /** Of a recurrent layer. */
 export interface ApartParts extends LoopParts {
   readonly products: LayerProducts;
-  /** The copy of one time step, for rules on dh alone. (B, G*H) */
+  /** The copy of a piece, for rules on dh alone. (rows of a piece, G*H) */
   scratch: Pattern | undefined;
 }
 
@@ -59,6 +59,7 @@ export function backwardApart(
   let beforeFirst = before; // without time 0, whose dh nobody wants
   let [kept, keptFirst] = [0, 0];
   counts.dhExecuted = counts.dxExecuted = 0;
+  if (copy) copy.firstRow = hRow;
 
   for (let t = steps - 1; t >= 0; t--) {
     const first = t === 0 && !dhBefore;
@@ -70,13 +71,12 @@ export function backwardApart(
     padding.hold(step, time);
     parts.pointwise.backward(step);
     padding.silence(step, time, rule);
-    const row = copy ? 0 : step.row;
+    const row = copy ? t * B : step.row;
     // What U sees of everything: for dU, for the biases or for dh, whichever is not pruned.
     if (!prunedH || copy || biasFirst) hidden?.make(step, gates, step.row, hiddenPattern, step.row, false);
     if (prunedH) {
       if (biasFirst) products.sumBiases(gates, hiddenPattern.dense, step.row, B);
-      if (copy) copyBlock(copy.dense, 0, gates, step.row, B);
-      if (copy) copy.firstRow = step.hRow;
+      if (copy) copyBlock(copy.dense, row, gates, step.row, B);
       if (first) beforeFirst = nonzerosBefore(statistics);
       kernels.compress(view, row, B, rule, statistics);
       padding.uncount(view, statistics, step, time);
@@ -84,7 +84,6 @@ export function backwardApart(
       keptFirst = countRows(view, row, B);
       kept += keptFirst;
       if (hiddenView) hidden?.make(step, view.dense, row, hiddenView, row, true);
-      if (copy && dx) counts.dxExecuted += kernels.spmmNN(dx.tensor, step.hRow, copy, 0, W, B);
     }
     if (first) break;
     if (!cell.carriesH) clearRows(step.dh, B);
@@ -92,7 +91,8 @@ export function backwardApart(
     padding.release(step, time);
   }
 
-  if (prunedH && prunedW && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, pattern, row0, W, rows);
+  products.clearInputGradient(hRow, rows);
+  if (prunedH && dx) counts.dxExecuted = kernels.spmmNN(dx.tensor, hRow, view, copy ? 0 : row0, W, rows);
   if (!prunedH) {
     if (dx) kernels.gemmNN(dx.tensor, hRow, gates, row0, W, rows);
     if (biasFirst) products.sumBiases(gates, hiddenPattern.dense, row0, rows);

@@ -20,18 +20,20 @@ export class Dropout implements Module {
   readonly #mask: ColumnMask | undefined;
   readonly #dx: Rows;
 
+  /** `dyRoom`: of dx; its rows are those of dy, which may lie in the same place. */
   constructor(
     { arena, kernels, T, B }: Planner,
     name: string,
     width: number,
     p: number,
     kind: DropoutKind = "element",
+    dyRoom?: string,
   ) {
     this.name = name;
     this.#p = p;
     this.#kernels = kernels;
     this.output = new Rows(arena.tensor(`${name}.y`, [T * B, width], "activations"));
-    this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace"));
+    this.#dx = new Rows(arena.tensor(`${name}.dx`, [T * B, width], "workspace", dyRoom));
     this.#mask = kind === "structured" ? new ColumnMask(arena, kernels, name, { T, width, p }) : undefined;
     this.output.live = this.#mask?.columns;
   }

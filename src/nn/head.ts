@@ -62,7 +62,8 @@ export class Head {
   readonly #logits: Tensor; // (chunk, V)
   readonly #count: Record<"xW" | "dx" | "dW", ProductMacs>;
 
-  constructor({ arena, kernels, T, B, nt }: Planner, input: Rows, spec: OutputSpec) {
+  /** `dyRoom`: of dx, where the net has one. */
+  constructor({ arena, kernels, T, B, nt }: Planner, input: Rows, spec: OutputSpec, dyRoom?: string) {
     const hiddenSize = input.tensor.rowLength;
     this.#spec = spec;
     this.#kernels = kernels;
@@ -78,7 +79,7 @@ export class Head {
     this.site = {
       site,
       weights: [this.#weight],
-      pattern: kernels.planPattern(site, this.#logits),
+      pattern: kernels.planPattern(site, this.#logits, undefined, "sites"),
       statistics: planStatistics(arena, site),
       rule: dropRule(1),
       watched: false,
@@ -93,7 +94,7 @@ export class Head {
     });
     this.weights = [this.#W];
     kernels.planTN(this.#chunk, spec.size, hiddenSize);
-    this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace"));
+    this.dx = new Rows(arena.tensor("head.dx", [T * B, hiddenSize], "workspace", dyRoom));
     this.targets =
       spec.kind === "classes"
         ? arena.ints("targets", [positions], "batch")

@@ -13,7 +13,7 @@ export class HiddenGates {
   /** (S*B, G*H), like the gates. */
   readonly gates: Tensor;
   readonly pattern: Pattern;
-  /** For a rule on path dh alone: of one time step. */
+  /** For a rule on path dh alone: of a piece. */
   copy: Pattern | undefined;
   readonly #arena: Arena;
   readonly #kernels: Kernels;
@@ -29,18 +29,18 @@ export class HiddenGates {
     this.#cell = cell;
     this.#site = { ...site, name: `${site.name}.hidden` };
     this.gates = arena.tensor(`${this.#site.name}Gates`, [rows, site.cols], "gateGradients");
-    this.pattern = kernels.planPattern(this.#site, this.gates, listRows);
+    this.pattern = kernels.planPattern(this.#site, this.gates, listRows, "what U sees");
     this.#statistics = planStatistics(arena, this.#site);
     this.#rule = dropRule(site.groups.length);
     this.#rule.kind = "threshold";
     this.#rule.tau.fill(-1);
   }
 
-  planCopy(B: number): void {
+  planCopy(rows: number): void {
     const site = { ...this.#site, name: `${this.#site.name}.dh` };
     this.copy = this.#kernels.planPattern(
       site,
-      this.#arena.tensor(`${site.name}Gates`, [B, site.cols], "gateGradients"),
+      this.#arena.tensor(`${site.name}Gates`, [rows, site.cols], "gateGradients"),
     );
   }
 

@@ -100,7 +100,7 @@ export class Linear implements Module {
     this.#drop = {
       site,
       weights: [this.#weight],
-      pattern: kernels.planPattern(site, this.gradient.tensor, listRows),
+      pattern: kernels.planPattern(site, this.gradient.tensor, listRows, "sites"),
       statistics: planStatistics(arena, site),
       rule: dropRule(groups.length),
       watched: true,

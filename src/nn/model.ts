@@ -151,7 +151,7 @@ export class Model {
     this.layers = [...layers, ...net.layers];
     this.recurrent = net.recurrent;
     this.context = net.context;
-    this.head = new Head(planner, net.output, spec.output);
+    this.head = new Head(planner, net.output, spec.output, net.dyRoom);
     this.parameters = [...this.layers.flatMap((layer) => layer.parameters), ...this.head.parameters];
     this.sites = this.layers.flatMap((layer) => layer.sites);
     this.macs = [...this.layers.flatMap((layer) => layer.macs), ...this.head.macs];

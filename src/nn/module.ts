@@ -155,9 +155,9 @@ export function fillUniform(tensor: Tensor, bound: number, random: RandomStream)
   for (let i = 0; i < tensor.length; i++) tensor.data[i] = (2 * random.uniform() - 1) * bound;
 }
 
-/** Zeroes rows [0, rows) of a buffer. */
-export function clearRows(tensor: Tensor, rows: number): void {
-  tensor.data.fill(0, 0, rows * tensor.rowLength);
+/** Zeroes rows [row, row + rows) of a buffer. */
+export function clearRows(tensor: Tensor, rows: number, row = 0): void {
+  tensor.data.fill(0, row * tensor.rowLength, (row + rows) * tensor.rowLength);
 }
 
 /** Copies rows between buffers of equal row length. */

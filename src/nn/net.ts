@@ -69,6 +69,8 @@ export interface BuiltNet {
   readonly output: Rows;
   /** Layers with a time loop; of bidirectional ones both directions, forward first. */
   readonly recurrent: readonly RecurrentLayer[];
+  /** The room (core/arena.ts) where the gradient of rows lies on its way down, if it is one; the head's dx is the first. */
+  readonly dyRoom?: string | undefined;
   /** Positions that a pass must hold for the last of them to see what it may: 1 where states are carried, or nothing is. */
   readonly context: number;
 }

@@ -15,7 +15,23 @@ import { type ProductMacs, productMacs, setMacs } from "../sparse/macs.ts";
 import type { Pattern } from "../sparse/pattern.ts";
 import type { Cell } from "./cell.ts";
 import { InputProducts, maskedMacs } from "./column-mask.ts";
-import { fillUniform, type Input, OneHot, type Parameter, type Planner, planParameter, Rows } from "./module.ts";
+import {
+  clearRows,
+  fillUniform,
+  type Input,
+  OneHot,
+  type Parameter,
+  type Planner,
+  planParameter,
+  Rows,
+} from "./module.ts";
+
+/**
+ * Rows of a pass from which on layers take turns in an engine's packed copies of W, and of U. In training that costs nothing,
+ * since each is packed for forward and for backward once a step either way; where a pass is forward alone it packs at every
+ * layer, which is as much as some 40 rows.
+ */
+const MANY_ROWS = 512;
 
 export interface LayerShape {
   /** Of the layer: "lstm.l0". */
@@ -30,6 +46,8 @@ export interface LayerShape {
   /** Rows of the largest product (S*B), and those of the largest piece. */
   readonly rows: number;
   readonly listRows: number;
+  /** Room of dx: see RecurrentOptions. */
+  readonly dyRoom: string | undefined;
 }
 
 /** Rows of a piece of backward: where they are, and what was kept of their gate gradients. */
@@ -86,13 +104,15 @@ export class LayerProducts {
     this.#weightHH = hidden ? plan("weight_hh", [columns, H]) : undefined;
     this.#biasIH = plan("bias_ih", [columns]);
     this.#biasHH = hidden ? plan("bias_hh", [columns]) : undefined;
+    const few = rows <= 2 * listRows; // pieces
+    const group = (name: string) => (rows < MANY_ROWS ? {} : { group: few ? "W and U" : name });
     const all = [this.#weightIH, this.#weightHH, this.#biasIH, this.#biasHH];
     this.parameters = all.filter((one) => one !== undefined);
     this.W = kernels.planWeight(
       this.#weightIH.value,
       input instanceof OneHot
         ? { rows, lookup: true }
-        : { rows, nt, nn: needsInputGradient, live: input.live !== undefined },
+        : { rows, nt, nn: needsInputGradient, live: input.live !== undefined, ...group("W") },
     );
     this.U =
       this.#weightHH &&
@@ -102,6 +122,7 @@ export class LayerProducts {
         nn: true,
         live: hiddenInput !== undefined,
         inTurns: hiddenInput !== undefined,
+        ...group("U"),
       });
     this.weights = this.U ? [this.W, this.U] : [this.W];
     if (!(input instanceof OneHot)) kernels.planTN(listRows, columns, inputSize);
@@ -109,7 +130,10 @@ export class LayerProducts {
     this.#dBiasIH = arena.tensor(`${layer}.dBias`, [columns], "workspace");
     const apart = cell.hiddenProduct === "apart";
     this.#dBiasHH = apart ? arena.tensor(`${layer}.dBiasHidden`, [columns], "workspace") : this.#dBiasIH;
-    this.dx = needsInputGradient ? new Rows(arena.tensor(`${layer}.dx`, [T * B, inputSize], "workspace")) : undefined;
+    const dxRoom = inputSize === H ? shape.dyRoom : undefined; // rows of one length: a piece lies where its dy lay
+    this.dx = needsInputGradient
+      ? new Rows(arena.tensor(`${layer}.dx`, [T * B, inputSize], "workspace", dxRoom))
+      : undefined;
     this.count = {
       xW: productMacs(layer, "xW", "forward", true),
       hU: productMacs(layer, "hU", "forward", true),
@@ -185,7 +209,6 @@ export class LayerProducts {
   clear(): void {
     this.#dBiasIH.data.fill(0);
     this.#dBiasHH.data.fill(0);
-    if (this.dx) this.#kernels.clear(this.dx.tensor);
     const { dh, dx, dW, dU } = this.count;
     setMacs(dh, 0, 0, 0);
     setMacs(dx, 0, 0, 0);
@@ -226,7 +249,12 @@ export class LayerProducts {
     return this.#inputProducts.gemmTN(gradient, pattern.dense, row, x, siteRow, w, rows, lanes);
   }
 
-  /** dx of a piece. */
+  /** Clears rows of dx; where it lies in dy's place, those of dy are lost. */
+  clearInputGradient(row: number, rows: number): void {
+    if (this.dx) clearRows(this.dx.tensor, rows, row);
+  }
+
+  /** dx of a piece, whose rows are clear. */
   addInputGradient(piece: Piece, pattern: Pattern, sparse: boolean): void {
     const x = this.#input;
     if (!this.dx || x instanceof OneHot) return;

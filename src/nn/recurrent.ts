@@ -62,6 +62,8 @@ export interface RecurrentOptions {
   readonly chronoInit?: number;
   /** Whether dLoss/dx is wanted: not below the first layer, unless x is trained. */
   readonly needsInputGradient: boolean;
+  /** A room (core/arena.ts) for dx that dy may lie in as well, where nobody reads dy after the layer; of H columns alone. */
+  readonly dyRoom?: string | undefined;
   /** Share of h[t-1]'s columns that U does not see in training (hidden-dropout.ts). */
   readonly recurrentDropout?: number;
   /** The other direction of a bidirectional layer: it goes by names of its own. */
@@ -103,7 +105,7 @@ export class RecurrentLayer implements Module {
 
   constructor(planner: Planner, cell: Cell, options: RecurrentOptions) {
     const { arena, kernels, T, B } = planner;
-    const { input, hiddenSize: H, needsInputGradient } = options;
+    const { input, hiddenSize: H, needsInputGradient, dyRoom } = options;
     const name = `${options.name}.l${options.index}${options.reverse ? ".reverse" : ""}`;
     const segment = options.segment ? Math.min(T, options.segment) : T;
     const rows = segment * B; // of the largest product
@@ -122,7 +124,17 @@ export class RecurrentLayer implements Module {
     const p = options.recurrentDropout ?? 0;
     const dropout = p > 0 ? new HiddenDropout(arena, kernels, name, { T, B, H, p }) : undefined;
     const hiddenInput = dropout?.rows;
-    const shape = { layer: name, parameter, input, hiddenSize: H, needsInputGradient, hiddenInput, rows, listRows };
+    const shape = {
+      layer: name,
+      parameter,
+      input,
+      hiddenSize: H,
+      needsInputGradient,
+      hiddenInput,
+      rows,
+      listRows,
+      dyRoom,
+    };
     const products = new LayerProducts(planner, cell, shape);
     this.#products = products;
     this.parameters = products.parameters;
@@ -153,19 +165,19 @@ export class RecurrentLayer implements Module {
     this.#parts = { kernels, cell, pointwise, drop, padding, states, hidden, dropout, products, scratch: undefined };
   }
 
-  #planDrop({ arena, kernels, B }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
+  #planDrop({ arena, kernels }: Planner, site: Site, hidden: HiddenGates | undefined): DropSite {
     return {
       site,
       weights: this.#products.siteWeights,
-      pattern: kernels.planPattern(site, this.#gates, this.#listRows),
+      pattern: kernels.planPattern(site, this.#gates, this.#listRows, "sites"),
       statistics: planStatistics(arena, site),
       rule: dropRule(site.groups.length),
       watched: true,
       planPaths: (paths) => {
         if (paths !== "dh") return;
-        const copy = arena.tensor(`${site.name}.dhGates`, [B, site.cols], "gateGradients");
+        const copy = arena.tensor(`${site.name}.dhGates`, [this.#listRows, site.cols], "gateGradients");
         this.#parts.scratch = kernels.planPattern({ ...site, name: `${site.name}.dh` }, copy);
-        hidden?.planCopy(B);
+        hidden?.planCopy(this.#listRows);
       },
     };
   }
@@ -324,6 +336,7 @@ export class RecurrentLayer implements Module {
     this.#countDh(piece, counted, sparse || this.#parts.dropout?.active ? executed : undefined);
     products.addWeightGradients(piece, pattern, hidden, this.#seenH, sparse);
     products.sumBiases(gates, hidden.dense, row, rows);
+    products.clearInputGradient(hRow, rows);
     products.addInputGradient(piece, pattern, sparse);
   }
 

@@ -2,19 +2,22 @@
  * Room for a layer's states and for what its cell keeps: of all time steps that its gates have room for, or, where that is
  * much and the cell's kernel can make them again from the gates (CellKernel.restate), of a stretch of time steps. Then the
  * states stay where a stretch begins, and backward makes those of a stretch before it goes through it: pointwise, to the
- * same bits.
+ * same bits. The room of a stretch is one for all layers, since none is in another's forward or backward.
  */
 import type { Arena, Tensor } from "../core/arena.ts";
 import type { CellKernel, CellStep } from "../kernels/kernels.ts";
 import type { Cell } from "./cell.ts";
 import { copyBlock } from "./module.ts";
 import type { Padding } from "./padding.ts";
+import { RowCopies } from "./row-copies.ts";
 
 /**
  * Numbers of one state over all of time from which on it is kept by stretches, 2 MB: smaller ones stay in a cache between
  * forward and backward, where making them again costs more than it spares.
  */
 const MANY_NUMBERS = 2 ** 19;
+
+const NONE = -1;
 
 export interface StateShape {
   readonly T: number;
@@ -25,27 +28,35 @@ export interface StateShape {
 }
 
 export class StateRoom {
-  /** ((R+1)*B, H) each; behind them, with several stretches, those where each begins: (ceil(T/R)*B, H) more. */
-  readonly states: readonly Tensor[];
+  readonly states: readonly Tensor[]; // ((R+1)*B, H) each
   readonly keeps: readonly Tensor[]; // (R*B, H) each
   /** R time steps. */
   readonly steps: number;
-  readonly #several: boolean;
+  /** With several stretches, the states where each begins: (ceil(T/R)*B, H) each. */
+  readonly #starts: readonly Tensor[];
+  /** Whether other layers fill the same room. */
+  readonly #shared: boolean;
   readonly #pointwise: CellKernel;
   readonly #padding: Padding;
+  readonly #copies: RowCopies;
   #T = 0;
-  #present = 0; // the stretch that is there
+  #present = NONE; // the stretch that is there
 
   constructor(arena: Arena, name: string, cell: Cell, pointwise: CellKernel, padding: Padding, shape: StateShape) {
-    const { T, B, H } = shape;
+    const { T, B, H, segment } = shape;
     const R = stretchSteps(cell, pointwise, shape);
-    const plan = (label: string, blocks: number) => arena.tensor(`${name}.${label}`, [blocks * B, H], "activations");
     this.steps = R;
-    this.#several = R < T;
-    this.states = cell.states.map((state) => plan(state, R + 1 + (R < T ? Math.ceil(T / R) : 0)));
-    this.keeps = cell.keeps.map((kept) => plan(kept, R));
+    this.#shared = R < segment;
+    const plan = (label: string, blocks: number, room?: string) =>
+      arena.tensor(`${name}.${label}`, [blocks * B, H], "activations", room);
+    const planStretch = (label: string, blocks: number) =>
+      plan(label, blocks, this.#shared ? `stretch of ${label}` : undefined);
+    this.states = cell.states.map((state) => planStretch(state, R + 1));
+    this.keeps = cell.keeps.map((kept) => planStretch(kept, R));
+    this.#starts = R < T ? cell.states.map((state) => plan(`${state}Starts`, Math.ceil(T / R))) : [];
     this.#pointwise = pointwise;
     this.#padding = padding;
+    this.#copies = new RowCopies(arena);
   }
 
   /** A pass over T time steps, from these states (B, H). */
@@ -57,13 +68,18 @@ export class StateRoom {
   /** Forward comes to the stretch that begins at `time`, from the one before it, or `again` after later ones. */
   enter(time: number, B: number, again: boolean): void {
     this.#present = time / this.steps;
-    const kept = (this.steps + 1 + this.#present) * B;
+    const kept = this.#present * B;
     for (let s = 0; s < this.states.length; s++) {
       const state = this.states[s]!;
-      if (again) moveBlock(state, 0, kept, B);
-      else if (time > 0) moveBlock(state, 0, this.steps * B, B);
-      if (this.#several && !again) moveBlock(state, kept, 0, B);
+      const starts = this.#starts[s];
+      if (again) this.#copy(state, 0, starts!, kept, B);
+      else if (time > 0) this.#copy(state, 0, state, this.steps * B, B);
+      if (starts && !again) this.#copy(starts, kept, state, 0, B);
     }
+  }
+
+  #copy(to: Tensor, toRow: number, from: Tensor, fromRow: number, rows: number): void {
+    this.#copies.copy(to, toRow, 0, from, fromRow, 0, rows * from.rowLength);
   }
 
   /** Row of time t. */
@@ -75,6 +91,7 @@ export class StateRoom {
   end(B: number, to: readonly Tensor[]): void {
     const row = this.row(this.#T - 1, B) + B;
     for (let s = 0; s < this.states.length; s++) copyBlock(to[s]!, 0, this.states[s]!, row, B);
+    if (this.#shared) this.#present = NONE;
   }
 
   /** Backward comes to time t: its states are there, at `step.stateRow`. */
@@ -104,20 +121,8 @@ export class StateRoom {
   }
 }
 
-/** Copies rows within a tensor; makes no view, and is as fast as memory. */
-function moveBlock(tensor: Tensor, toRow: number, fromRow: number, rows: number): void {
-  const width = tensor.rowLength;
-  tensor.data.copyWithin(toRow * width, fromRow * width, (fromRow + rows) * width);
-}
-
-/**
- * Stretches that all of time is cut into. States of all but the last are made again: at W2, a tenth kept, two took 1.0 to
- * 1.3 % of a step (medians of two runs beside none) and made the process 10 MiB smaller, five no more time and 16 MiB.
- */
-const STRETCHES = 2;
-
 /** R: a segment, where gates have room for no more; all of time, where that is little; else a part of it. */
 function stretchSteps(cell: Cell, { restate }: CellKernel, { T, B, H, segment }: StateShape): number {
   if (segment < T || !restate || cell.states.length + cell.keeps.length === 0) return segment;
-  return T * B * H < MANY_NUMBERS ? T : Math.ceil(T / STRETCHES);
+  return T * B * H < MANY_NUMBERS ? T : Math.ceil(T / Math.round(Math.sqrt(T / 2)));
 }

@@ -18,6 +18,9 @@ export const recurrentNet: Net = {
     const { dropout = 0, inputDropout = 0, recurrentDropout = 0, dropoutKind = "element" } = options;
     const cell: Cell = choose("cell", name, cells);
     checkDropout(options, input, cell);
+    // In a plain stack nobody reads dy after the module that was given it: dx takes its place. Both directions read one dy,
+    // and a residual adds it once more.
+    const dyRoom = bidirectional || options.residual ? undefined : "dy";
     checkChrono(chronoInit, cell);
     const layers: Module[] = [];
     const recurrent: RecurrentLayer[] = [];
@@ -39,6 +42,7 @@ export const recurrentNet: Net = {
         needsInputGradient: below > 0 || index > 0,
         recurrentDropout,
         segment: recompute,
+        dyRoom,
       };
       const final = index === numLayers - 1 && output.positions === "last";
       const layer: RecurrentLayer | BidirectionalLayer = bidirectional
@@ -67,12 +71,12 @@ export const recurrentNet: Net = {
         x = norm.output;
       }
       if (dropout > 0) {
-        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout, dropoutKind);
+        const mask = new Dropout(planner, `dropout.l${index}`, width, dropout, dropoutKind, dyRoom);
         between.push(mask);
         x = mask.output;
       }
     }
-    return { layers: [...layers, ...between], output: x as Rows, recurrent, context: 1 };
+    return { layers: [...layers, ...between], output: x as Rows, recurrent, dyRoom, context: 1 };
   },
 };
 
