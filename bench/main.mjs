@@ -323,7 +323,9 @@ const COMMANDS = {
       for (const policy of policies(["dense"])) {
         const result = await profile({
           workloadName,
-          workload: { ...table[workloadName], net: nets?.(table[workloadName])[options.dropout] },
+          workload: nets
+            ? { ...table[workloadName], net: nets(table[workloadName])[options.dropout] }
+            : table[workloadName],
           engineName: options.engine,
           policy,
           headPolicy: policy === "dense" ? "dense" : parsePolicy(options["head-policy"]).name,

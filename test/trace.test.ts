@@ -46,6 +46,31 @@ describe("trace", () => {
     expect(train("--trace", "some.trace", "--trace-steps", "3,7").status).toBe(0);
     expect(lines(gatesieve("trace", "info", "some.trace", "--json").stdout)[0].steps).toEqual([3, 7]);
   });
+  test("a net that reads one sequence and writes another, lanes of many lengths: traced, shown, simulated", () => {
+    const words = ["one", "two", "three", "four", "five"];
+    const pairs = Array.from({ length: 60 }, (_, i) => {
+      const read = Array.from({ length: 1 + (i % 6) }, (_, j) => words[(i * 3 + j) % 5]);
+      return `${read.join(" ")}\t${read.reverse().join(" ")}`;
+    });
+    writeFileSync(join(folder, "pairs.tsv"), `${pairs.join("\n")}\n`);
+    const { status } = gatesieve(
+      ...["train", "task.name=translation", "task.data=pairs.tsv", "task.vocabulary=40", "model.attention=general"],
+      ...["model.bidirectional=true", "model.embedding=4", "model.hiddenSize=8", "train.batchSize=5"],
+      ...["train.maxSteps=4", "--quiet", "--engine", "js", "--trace", "pairs.trace", "--trace-steps", "4"],
+    );
+    expect(status).toBe(0);
+    const [, ...sites] = lines(gatesieve("trace", "info", "pairs.trace", "--json").stdout);
+    expect(sites.map(({ site }) => site)).toEqual(
+      expect.arrayContaining(["encoder.lstm.l0.reverse", "decoder.lstm.l1", "attention.in", "attention.scores"]),
+    );
+    for (const { density, padded, rows } of sites) {
+      expect(density).toBeGreaterThan(0);
+      expect(padded).toBeLessThan(rows);
+    }
+    expect(sites.some(({ padded }) => padded > 0)).toBe(true);
+    const simulated = lines(gatesieve("simulate", "pairs.trace", "--json").stdout);
+    expect(simulated.length).toBeGreaterThan(3);
+  });
   test.each([
     [["train", "--trace-steps", "3"], /--trace FILE/],
     [["trace", "info", "none.trace"], /no trace none\.trace.*--trace/],

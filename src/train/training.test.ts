@@ -139,6 +139,15 @@ test("early stop restores the best weights", () => {
   expect(training.validate().loss).toBe(Math.min(...losses));
 });
 
+test("a validation loss that is not finite is a divergence too", () => {
+  const { model, training } = setUp();
+  training.step();
+  model.parameters[0]!.value.data.fill(Number.NaN);
+  model.pack();
+  expect(() => training.validate()).toThrow(NonFiniteError);
+  expect(() => training.validate()).toThrow(/^step 1: the validation loss is NaN\. Try a smaller train\.learningRate/);
+});
+
 test("NaN stops training, names layer and step, and leaves the weights as they were", () => {
   const { model, training, weights } = setUp();
   for (let i = 0; i < 3; i++) training.step();
