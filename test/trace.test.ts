@@ -56,7 +56,7 @@ describe("trace", () => {
     const { status } = gatesieve(
       ...["train", "task.name=translation", "task.data=pairs.tsv", "task.vocabulary=40", "model.attention=general"],
       ...["model.bidirectional=true", "model.embedding=4", "model.hiddenSize=8", "train.batchSize=5"],
-      ...["train.maxSteps=4", "--quiet", "--engine", "js", "--trace", "pairs.trace", "--trace-steps", "4"],
+      ...["train.maxSteps=2", "--quiet", "--engine", "js", "--trace", "pairs.trace", "--trace-steps", "2"],
     );
     expect(status).toBe(0);
     const [, ...sites] = lines(gatesieve("trace", "info", "pairs.trace", "--json").stdout);
@@ -68,11 +68,11 @@ describe("trace", () => {
       expect(padded).toBeLessThan(rows);
     }
     expect(sites.some(({ padded }) => padded > 0)).toBe(true);
-    const simulated = lines(gatesieve("simulate", "pairs.trace", "--json").stdout);
-    expect(simulated.length).toBeGreaterThan(3);
+    const simulated = lines(gatesieve("simulate", "pairs.trace", "--machine", "lanes", "--json").stdout);
+    expect(JSON.stringify(simulated)).toMatch(/"machine":"lanes"/);
   });
   test.each([
-    [["train", "--trace-steps", "3"], /--trace FILE/],
+    [["train", "--trace-steps", "2"], /--trace FILE/],
     [["trace", "info", "none.trace"], /no trace none\.trace.*--trace/],
     [["trace", "export", "run.trace", "--format", "csv"], /unknown format "csv".*npz/],
   ])("%j is refused with one line", (args, message) => {
