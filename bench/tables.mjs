@@ -14,6 +14,7 @@ export const TABLES = {
   memory: ["memory by purpose; what recompute saves and costs", ["memory", "--steps", "9"]],
   peak: ["peak memory beside PyTorch's", ["peak"]],
   dropout: ["structured dropout beside ordinary", ["dropout", "--late", "--steps", "9"]],
+  "dropout-wasm": ["the same on wasm", ["dropout", "--engine", "wasm", "--steps", "7"]],
   columns: ["rules that choose, in kernels and by their definition", ["columns"]],
   small: ["nets of few units", ["small"]],
   late: ["patterns late in training, the default policy", ["late", "--steps", "15"]],

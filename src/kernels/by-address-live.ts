@@ -26,8 +26,9 @@ type LiveCall = (
   out: number,
 ) => number;
 
-/** Where a product over live columns beats the sparse one. */
+/** Where a product over live columns beats the sparse one, and the dense one. */
 export interface LiveCosts {
+  readonly leastRows: number;
   /** Its time beside the dense one's where all columns live. */
   readonly cost: Readonly<Record<"nn" | "tn", number>>;
   /** Share of nonzeros from which the sparse product runs dense. */
@@ -38,9 +39,10 @@ export interface LiveCosts {
 export function addressLive(
   calls: () => LiveCalls,
   panels: (w: Weight) => number,
-  { cost, full }: LiveCosts,
+  { leastRows, cost, full }: LiveCosts,
 ): LiveKernels {
   return {
+    leastRows,
     pays(product, density, { columns: { list, counts }, time, times }) {
       let count = 0;
       for (let t = time; t < time + times; t++) count += counts.data[t]!;

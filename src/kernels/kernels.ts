@@ -157,6 +157,8 @@ export interface LiveColumns {
  * dense products compute over the zeroed matrix; each returns the multiply-accumulates executed.
  */
 export interface LiveKernels {
+  /** Rows of a time step from which on these products pay; of fewer the dense ones run. */
+  readonly leastRows: number;
   /** out += a w^T; a has live columns. w was planned with use `live`. */
   gemmNT(out: Tensor, outRow: number, a: Tensor, aRow: number, w: Weight, live: LiveRows): number;
   /** Live columns of out += g w; the others stay as they were. w was planned with use `live`. */

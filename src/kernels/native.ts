@@ -125,7 +125,7 @@ class NativeKernels extends AddressKernels implements Kernels {
     this.live = addressLive(
       () => this.#call,
       (w) => this.panels(w, "nt"),
-      { cost: LIVE_COST, full: (product, columns) => this.#fullOf(product, columns) },
+      { leastRows: 1, cost: LIVE_COST, full: (product, columns) => this.#fullOf(product, columns) },
     );
     this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }

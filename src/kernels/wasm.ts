@@ -20,7 +20,7 @@ import type { CellKernel, Engine, Kernels, LayerKernels, LiveKernels, Weight, We
 import { Listing } from "./listing.ts";
 import { wasmCells } from "./wasm-cells.ts";
 import type { WasmExports } from "./wasm-exports.ts";
-import { LIVE_COST, LiveRoom } from "./wasm-live.ts";
+import { LIVE_COST, LIVE_ROWS, LiveRoom } from "./wasm-live.ts";
 import { wasmModuleHex } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
@@ -124,7 +124,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     this.live = addressLive(
       () => (this.#liveCalls ??= this.#liveRoom.calls(this.#call, (this.#gPanel as Tensor).ptr, this.#tile.ptr)),
       (w) => this.panels(w, "nt"),
-      { cost: LIVE_COST, full: () => FULL },
+      { leastRows: LIVE_ROWS, cost: LIVE_COST, full: () => FULL },
     );
     this.cells = wasmCells(
       () => this.#call,

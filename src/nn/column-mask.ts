@@ -84,9 +84,11 @@ export class InputProducts {
     this.#kernels = kernels;
   }
 
-  /** Whether rows of x meet a weight by their live columns. */
-  isLive(x: Rows, w: Weight): boolean {
-    return x.live !== undefined && this.#kernels.live !== undefined && w.uses.live === true && w.uses.nt === true;
+  /** Whether rows of x, B to a time step, meet a weight by their live columns. */
+  isLive(x: Rows, w: Weight, B: number): boolean {
+    const { live } = this.#kernels;
+    const planned = w.uses.live === true && w.uses.nt === true;
+    return x.live !== undefined && live !== undefined && B >= live.leastRows && planned;
   }
 
   /**
@@ -133,7 +135,7 @@ export class InputProducts {
   }
 
   #liveOf(x: Rows, row: number, w: Weight, rows: number, B: number): LiveRows | undefined {
-    if (!this.isLive(x, w)) return undefined;
+    if (!this.isLive(x, w, B)) return undefined;
     const live = this.#live as LiveRows;
     this.#live.columns = x.live;
     live.time = row / B;

@@ -200,7 +200,7 @@ export class LayerProducts {
   countAgain(from: number, times: number, B: number): void {
     const all = () => B * this.#columns;
     const dead = (x: Input | undefined, w: Weight) =>
-      x instanceof Rows && x.live && this.#inputProducts.isLive(x, w) ? maskedMacs(x.live, from, times, all) : 0;
+      x instanceof Rows && x.live && this.#inputProducts.isLive(x, w, B) ? maskedMacs(x.live, from, times, all) : 0;
     this.count.xW.executed += this.#inputMacs(times * B) - dead(this.#input, this.W);
     if (this.U) this.count.hU.executed += this.#recurrentMacs(times * B) - dead(this.#hiddenInput, this.U);
   }
