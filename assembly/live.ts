@@ -13,12 +13,12 @@ export function liveMacs(times: i32, rows: i32, counts: usize, width: i32): f64 
   return sum * <f64>rows * <f64>width;
 }
 
-/** Live values of times [from, from + times) of a (rows, k): rows one behind the other, a time's at to + t rows k. */
+/** Live values of a (times * rows, k): rows one behind the other, a time's at to + t rows k. */
 export function packRowsOf(
-  from: i32, times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
+  times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
 ): void {
   const row = <usize>k * 4;
-  for (let t = <usize>from; t < <usize>(from + times); t++) {
+  for (let t: usize = 0; t < <usize>times; t++) {
     const begin = list + t * row;
     const end = begin + <usize>load<i32>(counts + t * 4) * 4;
     let source = a + t * <usize>rows * row;
@@ -35,10 +35,10 @@ export function packRowsOf(
 
 /** The same as [pair of live columns][row][2], a time's at to + t rows (k + 1); the last of an odd number twice. */
 export function packPairs(
-  from: i32, times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
+  times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
 ): void {
   const row = <usize>k * 4;
-  for (let t = <usize>from; t < <usize>(from + times); t++) {
+  for (let t: usize = 0; t < <usize>times; t++) {
     const begin = list + t * row;
     const end = begin + <usize>load<i32>(counts + t * 4) * 4;
     let target = to + t * <usize>rows * (row + 4);

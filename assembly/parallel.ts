@@ -86,12 +86,10 @@ const SCORE_ROWS: i32 = 43;
 const PACK_LIVE: i32 = 44;
 const LIVE_COLUMNS: i32 = 45;
 const LIVE_TN: i32 = 46;
-const DROPPED_ROWS: i32 = 47;
-const DROPPED_PAIRS: i32 = 48;
-const DROPPED_NT: i32 = 49;
-const DROPPED_NN: i32 = 50;
-const DROPPED_TN: i32 = 51;
-const MASK: i32 = 52;
+const DROPPED_NT: i32 = 47;
+const DROPPED_NN: i32 = 48;
+const DROPPED_TN: i32 = 49;
+const MASK: i32 = 50;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -210,10 +208,6 @@ function run(id: i32, task: i32): void {
     case PACK_LIVE: return packLiveRows(from, count);
     case LIVE_COLUMNS: return liveColumns(from, count);
     case LIVE_TN: return liveTiles(from, count);
-    case DROPPED_ROWS:
-      return liveOf.packRowsOf(from, count, int(0), int(1), address(2), address(3), address(4), address(5));
-    case DROPPED_PAIRS:
-      return liveOf.packPairs(from, count, int(0), int(1), address(2), address(3), address(4), address(5));
     case DROPPED_NT: return droppedNT(from, count);
     case DROPPED_NN: return droppedNN(from, count);
     case DROPPED_TN: return droppedTN(from, count);
@@ -621,10 +615,10 @@ function sparseTiles(from: i32, count: i32): void {
 /** out (times * rows, n) += a b, b (k, n) in panels. packed: room for a. Returns the multiply-accumulates. */
 export function liveProduct(
   times: i32, rows: i32, n: i32, k: i32, a: usize, panels: usize, list: usize, counts: usize, out: usize, packed: usize,
-  gPanel: usize, scratch: usize,
+  gPanel: usize, _room: usize, scratch: usize,
 ): f64 {
   const macs = liveOf.liveMacs(times, rows, counts, n);
-  packLiveTimes(DROPPED_ROWS, times, rows, k, a, list, counts, packed);
+  liveOf.packRowsOf(times, rows, k, a, list, counts, packed);
   if (small(macs * 0.25)) {
     liveOf.liveNT(times, rows, n, k, packed, list, counts, panels, out, bytes(n), gPanel, scratch);
     return macs;
@@ -652,30 +646,13 @@ function droppedNT(from: i32, count: i32): void {
   );
 }
 
-function packLiveTimes(
-  kind: i32, times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
-): void {
-  if (small(<f64>times * <f64>rows * <f64>k * 0.25)) {
-    if (kind == DROPPED_ROWS) liveOf.packRowsOf(0, times, rows, k, a, list, counts, to);
-    else liveOf.packPairs(0, times, rows, k, a, list, counts, to);
-    return;
-  }
-  set<i32>(0, rows);
-  set<i32>(1, k);
-  set<usize>(2, a);
-  set<usize>(3, list);
-  set<usize>(4, counts);
-  set<usize>(5, to);
-  fork(kind, times, cut(times, 1));
-}
-
 /**
  * Live columns of out (times * rows, k) += g w, g (times * rows, n), w in panels over its rows; at most 256 rows. tiles:
  * room of each thread for so many rows of a panel. Returns the multiply-accumulates.
  */
 export function liveProductNN(
-  times: i32, rows: i32, n: i32, k: i32, g: usize, panels: usize, list: usize, counts: usize, out: usize, gPanel: usize,
-  tiles: usize, scratch: usize,
+  times: i32, rows: i32, n: i32, k: i32, g: usize, panels: usize, list: usize, counts: usize, out: usize,
+  _packed: usize, gPanel: usize, tiles: usize, scratch: usize,
 ): f64 {
   for (let t = 0; t < times; t++) {
     const own = list + bytes(t * k);
@@ -718,7 +695,7 @@ export function liveProductTN(
   gPanel: usize, turned: usize, room: usize,
 ): f64 {
   const macs = liveOf.liveMacs(times, rows, counts, n);
-  packLiveTimes(DROPPED_PAIRS, times, rows, k, x, list, counts, packed);
+  liveOf.packPairs(times, rows, k, x, list, counts, packed);
   if (small(macs * 0.25)) {
     liveOf.liveTN(times, rows, n, k, 0, n, g, packed, list, counts, out, turned, gPanel);
     return macs;

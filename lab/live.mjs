@@ -77,10 +77,38 @@ for (const [N, K, B, T] of [
   const runs = {
     dense: () => call.product(rows, N, K, x * 4, K * 4, 4, nt * 4, K * 128, outN * 4, N * 4, scratch * 4),
     live: () =>
-      call.liveProduct(T, B, N, K, x * 4, nt * 4, list * 4, counts * 4, outN * 4, packed * 4, gPanel * 4, scratch * 4),
+      call.liveProduct(
+        T,
+        B,
+        N,
+        K,
+        x * 4,
+        nt * 4,
+        list * 4,
+        counts * 4,
+        outN * 4,
+        packed * 4,
+        gPanel * 4,
+        0,
+        scratch * 4,
+      ),
     "dense dx": () => call.product(rows, K, N, g * 4, N * 4, 4, nn * 4, N * 128, outK * 4, K * 4, scratch * 4),
     "live dx": () =>
-      call.liveProductNN(T, B, N, K, g * 4, nt * 4, list * 4, counts * 4, outK * 4, gPanel * 4, tiles * 4, scratch * 4),
+      call.liveProductNN(
+        T,
+        B,
+        N,
+        K,
+        g * 4,
+        nt * 4,
+        list * 4,
+        counts * 4,
+        outK * 4,
+        packed * 4,
+        gPanel * 4,
+        tiles * 4,
+        scratch * 4,
+      ),
     "dense dW": () => call.productTN(rows, N, K, g * 4, x * 4, outNK * 4, xPanels * 4, gPanel * 4, scratch * 4),
     "dense h": () =>
       byTime((t) =>
@@ -112,6 +140,7 @@ for (const [N, K, B, T] of [
           4 * (outN + t * B * N),
           packed * 4,
           gPanel * 4,
+          0,
           scratch * 4,
         ),
       ),

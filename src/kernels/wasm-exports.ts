@@ -82,49 +82,9 @@ export interface WasmExports {
     scratch: number,
   ): number;
   /** Live columns; rows in pieces that fit: wasm-live.ts. */
-  liveProduct(
-    times: number,
-    rows: number,
-    n: number,
-    k: number,
-    a: number,
-    panels: number,
-    list: number,
-    counts: number,
-    out: number,
-    packed: number,
-    gPanel: number,
-    scratch: number,
-  ): number;
-  liveProductNN(
-    times: number,
-    rows: number,
-    n: number,
-    k: number,
-    g: number,
-    panels: number,
-    list: number,
-    counts: number,
-    out: number,
-    gPanel: number,
-    tiles: number,
-    scratch: number,
-  ): number;
-  liveProductTN(
-    times: number,
-    rows: number,
-    n: number,
-    k: number,
-    g: number,
-    x: number,
-    list: number,
-    counts: number,
-    out: number,
-    packed: number,
-    gPanel: number,
-    turned: number,
-    room: number,
-  ): number;
+  readonly liveProduct: LiveExport;
+  readonly liveProductNN: LiveExport;
+  readonly liveProductTN: LiveExport;
   maskRows(out: number, a: number, factors: number, times: number, rows: number, cols: number): void;
   compressIndex(
     g: number,
@@ -316,3 +276,20 @@ export interface WasmExports {
     epsilon: number,
   ): void;
 }
+
+/** Products over live columns: alike, so that one loop calls them. What room and last are is in assembly/parallel.ts. */
+export type LiveExport = (
+  times: number,
+  rows: number,
+  n: number,
+  k: number,
+  left: number,
+  right: number,
+  list: number,
+  counts: number,
+  out: number,
+  packed: number,
+  gPanel: number,
+  room: number,
+  last: number,
+) => number;

@@ -1,7 +1,7 @@
 /** Rooms of engine wasm's products over live columns (assembly/live.ts), and their rows in pieces that fit. */
 import type { Arena, Tensor } from "../core/arena.ts";
 import type { LiveCalls } from "./by-address-live.ts";
-import type { WasmExports } from "./wasm-exports.ts";
+import type { LiveExport, WasmExports } from "./wasm-exports.ts";
 
 /** Columns of a panel; rows that a thread's room for one holds. */
 const PANEL = 32;
@@ -57,154 +57,58 @@ export class LiveRoom {
   calls(call: WasmExports, gPanel: number, scratch: number): LiveCalls {
     const packed = this.#packed as Tensor;
     const turned = this.#turned as Tensor;
-    return new PiecedCalls(call, {
-      packed: packed.ptr,
-      packedFloats: packed.length,
-      tiles: (this.#tiles as Tensor).ptr,
-      turned: turned.ptr,
-      turnedBytes: 4 * turned.rowLength,
-      gPanel,
-      scratch,
-    });
-  }
-}
-
-/** Addresses, and how much there is behind two of them. */
-interface Room {
-  readonly packed: number;
-  readonly packedFloats: number;
-  readonly tiles: number;
-  readonly turned: number;
-  readonly turnedBytes: number;
-  readonly gPanel: number;
-  readonly scratch: number;
-}
-
-/** Products in pieces whose packed rows have room: whole times together, or 256 rows of one. Nothing is allocated. */
-class PiecedCalls implements LiveCalls {
-  readonly #call: WasmExports;
-  readonly #room: Room;
-
-  constructor(call: WasmExports, room: Room) {
-    this.#call = call;
-    this.#room = room;
-  }
-
-  liveProduct(
-    times: number,
-    rows: number,
-    N: number,
-    K: number,
-    a: number,
-    panels: number,
-    list: number,
-    counts: number,
-    out: number,
-  ): number {
-    const { packed, gPanel, scratch } = this.#room;
-    const height = Math.min(rows, TILE);
-    const together = this.#together(rows, height, K);
-    let macs = 0;
-    for (let t = 0; t < times; t += together)
-      for (let r = 0; r < rows; r += height) {
-        const row = t * rows + r;
-        macs += this.#call.liveProduct(
-          Math.min(together, times - t),
-          Math.min(height, rows - r),
-          N,
-          K,
-          a + 4 * row * K,
-          panels,
-          list + 4 * t * K,
-          counts + 4 * t,
-          out + 4 * row * N,
-          packed,
-          gPanel,
-          scratch,
-        );
-      }
-    return macs;
-  }
-
-  liveProductNN(
-    times: number,
-    rows: number,
-    N: number,
-    K: number,
-    g: number,
-    panels: number,
-    list: number,
-    counts: number,
-    out: number,
-  ): number {
-    const { tiles, gPanel, scratch } = this.#room;
-    const height = Math.min(rows, TILE);
-    const together = height < rows ? 1 : times; // nothing is packed
-    let macs = 0;
-    for (let t = 0; t < times; t += together)
-      for (let r = 0; r < rows; r += height) {
-        const row = t * rows + r;
-        macs += this.#call.liveProductNN(
-          Math.min(together, times - t),
-          Math.min(height, rows - r),
-          N,
-          K,
-          g + 4 * row * N,
-          panels,
-          list + 4 * t * K,
-          counts + 4 * t,
-          out + 4 * row * K,
-          gPanel,
-          tiles,
-          scratch,
-        );
-      }
-    return macs;
-  }
-
-  liveProductTN(
-    times: number,
-    rows: number,
-    N: number,
-    K: number,
-    g: number,
-    x: number,
-    list: number,
-    counts: number,
-    out: number,
-  ): number {
-    const { packed, turned, turnedBytes, gPanel } = this.#room;
-    const height = Math.min(rows, TILE);
-    const together = this.#together(rows, height, K + 1);
-    let macs = 0;
-    for (let t = 0; t < times; t += together)
-      for (let r = 0; r < rows; r += height) {
-        const row = t * rows + r;
-        macs += this.#call.liveProductTN(
-          Math.min(together, times - t),
-          Math.min(height, rows - r),
-          N,
-          K,
-          g + 4 * row * N,
-          x + 4 * row * K,
-          list + 4 * t * K,
-          counts + 4 * t,
-          out,
-          packed,
-          gPanel,
-          turned,
-          turnedBytes,
-        );
-      }
-    return macs;
-  }
-
-  maskRows(out: number, a: number, factors: number, times: number, rows: number, cols: number): void {
-    this.#call.maskRows(out, a, factors, times, rows, cols);
-  }
-
-  /** Times of a piece, `width` numbers packed of each row. */
-  #together(rows: number, height: number, width: number): number {
-    return height < rows ? 1 : Math.max(1, Math.floor(this.#room.packedFloats / (rows * width)));
+    const tiles = (this.#tiles as Tensor).ptr;
+    /** In pieces whose packed rows have room: whole times together, or 256 rows of one. Steps: numbers of a row. */
+    const pieces = (
+      product: LiveExport,
+      times: number,
+      rows: number,
+      N: number,
+      K: number,
+      left: number,
+      leftStep: number,
+      right: number,
+      rightStep: number,
+      list: number,
+      counts: number,
+      out: number,
+      outStep: number,
+      room: number,
+      last: number,
+    ): number => {
+      const height = Math.min(rows, TILE);
+      const together = height < rows ? 1 : Math.max(1, Math.floor(packed.length / (rows * (K + 1))));
+      let macs = 0;
+      for (let t = 0; t < times; t += together)
+        for (let r = 0; r < rows; r += height) {
+          const row = 4 * (t * rows + r);
+          macs += product(
+            Math.min(together, times - t),
+            Math.min(height, rows - r),
+            N,
+            K,
+            left + row * leftStep,
+            right + row * rightStep,
+            list + 4 * t * K,
+            counts + 4 * t,
+            out + row * outStep,
+            packed.ptr,
+            gPanel,
+            room,
+            last,
+          );
+        }
+      return macs;
+    };
+    const { liveProduct, liveProductNN, liveProductTN } = call;
+    return {
+      liveProduct: (times, rows, N, K, a, panels, list, counts, out) =>
+        pieces(liveProduct, times, rows, N, K, a, K, panels, 0, list, counts, out, N, 0, scratch),
+      liveProductNN: (times, rows, N, K, g, panels, list, counts, out) =>
+        pieces(liveProductNN, times, rows, N, K, g, N, panels, 0, list, counts, out, K, tiles, scratch),
+      liveProductTN: (times, rows, N, K, g, x, list, counts, out) =>
+        pieces(liveProductTN, times, rows, N, K, g, N, x, K, list, counts, out, 0, turned.ptr, 4 * turned.rowLength),
+      maskRows: call.maskRows,
+    };
   }
 }

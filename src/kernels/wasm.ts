@@ -21,7 +21,7 @@ import { Listing } from "./listing.ts";
 import { wasmCells } from "./wasm-cells.ts";
 import type { WasmExports } from "./wasm-exports.ts";
 import { LIVE_COST, LIVE_ROWS, LiveRoom } from "./wasm-live.ts";
-import { wasmModuleHex } from "./wasm-module.generated.ts";
+import { wasmModule } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
 /**
@@ -42,7 +42,7 @@ const TILE_FLOATS = 32;
  * where more than one thread is asked for and none can be started.
  */
 export async function loadWasmEngine(threads = 1): Promise<Engine> {
-  compiling ??= WebAssembly.compile(decodeHex(wasmModuleHex));
+  compiling ??= WebAssembly.compile(decodeLetters(wasmModule));
   const module = await compiling;
   const team = threads > 1 ? await loadTeam(module, threads) : undefined;
   const engine: Engine = {
@@ -55,10 +55,17 @@ export async function loadWasmEngine(threads = 1): Promise<Engine> {
 
 let compiling: Promise<WebAssembly.Module> | undefined;
 
-function decodeHex(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(text.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-  return bytes;
+/** The module's bytes from its letters: scripts/build-wasm.mjs. */
+export function decodeLetters({ letters, order, text }: typeof wasmModule): Uint8Array<ArrayBuffer> {
+  const n = letters.length - 2;
+  const byte = (rank: number) => Number.parseInt(order.slice(2 * rank, 2 * rank + 2), 16);
+  const bytes = new Uint8Array(text.length);
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const at = letters.indexOf(text[i] as string);
+    bytes[length++] = byte(at < n ? at : (at - n + 1) * n + letters.indexOf(text[++i] as string));
+  }
+  return bytes.slice(0, length);
 }
 
 interface WasmWeight extends PackedWeight {
