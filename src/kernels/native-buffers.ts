@@ -17,7 +17,7 @@ export interface NativeWeight extends PackedWeight {
   // nt: panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]
   // nn: panels over K of w, [K / 64][N][64]
   /**
-   * Of a weight that also meets live columns, whose products read `nt` alone, where nn has a tensor of its own: whether it
+   * Where nn has a tensor of its own, which products over live columns and those of hardly anything do not read: whether it
    * is as the weight is, and was read since it last was packed. What nobody read is packed when somebody does.
    */
   readonly seldom: { fresh: boolean; read: boolean } | undefined;

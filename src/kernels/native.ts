@@ -7,7 +7,7 @@ import type { Arena, DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
-import { type Pattern, planPattern } from "../sparse/pattern.ts";
+import { countRows, type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
@@ -50,6 +50,11 @@ const FULL: Readonly<Record<string, Full>> = {
   neon: { nn: 0.5, tn: 0.5, narrow: 0.4 },
 };
 const NARROW = 32; // columns
+/**
+ * Up to this share of nonzeros a product adds whole rows of the other factor from where they lie: tiles of panels would be
+ * fetched, and packed, for hardly anything. docs/kernels.md, "Where hardly anything is left".
+ */
+const FEW = 0.01;
 
 /**
  * Gates of up to so many units are not listed: the dense products over what the rule left take as long or less, as
@@ -135,7 +140,7 @@ class NativeKernels extends AddressKernels implements Kernels {
       tensor,
       uses,
       ...own,
-      seldom: uses.live && own.nn && !own.room ? { fresh: false, read: false } : undefined,
+      seldom: own.nn && !own.room ? { fresh: false, read: false } : undefined,
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -325,8 +330,20 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
-    const ptr = this.panels(w, "nn");
     const block = listing.columnBlocks(pattern, row, rows);
+    if (block === 0 && this.#isFew(pattern, row, rows))
+      return this.#call.fewProduct(
+        rows,
+        N,
+        K,
+        at(rowCounts, row, 1),
+        at(starts, row - listFirst, starts.rowLength),
+        values.ptr,
+        offsets.ptr,
+        w.tensor.ptr,
+        at(out, outRow, K),
+      );
+    const ptr = this.panels(w, "nn");
     if (block > 0) {
       const first = at(starts, row - listFirst, starts.rowLength);
       const to = at(out, outRow, K);
@@ -356,6 +373,18 @@ class NativeKernels extends AddressKernels implements Kernels {
       const from = at(x, xRow, K);
       return this.#call.columnProductTN(rows / block, block, N, K, first, values.ptr, offsets.ptr, from, out.ptr);
     }
+    if (this.#isFew(pattern, row, rows))
+      return this.#call.fewProductTN(
+        rows,
+        N,
+        K,
+        at(rowCounts, row, 1),
+        at(starts, row - listFirst, starts.rowLength),
+        values.ptr,
+        offsets.ptr,
+        at(x, xRow, K),
+        out.ptr,
+      );
     return this.#call.sparseProductTN(
       rows,
       N,
@@ -369,6 +398,12 @@ class NativeKernels extends AddressKernels implements Kernels {
       out.ptr,
       listing.fullShare(pattern, row, rows, this.#fullOf("tn", K)),
     );
+  }
+
+  /** Whether hardly anything is left of rows that are listed. */
+  #isFew(pattern: Pattern, row: number, rows: number): boolean {
+    if (countRows(pattern, row, rows) > FEW * rows * pattern.site.cols) return false;
+    return (pattern as NativePattern).listing.fullShare(pattern, row, rows, 0) === 0;
   }
 
   /** The share of FULL for a product with so many columns in its result. */
