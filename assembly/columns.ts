@@ -7,7 +7,7 @@
 import { PANEL_BYTES, product } from "./gemm";
 
 /** Live columns whose weights are gathered at once: a thread has room for 256 rows of a panel. */
-const DEPTH: i32 = 256;
+export const DEPTH: i32 = 256;
 
 /** Begins the form of a block of `rows` rows, `at` its room. Returns the number of live columns, those with a factor. */
 export function listLive(factors: usize, rows: i32, cols: i32, at: usize, starts: usize): i32 {
@@ -48,6 +48,21 @@ function gather(panel: usize, list: usize, count: i32, to: usize): void {
   }
 }
 
+/**
+ * c (rows, width) += values (rows, count) times the rows of a panel that the list names, which are gathered. gPanel: a
+ * thread's room.
+ */
+export function listedProduct(
+  rows: i32, width: i32, count: i32, values: usize, list: usize, panel: usize, c: usize, cRow: usize, gPanel: usize,
+  scratch: usize,
+): void {
+  for (let x = 0; x < count; x += DEPTH) {
+    const depth = min(DEPTH, count - x);
+    gather(panel, list + <usize>x * 4, depth, gPanel);
+    product(rows, width, depth, values + <usize>x * 4, <usize>count * 4, 4, gPanel, 0, c, cRow, scratch);
+  }
+}
+
 /** Bytes from one block's starts to the next's, of `rows` rows. */
 function stepOf(rows: i32, tiles: i32): usize {
   return <usize>(rows * (tiles + 1)) * 4;
@@ -74,11 +89,7 @@ export function columnProduct(
       const count = load<i32>(block, 4);
       const list = values + <usize>rows * <usize>n * 4;
       const c = out + <usize>(t * rows) * outRow + <usize>j * 4;
-      for (let x = 0; x < count; x += DEPTH) {
-        const depth = min(DEPTH, count - x);
-        gather(panel, list + <usize>x * 4, depth, gPanel);
-        product(rows, width, depth, values + <usize>x * 4, <usize>count * 4, 4, gPanel, 0, c, outRow, scratch);
-      }
+      listedProduct(rows, width, count, values, list, panel, c, outRow, gPanel, scratch);
     }
   }
 }

@@ -12,7 +12,7 @@ const DEPTH: i32 = 512;
 const ROW_BLOCK: i32 = 192;
 
 /** c (2, 16) += a (2, k) b (k, 16). */
-function tile2x16(k: i32, a: usize, aRow: usize, aStep: usize, b: usize, c: usize, cRow: usize): void {
+export function tile2x16(k: i32, a: usize, aRow: usize, aStep: usize, b: usize, c: usize, cRow: usize): void {
   let c00 = f32x4.splat(0);
   let c01 = f32x4.splat(0);
   let c02 = f32x4.splat(0);

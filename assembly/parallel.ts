@@ -9,6 +9,7 @@ import * as columnsOf from "./columns";
 import * as gemm from "./gemm";
 import * as gru from "./gru";
 import * as layers from "./layers";
+import * as liveOf from "./live";
 import * as loss from "./loss";
 import * as lstm from "./lstm";
 import * as rnn from "./rnn";
@@ -85,6 +86,12 @@ const SCORE_ROWS: i32 = 43;
 const PACK_LIVE: i32 = 44;
 const LIVE_COLUMNS: i32 = 45;
 const LIVE_TN: i32 = 46;
+const DROPPED_ROWS: i32 = 47;
+const DROPPED_PAIRS: i32 = 48;
+const DROPPED_NT: i32 = 49;
+const DROPPED_NN: i32 = 50;
+const DROPPED_TN: i32 = 51;
+const MASK: i32 = 52;
 
 /** Work, in vectors of 4 multiplied and added (or as long as that takes), from which on a team is called. */
 const FORK: f64 = 16000;
@@ -203,6 +210,14 @@ function run(id: i32, task: i32): void {
     case PACK_LIVE: return packLiveRows(from, count);
     case LIVE_COLUMNS: return liveColumns(from, count);
     case LIVE_TN: return liveTiles(from, count);
+    case DROPPED_ROWS:
+      return liveOf.packRowsOf(from, count, int(0), int(1), address(2), address(3), address(4), address(5));
+    case DROPPED_PAIRS:
+      return liveOf.packPairs(from, count, int(0), int(1), address(2), address(3), address(4), address(5));
+    case DROPPED_NT: return droppedNT(from, count);
+    case DROPPED_NN: return droppedNN(from, count);
+    case DROPPED_TN: return droppedTN(from, count);
+    case MASK: return maskSome(from, count);
     case SUM_ROWS: return squareRows(address(0), int(1), address(2), address(3), from, count);
   }
 }
@@ -599,6 +614,154 @@ function sparseTiles(from: i32, count: i32): void {
       int(0), int(1), int(2), t, address(3), address(4), address(5), address(6) + thread * COLUMNS,
       address(7) + thread * CURSORS, address(8) + thread * SCRATCH,
     );
+}
+
+// ---- live columns of what structured dropout zeroed
+
+/** out (times * rows, n) += a b, b (k, n) in panels. packed: room for a. Returns the multiply-accumulates. */
+export function liveProduct(
+  times: i32, rows: i32, n: i32, k: i32, a: usize, panels: usize, list: usize, counts: usize, out: usize, packed: usize,
+  gPanel: usize, scratch: usize,
+): f64 {
+  const macs = liveOf.liveMacs(times, rows, counts, n);
+  packLiveTimes(DROPPED_ROWS, times, rows, k, a, list, counts, packed);
+  if (small(macs * 0.25)) {
+    liveOf.liveNT(times, rows, n, k, packed, list, counts, panels, out, bytes(n), gPanel, scratch);
+    return macs;
+  }
+  set<i32>(0, times);
+  set<i32>(1, rows);
+  set<i32>(2, k);
+  set<usize>(3, packed);
+  set<usize>(4, list);
+  set<usize>(5, counts);
+  set<usize>(6, panels);
+  set<usize>(7, out);
+  set<usize>(8, gPanel);
+  set<usize>(9, scratch);
+  fork(DROPPED_NT, n, cut(n, 32));
+  return macs;
+}
+
+function droppedNT(from: i32, count: i32): void {
+  const thread = <usize>me();
+  const k = int(2);
+  liveOf.liveNT(
+    int(0), int(1), count, k, address(3), address(4), address(5), address(6) + bytes(from) * <usize>k,
+    address(7) + bytes(from), bytes(int(22)), address(8) + thread * G_PANEL, address(9) + thread * SCRATCH,
+  );
+}
+
+function packLiveTimes(
+  kind: i32, times: i32, rows: i32, k: i32, a: usize, list: usize, counts: usize, to: usize,
+): void {
+  if (small(<f64>times * <f64>rows * <f64>k * 0.25)) {
+    if (kind == DROPPED_ROWS) liveOf.packRowsOf(0, times, rows, k, a, list, counts, to);
+    else liveOf.packPairs(0, times, rows, k, a, list, counts, to);
+    return;
+  }
+  set<i32>(0, rows);
+  set<i32>(1, k);
+  set<usize>(2, a);
+  set<usize>(3, list);
+  set<usize>(4, counts);
+  set<usize>(5, to);
+  fork(kind, times, cut(times, 1));
+}
+
+/**
+ * Live columns of out (times * rows, k) += g w, g (times * rows, n), w in panels over its rows; at most 256 rows. tiles:
+ * room of each thread for so many rows of a panel. Returns the multiply-accumulates.
+ */
+export function liveProductNN(
+  times: i32, rows: i32, n: i32, k: i32, g: usize, panels: usize, list: usize, counts: usize, out: usize, gPanel: usize,
+  tiles: usize, scratch: usize,
+): f64 {
+  for (let t = 0; t < times; t++) {
+    const own = list + bytes(t * k);
+    const count = load<i32>(counts + bytes(t));
+    const from = g + bytes(t * rows) * <usize>n;
+    const to = out + bytes(t * rows) * <usize>k;
+    if (small(<f64>rows * <f64>count * <f64>n * 0.25)) {
+      liveOf.liveNN(rows, n, k, from, panels, own, 0, count, to, gPanel, tiles, scratch);
+      continue;
+    }
+    set<i32>(0, rows);
+    set<i32>(1, n);
+    set<i32>(2, k);
+    set<usize>(3, from);
+    set<usize>(4, panels);
+    set<usize>(5, own);
+    set<usize>(6, to);
+    set<usize>(7, gPanel);
+    set<usize>(8, tiles);
+    set<usize>(9, scratch);
+    fork(DROPPED_NN, count, cut(count, 32));
+  }
+  return liveOf.liveMacs(times, rows, counts, n);
+}
+
+function droppedNN(from: i32, count: i32): void {
+  const thread = <usize>me();
+  liveOf.liveNN(
+    int(0), int(1), int(2), address(3), address(4), address(5), from, from + count, address(6),
+    address(7) + thread * G_PANEL, address(8) + thread * G_PANEL, address(9) + thread * SCRATCH,
+  );
+}
+
+/**
+ * out (n, k) += g^T x, x (times * rows, k), at most 256 rows. packed: room for rows of x one longer; turned: of each thread,
+ * `room` bytes. Returns the multiply-accumulates.
+ */
+export function liveProductTN(
+  times: i32, rows: i32, n: i32, k: i32, g: usize, x: usize, list: usize, counts: usize, out: usize, packed: usize,
+  gPanel: usize, turned: usize, room: usize,
+): f64 {
+  const macs = liveOf.liveMacs(times, rows, counts, n);
+  packLiveTimes(DROPPED_PAIRS, times, rows, k, x, list, counts, packed);
+  if (small(macs * 0.25)) {
+    liveOf.liveTN(times, rows, n, k, 0, n, g, packed, list, counts, out, turned, gPanel);
+    return macs;
+  }
+  set<i32>(0, times);
+  set<i32>(1, rows);
+  set<i32>(2, n);
+  set<i32>(3, k);
+  set<usize>(4, g);
+  set<usize>(5, packed);
+  set<usize>(6, list);
+  set<usize>(7, counts);
+  set<usize>(8, out);
+  set<usize>(9, turned);
+  set<usize>(10, gPanel);
+  set<usize>(11, room);
+  fork(DROPPED_TN, n, cut(n, 32));
+  return macs;
+}
+
+function droppedTN(from: i32, count: i32): void {
+  const thread = <usize>me();
+  liveOf.liveTN(
+    int(0), int(1), int(2), int(3), from, from + count, address(4), address(5), address(6), address(7), address(8),
+    address(9) + thread * address(11), address(10) + thread * G_PANEL,
+  );
+}
+
+export function maskRows(out: usize, a: usize, factors: usize, times: i32, rows: i32, cols: i32): void {
+  if (small(<f64>times * <f64>rows * <f64>cols * 0.5)) return liveOf.maskRows(out, a, factors, times, rows, cols);
+  set<usize>(0, out);
+  set<usize>(1, a);
+  set<usize>(2, factors);
+  set<i32>(3, rows);
+  set<i32>(4, cols);
+  fork(MASK, times, cut(times, 1));
+}
+
+function maskSome(from: i32, count: i32): void {
+  const rows = int(3);
+  const cols = int(4);
+  const first = bytes(from * rows) * <usize>cols;
+  liveOf.maskRows(address(0) + first, address(1) + first, address(2) + bytes(from * cols), count, rows, cols);
 }
 
 // ---- cells

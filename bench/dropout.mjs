@@ -1,10 +1,12 @@
 /**
  * The page docs/results/structured-dropout: steps with structured dropout beside steps with ordinary dropout of the same
- * share at the same places, dense and under a policy, all of a workload in one run: of untrained nets, and late in a
- * training with that dropout.
+ * share at the same places, dense and under a policy, all of a workload in one run: of untrained nets, and on engine native
+ * late in a training with that dropout. An engine's part is made by a run of its own; the others stay as they were.
  */
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { LATE, latePolicies, trainedRun } from "./late.mjs";
-import { machineName, tableLine } from "./report.mjs";
+import { tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
 const P = 0.5;
@@ -22,9 +24,11 @@ const CALLED = { element: "ordinary", structured: "structured", hidden: "structu
 const PAGE = {
   W4: { ...latePolicies("W4"), marks: [1.4, 2.2] },
   W2: { policy: "density:0.1", headPolicy: "dense", marks: [] },
+  W1: { policy: "density:0.1", headPolicy: "dense", marks: [] },
 };
 
-export const DROPOUT_WORKLOADS = Object.keys(PAGE);
+/** An engine's workloads, in the order of the page. */
+export const DROPOUT_WORKLOADS = { native: ["W4", "W2"], wasm: ["W1", "W2"] };
 
 /** The one of them that is trained, on LATE's data, for so many steps. */
 const TRAINED = "W4";
@@ -54,6 +58,13 @@ export async function lateDropoutRows(rowsOf, { engine, steps, runs, note }) {
   return rowsOf(TRAINED, { engine, policies: ["dense", policy], headPolicy, variants, peers: [], steps });
 }
 
+/** What the page has of other engines: { engine: { command, rows, late, notes } }. */
+export function otherParts(engine) {
+  const file = fileURLToPath(new URL("../docs/results/structured-dropout.json", import.meta.url));
+  const parts = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).parts : {};
+  return Object.fromEntries(Object.entries(parts).filter(([other]) => other !== engine));
+}
+
 /** A table of rows, each workload's against its own first. */
 function table(rows) {
   const line = (row) => {
@@ -63,7 +74,8 @@ function table(rows) {
     const dense = of("dense");
     const times = (a) => (a === row ? "" : `${(a.cpuMs / row.cpuMs).toFixed(2)}x`);
     const kind = net.recurrentDropout > 0 ? "hidden" : net.dropoutKind;
-    const mark = kind === "structured" ? PAGE[workload].marks[policy === "dense" ? 0 : 1] : undefined;
+    const mark =
+      kind === "structured" && row.engine === "native" ? PAGE[workload].marks[policy === "dense" ? 0 : 1] : undefined;
     return tableLine([
       workload,
       CALLED[kind],
@@ -85,7 +97,7 @@ ${rows.map(line).join("\n")}`;
 function lateSection(late) {
   const { policy, headPolicy } = PAGE[TRAINED];
   return `
-## Late in training
+### Late in training
 
 ${TRAINED}'s net after ${LATE_STEPS} steps on words of the Brown corpus (\`${LATE[TRAINED].config}\`, seed 1, engine native), timed
 on its own batches, weights held where training ended. The net with ordinary dropout was trained dense; those with structured
@@ -95,26 +107,34 @@ ${table(late)}
 `;
 }
 
-/** `late`: rows of lateDropoutRows, or none. */
-export function dropoutPage({ command, rows, late, notes }) {
-  const [first] = rows;
+function engineSection([engine, { command, machine, rows, late, notes }]) {
+  const [{ isa, node, date, steps }] = rows;
   const shapes = [...new Set(rows.map(({ workload }) => workload))];
-  return `# Steps with structured dropout on engine ${first.engine}
-
-Structured dropout zeroes columns of a time step for the whole batch, so that products need not meet them; ordinary dropout
-zeroes elements, and saves nothing. Both drop ${P} of what layers and the head read (of W4 the embedding's rows too; W2's
-tokens are one-hot), "and of h" also ${P} of what U sees. This page is about speed alone.
+  return `
+## Engine ${engine}
 
 Command: \`${command}\`
-Machine: ${machineName()}, shared with other work; ${first.isa}; Node ${process.versions.node}; ${first.date}; one thread; medians of ${first.steps} steps, tools in turns. Ratios are of CPU time, which leaves out the time, though not the cache, that other processes took.
+Machine: ${machine}, shared with other work; ${isa}; Node ${node.slice(1)}; ${date}; one thread; medians of ${steps} steps, tools in turns. Ratios are of CPU time, which leaves out the time, though not the cache, that other processes took.
 
-## Untrained
+### Untrained
 
 Random tokens. Nets that know nothing keep most of their gate gradients.
 
 ${table(rows)}
 
 ${shapes.map((name) => `${name}: ${describe(WORKLOADS[name])}; ${gflop(WORKLOADS[name]).toFixed(1)} GFLOP a dense step`).join(". ")}.
-Under its policy W4's logits are dropped by ${PAGE.W4.headPolicy}.
-${late.length > 0 ? lateSection(late) : ""}${notes.length ? `\nRemarks of the run:\n\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}`;
+${shapes.includes("W4") ? `Under its policy W4's logits are dropped by ${PAGE.W4.headPolicy}.\n` : ""}${late.length > 0 ? lateSection(late) : ""}${notes.length ? `\nRemarks of the run:\n\n${notes.map((text) => `* ${text}`).join("\n")}\n` : ""}`;
+}
+
+/** `parts`: { engine: { command, machine, rows, late, notes } }; `late`: rows of lateDropoutRows, or none. */
+export function dropoutPage(parts) {
+  return `# Steps with structured dropout
+
+Structured dropout zeroes columns of a time step for the whole batch, so that products need not meet them; ordinary dropout
+zeroes elements, and saves nothing. Both drop ${P} of what layers and the head read (of W4 the embedding's rows too; tokens of
+W1 and W2 are one-hot), "and of h" also ${P} of what U sees. This page is about speed alone.
+${Object.keys(DROPOUT_WORKLOADS)
+  .filter((engine) => parts[engine])
+  .map((engine) => engineSection([engine, parts[engine]]))
+  .join("")}`;
 }

@@ -18,7 +18,7 @@ const HELP = `npm run bench -- COMMAND [options]
   native    the page of all workloads on engine native: PyTorch, threads, instruction sets, memory, crossover
   memory    the page of memory by purpose, of all workloads on engine native: what recompute saves and costs
   peak      the page of peak resident memory beside PyTorch's, of the workloads with a mark, on engine native
-  dropout   the page of steps with structured dropout, on engine native
+  dropout   the page of steps with structured dropout, of one engine (default native, or wasm) anew
   columns   the page of steps under rules that choose, in kernels and by their definition
   small     the page of nets of few units, where a step without any rule may be the fastest, on native and wasm
   late      the page of steps on the patterns of real training (trains the nets first)
@@ -164,15 +164,21 @@ const COMMANDS = {
     await writePage("peak-memory", { rows, notes }, peakPage({ command: commandLine(), rows, notes }));
   },
   async dropout() {
-    const { DROPOUT_WORKLOADS, dropoutPage, dropoutRows, lateDropoutRows } = await import("./dropout.mjs");
+    const { DROPOUT_WORKLOADS, dropoutPage, dropoutRows, lateDropoutRows, otherParts } = await import("./dropout.mjs");
+    const { machineName } = await import("./report.mjs");
     const notes = notesOfRun();
     const rowsOf = (name, wanted) => rowsUnder(name, { note: keepNote(notes), ...wanted });
-    const names = known(options.only?.split(",") ?? DROPOUT_WORKLOADS);
-    const settings = { engine: "native", steps: whole("steps", 9) };
+    const engine = process.argv.includes("--engine") ? options.engine : "native";
+    if (!Object.hasOwn(DROPOUT_WORKLOADS, engine))
+      fail(`dropout times no engine "${engine}". The choices are: ${Object.keys(DROPOUT_WORKLOADS).join(", ")}.`);
+    if (options.late && engine !== "native") fail("--late is timed on engine native alone. Leave it out.");
+    const names = known(options.only?.split(",") ?? DROPOUT_WORKLOADS[engine]);
+    const settings = { engine, steps: whole("steps", 9) };
     const late = options.late ? await lateDropoutRows(rowsOf, { ...settings, runs: options.runs, note }) : [];
     const rows = await dropoutRows(rowsOf, names, settings);
-    const page = dropoutPage({ command: commandLine(), rows, late, notes });
-    await writePage("structured-dropout", { rows, late, notes }, page);
+    const part = { command: commandLine(), machine: machineName(), rows, late, notes };
+    const parts = { ...otherParts(engine), [engine]: part };
+    await writePage("structured-dropout", { parts }, dropoutPage(parts));
   },
   async columns() {
     const { COLUMN_ENGINES, COLUMN_WORKLOADS, columnRows, columnsPage, withOthers } = await import("./columns.mjs");

@@ -39,9 +39,9 @@ export async function source(path) {
 
 /** The built module over a memory of its own: its functions, and the memory as floats and integers. */
 export async function kernels(pages = 2048) {
-  const { wasmModuleBase64 } = await source("src/kernels/wasm-module.generated.ts");
+  const { wasmModuleHex } = await source("src/kernels/wasm-module.generated.ts");
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const { instance } = await WebAssembly.instantiate(Buffer.from(wasmModuleBase64, "base64"), { env: { memory } });
+  const { instance } = await WebAssembly.instantiate(Buffer.from(wasmModuleHex, "hex"), { env: { memory } });
   return { call: instance.exports, floats: new Float32Array(memory.buffer), ints: new Uint32Array(memory.buffer) };
 }
 

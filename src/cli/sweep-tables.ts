@@ -74,8 +74,8 @@ export function readingNotes(results: Results, processes: number): string[] {
     `Losses are in ${results.lossUnit ?? "the task's unit"}. Every arm is paired with "${reference}" seed by seed (${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}): the same seed is the same batches and, for the same net, the same first weights.`,
     "MACs: the share that zeros make redundant, of the recurrent layers' and of all training's. Time: of the reference's per step, median over pairs.",
     split === "test"
-      ? `"lossless": the upper end of the 95 % interval of the paired relative difference in test loss is below +${limit}. "not shown" says neither that it is worse nor that it is not.`
-      : `"within margin": the upper end of the interval is below +${limit} on validation, where arms are chosen; the best of several may owe it to luck. Test losses are shown once, of finalists on fresh seeds.`,
+      ? `"lossless": the upper end of the 95 % interval of the paired relative difference in test loss is below +${limit}; "worse": its lower end is above. "not shown" says neither that it is worse nor that it is not.`
+      : `"within margin": the upper end of the interval is below +${limit} on validation, where arms are chosen; the best of several may owe it to luck; "worse": its lower end is above. Test losses are shown once, of finalists on fresh seeds.`,
     rows.some(({ bestOfPolicy, verdict: word }) => !bestOfPolicy && word !== "reference")
       ? "* the best arm of its policy on validation."
       : "",

@@ -57,7 +57,7 @@ export function madeSite(name: string, rows: number, cols: number, density: numb
   const bitmap = randomBits(rows, cols, density, random);
   const kept = countBits(bitmap);
   const group = { group: "all", tau: null, total: rows * cols, naturalZeros: 0, kept, squares: 1, keptSquares: 1 };
-  return { name, groups: [group], rule: "threshold", paths: "both", rows, cols, bitmap };
+  return { name, groups: [group], rule: "threshold", paths: "both", rows, padded: 0, cols, bitmap };
 }
 
 export function madeRun({ T, B, H, layers = 1 }: Shape): TraceRun {

@@ -5,12 +5,16 @@
 import { describe, expect, test } from "vitest";
 import { Arena, type RealArray } from "../core/arena.ts";
 import { RandomStream } from "../core/random.ts";
+import "../runs/wasm-threads.ts";
 import { hasNativeAddon, loadNativeAddon, loadNativeEngine } from "../runs/native-addon.ts";
 import { jsEngine } from "./js.ts";
 import type { Engine, LiveRows } from "./kernels.ts";
+import { loadWasmEngine } from "./wasm.ts";
 
 const isas = hasNativeAddon() ? loadNativeAddon().isas() : [];
 const engines: readonly (readonly [string, Engine])[] = await Promise.all([
+  loadWasmEngine().then((engine) => ["wasm", engine] as const),
+  loadWasmEngine(2).then((engine) => ["wasm, 2 threads", engine] as const),
   ...isas.map(async (isa) => [`native ${isa}`, await loadNativeEngine(1, isa)] as const),
   ...isas.slice(0, 1).map(async (isa) => [`native ${isa}, 2 threads`, await loadNativeEngine(2, isa)] as const),
 ]);
@@ -26,7 +30,7 @@ interface Shape {
   readonly live: number; // share of columns
 }
 
-/** Beyond: a tile of rows, of columns, a register tile's parts, a block of 1024 columns, rows packed at once. */
+/** Beyond: a tile of rows, of columns, a register tile's parts, a block of 1024 columns, rows packed at once, 256 rows of one time. */
 const SHAPES: readonly Shape[] = [
   { times: 1, B: 1, N: 1, K: 1, live: 1 },
   { times: 2, B: 3, N: 5, K: 7, live: 0.5 },
@@ -35,7 +39,8 @@ const SHAPES: readonly Shape[] = [
   { times: 2, B: 7, N: 64, K: 50, live: 0 },
   { times: 2, B: 4, N: 17, K: 64, live: 1 },
   { times: 2, B: 2, N: 30, K: 1100, live: 0.3 },
-  { times: 2, B: 100, N: 40, K: 20, live: 0.5 },
+  { times: 2, B: 300, N: 40, K: 20, live: 0.5 },
+  { times: 12, B: 100, N: 40, K: 21, live: 0.5 },
   { times: 1, B: 6, N: 600, K: 9, live: 0.7 },
 ];
 

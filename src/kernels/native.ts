@@ -14,6 +14,7 @@ import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, checkThreads, isFew, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
+import { addressLive } from "./by-address-live.ts";
 import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
 import type {
   CellKernel,
@@ -29,13 +30,18 @@ import { Listing } from "./listing.ts";
 import { AFTER, BEFORE, CHOSEN, INDEX, LISTS, type NativePattern, type NativeWeight, tell } from "./native-buffers.ts";
 import type { NativeAddon, NativeCalls } from "./native-calls.ts";
 import { nativeCells } from "./native-cells.ts";
-import { nativeLive } from "./native-live.ts";
 
 interface Full {
   readonly nn: number;
   readonly tn: number;
   readonly narrow: number;
 }
+
+/**
+ * Time of a product over live columns beside the dense one's, where all columns live: AVX-512, W2's and W4's shapes with
+ * half of them live (`node lab/native/run.mjs avx512 --program live`), twice what was found.
+ */
+const LIVE_COST = { nn: 1.42, tn: 1.1 };
 
 /**
  * Blocks of rows with a larger share of nonzeros than this run dense: `nn` for dh and dx, `tn` for dW and dU. From
@@ -121,10 +127,10 @@ class NativeKernels extends AddressKernels implements Kernels {
     );
     this.cells = own.cells;
     this.recurrent = own.recurrent;
-    this.live = nativeLive(
+    this.live = addressLive(
       () => this.#call,
       (w) => this.panels(w, "nt"),
-      (product, columns) => this.#fullOf(product, columns),
+      { cost: LIVE_COST, full: (product, columns) => this.#fullOf(product, columns) },
     );
     this.layers = new AddressLayers(() => this.#call, arena, threads, PANEL);
   }

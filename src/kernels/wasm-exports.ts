@@ -81,6 +81,51 @@ export interface WasmExports {
     gPanel: number,
     scratch: number,
   ): number;
+  /** Live columns; rows in pieces that fit: wasm-live.ts. */
+  liveProduct(
+    times: number,
+    rows: number,
+    n: number,
+    k: number,
+    a: number,
+    panels: number,
+    list: number,
+    counts: number,
+    out: number,
+    packed: number,
+    gPanel: number,
+    scratch: number,
+  ): number;
+  liveProductNN(
+    times: number,
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    panels: number,
+    list: number,
+    counts: number,
+    out: number,
+    gPanel: number,
+    tiles: number,
+    scratch: number,
+  ): number;
+  liveProductTN(
+    times: number,
+    rows: number,
+    n: number,
+    k: number,
+    g: number,
+    x: number,
+    list: number,
+    counts: number,
+    out: number,
+    packed: number,
+    gPanel: number,
+    turned: number,
+    room: number,
+  ): number;
+  maskRows(out: number, a: number, factors: number, times: number, rows: number, cols: number): void;
   compressIndex(
     g: number,
     rows: number,

@@ -13,12 +13,14 @@ import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
 import { AddressKernels, at, type PackedWeight, type PanelUse, planned } from "./by-address.ts";
-import { addressCells } from "./by-address-cells.ts";
 import { AddressLayers } from "./by-address-layers.ts";
+import { addressLive, type LiveCalls } from "./by-address-live.ts";
 import { choosesLines, chosenColumns, KEEP, keepsColumns, kindOf, planChoice, setChoice } from "./choice.ts";
-import type { CellKernel, CellStep, Engine, Kernels, LayerKernels, Weight, WeightUses } from "./kernels.ts";
+import type { CellKernel, Engine, Kernels, LayerKernels, LiveKernels, Weight, WeightUses } from "./kernels.ts";
 import { Listing } from "./listing.ts";
+import { wasmCells } from "./wasm-cells.ts";
 import type { WasmExports } from "./wasm-exports.ts";
+import { LIVE_COST, LiveRoom } from "./wasm-live.ts";
 import { wasmModuleHex } from "./wasm-module.generated.ts";
 import { CONTROL_BYTES, loadTeam, type Team, type TeamPlace } from "./wasm-team.ts";
 
@@ -83,6 +85,9 @@ class WasmKernels extends AddressKernels implements Kernels {
   readonly engine: Engine;
   readonly cells: Readonly<Record<string, CellKernel>>;
   readonly layers: LayerKernels;
+  readonly live: LiveKernels;
+  readonly #liveRoom: LiveRoom;
+  #liveCalls: LiveCalls | undefined;
   readonly #arena: Arena;
   readonly #tile: Tensor; // this and the next three: room for each thread
   readonly #team: Team | undefined;
@@ -115,18 +120,16 @@ class WasmKernels extends AddressKernels implements Kernels {
       team.serve(this.#place);
     });
     this.layers = new AddressLayers(() => this.#call, arena, this.#threads, PANEL);
-    this.cells = {
-      ...addressCells(() => this.#call),
-      lstm: { forward: (step) => this.#lstmForward(step), backward: (step) => this.#lstmBackward(step) },
-      gru: {
-        forward: (step) => this.#gruForward(step),
-        backward: (step) => this.#gruBackward(step),
-        dHidden: ({ row, rows, hidden: H, keeps }, left, leftRow, out, outRow) => {
-          const kept = at(keeps[0] as Tensor, row, H);
-          this.#call.gruHidden(rows, H, at(left, leftRow, 3 * H), kept, at(out, outRow, 3 * H));
-        },
-      },
-    };
+    this.#liveRoom = new LiveRoom(arena, this.#threads);
+    this.live = addressLive(
+      () => (this.#liveCalls ??= this.#liveRoom.calls(this.#call, (this.#gPanel as Tensor).ptr, this.#tile.ptr)),
+      (w) => this.panels(w, "nt"),
+      { cost: LIVE_COST, full: () => FULL },
+    );
+    this.cells = wasmCells(
+      () => this.#call,
+      () => this.#tile.ptr,
+    );
   }
 
   get #threads(): number {
@@ -138,6 +141,7 @@ class WasmKernels extends AddressKernels implements Kernels {
     const [N, K] = tensor.shape as [number, number];
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, false, "engine native on a processor with AVX512-BF16");
+    if (uses.live) this.#liveRoom.plan(uses.rows, K);
     return {
       tensor,
       uses,
@@ -169,6 +173,7 @@ class WasmKernels extends AddressKernels implements Kernels {
 
   planTN(rows: number, _outRows: number, outCols: number): void {
     const arena = this.#arena;
+    this.#liveRoom.planTN(rows, outCols);
     this.#gPanel ??= arena.tensor("wasm.gPanel", [this.#threads, G_PANEL_FLOATS], "workspace");
     const length = Math.min(rows, TILE) * panels(outCols) * PANEL;
     if (length > (this.#xPanels?.length ?? 0))
@@ -379,49 +384,6 @@ class WasmKernels extends AddressKernels implements Kernels {
       (this.#gPanel as Tensor).ptr,
       this.#tile.ptr,
     );
-  }
-
-  #lstmForward({ row, hRow, rows, hidden: H, gates, h, states, keeps }: CellStep): void {
-    const c = states[0] as Tensor;
-    this.#call.lstmForward(
-      rows,
-      H,
-      at(gates, row, 4 * H),
-      at(c, row, H),
-      at(c, row + rows, H),
-      at(h, hRow + rows, H),
-      at(keeps[0] as Tensor, row, H),
-    );
-  }
-
-  #lstmBackward({ row, rows, hidden: H, gates, states, keeps, dh, dStates }: CellStep): void {
-    this.#call.lstmBackward(
-      rows,
-      H,
-      at(gates, row, 4 * H),
-      at(states[0] as Tensor, row, H),
-      at(keeps[0] as Tensor, row, H),
-      dh.ptr,
-      (dStates[0] as Tensor).ptr,
-      this.#tile.ptr,
-    );
-  }
-
-  #gruForward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, keeps }: CellStep): void {
-    this.#call.gruForward(
-      rows,
-      H,
-      at(gates, row, 3 * H),
-      at(hiddenGates as Tensor, row, 3 * H),
-      at(h, hRow, H),
-      at(h, hRow + rows, H),
-      at(keeps[0] as Tensor, row, H),
-    );
-  }
-
-  #gruBackward({ row, hRow, rows, hidden: H, gates, hiddenGates, h, dh }: CellStep): void {
-    const products = at(hiddenGates as Tensor, row, 3 * H);
-    this.#call.gruBackward(rows, H, at(gates, row, 3 * H), products, at(h, hRow, H), dh.ptr);
   }
 
   /** Address of the planned panels for a TN product over `rows` rows of width K. */

@@ -117,8 +117,10 @@ export class Attention {
     this.parameters = [...inputs, this.#out].flatMap(({ parameters }) => parameters);
     this.weights = [...inputs, this.#out].flatMap(({ weights }) => weights);
     this.sites = [...inputs.flatMap(({ sites }) => sites), this.#scores, ...this.#out.sites];
-    const product = (name: string, direction: "forward" | "backward") =>
-      productMacs("attention.scores", name, direction, false);
+    const product = (name: string, direction: "forward" | "backward"): ProductMacs => ({
+      ...productMacs("attention.scores", name, direction, false),
+      shape: [S, W],
+    });
     this.#count = {
       scores: product("scores", "forward"),
       context: product("context", "forward"),
@@ -216,7 +218,7 @@ export class Attention {
 
   /** The site of the scores: ds by the rule, dq (over #context) and dM. */
   #throughScores(pass: Pass): void {
-    const { T, B, lengths } = pass;
+    const { T, B, lengths, watcher } = pass;
     const kernels = this.#kernels;
     const lane = this.#T;
     const { pattern, rule, statistics, watched, site } = this.#scores;
@@ -242,6 +244,7 @@ export class Attention {
         kernels.compress(pattern, first, lane, rule, statistics);
         for (let t = 0; t < lane; t++)
           uncountRow(statistics, site, first + t, t < positions ? this.#S - length : this.#S);
+        watcher?.afterChunk?.(this.#scores, b * T, T, B * T, first);
         kept += countRows(pattern, first, T);
       } else kept += positions * length;
       if (prunedQ) qExecuted += kernels.spmmNN(this.#context, first, pattern, first, memory, T);

@@ -156,6 +156,11 @@ export class EncoderDecoder implements Module {
     };
   }
 
+  /** Positions and lengths that the last `encode` read. */
+  get sourcePass(): Readonly<Pass> {
+    return this.#pass;
+  }
+
   /** What the last `encode` put out, (S*B, H), block s = position s; past a source's end it means nothing. */
   get memory(): Rows {
     return this.#encoder.output;

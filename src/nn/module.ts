@@ -49,8 +49,11 @@ export interface PassWatcher {
    * is row t*B - firstRow of the pattern.
    */
   afterSweep(drop: DropSite, t: number, pattern: Pattern): void;
-  /** After the head's rows [start, start + rows) of so many positions were: they are row 0 and on of its pattern. */
-  afterChunk?(drop: DropSite, start: number, rows: number, positions: number): void;
+  /**
+   * After rows [start, start + rows) of so many were, of a site without time, the head's or those of attention's scores:
+   * they are row `from` (0) and on of its pattern.
+   */
+  afterChunk?(drop: DropSite, start: number, rows: number, positions: number, from?: number): void;
 }
 
 export interface Parameter {

@@ -42,6 +42,11 @@ export function isNonInferior({ high }: Interval, margin: number): boolean {
   return high !== null && high < margin;
 }
 
+/** The whole interval lies above the margin: that is shown too. */
+export function isInferior({ low }: Interval, margin: number): boolean {
+  return low !== null && low > margin;
+}
+
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -91,13 +91,30 @@ describe("pairs", () => {
 
 describe("verdicts", () => {
   test("on validation are no more than that", () => {
-    expect(results(BASE).rows.map(({ verdict }) => verdict)).toEqual(["reference", "within margin", "not shown"]);
+    expect(results(BASE).rows.map(({ verdict }) => verdict)).toEqual(["reference", "within margin", "worse"]);
   });
 
   test("on test need the upper end below the margin", () => {
     const tested = results(BASE, { split: "test" });
-    expect(tested.rows.map(({ verdict }) => verdict)).toEqual(["reference", "not shown", "lossless"]);
+    expect(tested.rows.map(({ verdict }) => verdict)).toEqual(["reference", "worse", "lossless"]);
     expect(tested.rows.map(({ testLoss }) => testLoss)).toEqual([3, expect.closeTo(3.3, 12), 3]);
+  });
+
+  test("say worse where the whole interval lies above the margin, also of an arm with failures, and on no less", () => {
+    // Paired differences of 8, 9 and 10 per mille: 9 +- 2.5. Of two pairs 8 and 9: 8.5 +- 6.4.
+    const far = {
+      ...BASE,
+      "density:0.1": [
+        [2.016, 3, 1],
+        [4.036, 3, 1],
+        [5.05, 3, 1],
+      ],
+    } satisfies Figures;
+    expect(row("density:0.1", far).verdict).toBe("worse");
+    expect(row("density:0.1", far, { margin: 0.0066 }).verdict).toBe("not shown");
+    expect(row("density:0.1", far, { failed: (arm) => arm === density }).verdict).toBe("worse");
+    expect(row("density:0.1", far, { seeds: [1, 2] }).verdict).toBe("not shown");
+    expect(row("density:0.1", far, { seeds: [1] }).verdict).toBe("not shown");
   });
 
   test("are not given to an arm of which a member failed", () => {

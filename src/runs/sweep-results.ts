@@ -8,6 +8,7 @@ import { policyText } from "./config.ts";
 import {
   type Interval,
   interval95,
+  isInferior,
   isNonInferior,
   mean,
   median,
@@ -25,6 +26,9 @@ export type Verdict =
   | "lossless"
   /** The same on validation, where it may still be luck of the choice. */
   | "within margin"
+  /** On either split: the lower end of the interval is above the margin. */
+  | "worse"
+  /** Neither. */
   | "not shown"
   /** By halving, before its end. */
   | "left out";
@@ -249,6 +253,7 @@ function rowOf(arm: Arm, reference: Arm, input: ResultsInput): ArmResult {
   function verdictOf(): Verdict {
     if (arm === reference) return "reference";
     if (leftOutAt !== null) return "left out";
+    if (lossRelative && isInferior(lossRelative, margin)) return "worse"; // failures only flatter an arm
     if (!lossRelative || failed > 0 || !isNonInferior(lossRelative, margin)) return "not shown";
     return split === "test" ? "lossless" : "within margin";
   }

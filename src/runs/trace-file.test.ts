@@ -21,7 +21,16 @@ function makeTrace(rows: number, cols: number, density: number): Trace {
     for (let c = 0; c < cols; c++) if (random.uniform() < density) bitmap[r * words + (c >> 5)]! |= 1 << (c & 31);
   const kept = countBits(bitmap);
   const group = { group: "g", tau: 1e-6, total: rows * cols, naturalZeros: 0, kept, squares: 2, keptSquares: 1 };
-  const site = { name: "lstm.l0", rule: "threshold", paths: "both", rows, cols, groups: [group], bitmap } as const;
+  const site = {
+    name: "lstm.l0",
+    rule: "threshold",
+    paths: "both",
+    rows,
+    padded: 2,
+    cols,
+    groups: [group],
+    bitmap,
+  } as const;
   const product: TraceProduct = {
     layer: "lstm.l0",
     product: "dx",
@@ -82,12 +91,12 @@ describe("refused, in one line that says what to do", () => {
     ["a missing figure", inHeader('"maxSteps"', '"maxStepz"'), /damaged: header\.run\.maxSteps/],
     [
       "a size that does not fit",
-      inHeader('"rows":40,"cols"', '"rows":41,"cols"'),
+      inHeader('"rows":40,"padded"', '"rows":41,"padded"'),
       /damaged: step 3, site lstm\.l0 has/,
     ],
     [
       "sizes beyond memory",
-      inHeader('"rows":40,"cols":70', '"rows":4e9,"cols":9'.padEnd(19)),
+      inHeader('"rows":40,"padded":2,"cols":70', '"rows":4e9,"padded":2,"cols":9'.padEnd(30)),
       /would have 4000000000 x 9/,
     ],
     [

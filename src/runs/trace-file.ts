@@ -42,6 +42,7 @@ const siteSchema = z.object({
   rule: z.enum(["keep", "threshold", "stochastic", "random", "topk", "columns", "rows", "block", "custom"]),
   paths: z.enum(["both", "dh", "dW"]),
   rows: count,
+  padded: count.default(0), // older traces have no padding
   cols: count,
   groups: z.array(
     z.object({

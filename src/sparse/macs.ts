@@ -13,13 +13,14 @@ export interface ProductMacs {
   readonly layer: string;
   /**
    * "xW", "hU" forward; "dh", "dx", "dW", "dU" backward; the head and linear layers have "xW", "dx", "dW",
-   * attention "qk", "pv" forward and "dv", "dp", "dq", "dk" backward.
+   * attention "qk", "pv" forward and "dv", "dp", "dq", "dk" backward; a decoder's attention "scores", "context" forward
+   * and "dShares", "dMemory", "dx" (of the query), "dW" (of the memory, by the scores) backward.
    */
   readonly product: string;
   readonly direction: "forward" | "backward";
   /** Belongs to a recurrent layer: the paper's figure is a share of these. */
   readonly recurrent: boolean;
-  /** Columns and depth [n, k] of a product that belongs to no site: (m, n) += over k. */
+  /** [n, k] of a product without a weight: of no site (m, n) += over k; of attention's scores a trace's (sparse/trace.ts). */
   readonly shape?: readonly [n: number, k: number];
   dense: number;
   skipped: number;

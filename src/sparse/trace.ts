@@ -30,8 +30,10 @@ export interface TraceSite {
   readonly groups: readonly TraceGroup[];
   readonly rule: RuleKind;
   readonly paths: Paths;
-  /** T*B of a recurrent layer, counted positions of the head; row t*B + b. */
+  /** T*B of a layer, row t*B + b; positions of the head; of attention's scores row b*T + t. */
   readonly rows: number;
+  /** Those of padding, all of whose gradients are zero. */
+  readonly padded: number;
   /** G*H, or V. */
   readonly cols: number;
   /** Bit c%32 of word c>>5 of a row is set where the gradient is not exactly zero. (rows, ceil(cols/32)) */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { jsEngine } from "../kernels/js.ts";
 import { Model, type ModelSpec } from "../nn/model.ts";
-import { LANGUAGE_MODEL } from "../nn/testing.ts";
+import { LANGUAGE_MODEL, setLengths } from "../nn/testing.ts";
 import { parsePolicy } from "../sparse/policies.ts";
 import { countBits, popcount, type TraceProduct, type TraceStep, wordsOf } from "../sparse/trace.ts";
 import { createTask } from "../tasks/tasks.ts";
@@ -134,13 +134,103 @@ test("steps outside the run are refused; the default is early, middle, late", ()
   expect(defaultTraceSteps(1)).toEqual([1]);
 });
 
-test("a batch with padding is refused", () => {
-  const { trainer } = setUp("dense");
+/** One traced step over lanes of the given lengths. */
+function traceStep(spec: ModelSpec, policy: string, lengths: readonly number[], sources?: readonly number[]) {
+  const trainer = new Trainer(new Model(jsEngine, spec, { T: 6, B: 3 }), {
+    policy: parsePolicy(policy),
+    headPolicy: parsePolicy(policy),
+    seed: 1,
+    maxSteps: 2,
+  });
+  const { model } = trainer;
+  const source = sources ? model.buffers().source! : undefined;
+  for (const tokens of [model.tokens.data, model.head.targets.data, source?.tokens ?? []])
+    for (let i = 0; i < tokens.length; i++) tokens[i] = (i * 5 + 1) % 6;
+  setLengths(model, [...lengths]);
+  source?.lengths.set(sources!);
   const recorder = new TraceRecorder(trainer, [1]);
-  trainer.model.lengths.data[1] = T - 1;
-  expect(() => recorder.before()).toThrow(/step 1 cannot be traced: its sequences have different lengths/);
-  trainer.model.lengths.data[1] = T;
-  expect(() => recorder.before()).not.toThrow();
+  recorder.before();
+  trainer.step();
+  recorder.after();
+  return recorder.recorded[0]!;
+}
+
+function expectCounted(step: TraceStep): void {
+  for (const product of step.products.filter(({ site }) => site !== null))
+    expect([product.layer, product.product, (product.m * product.n - kept(product, step)) * product.k]).toEqual([
+      product.layer,
+      product.product,
+      product.skipped,
+    ]);
+  for (const { name, groups, bitmap, rows, padded, cols } of step.sites) {
+    expect([name, countBits(bitmap)]).toEqual([name, groups.reduce((sum, group) => sum + group.kept, 0)]);
+    const total = groups.reduce((sum, group) => sum + group.total, 0);
+    // Scores past the end of a lane's source are padding in columns.
+    if (name !== "attention.scores") expect([name, total]).toEqual([name, (rows - padded) * cols]);
+  }
+}
+
+describe("padding is rows of zeros", () => {
+  test.each(["dense", "energy:0.8", "energy:0.8,paths=dW"])("%s: both directions, lanes of 6, 2 and 5", (policy) => {
+    const spec = { ...LANGUAGE_MODEL, bidirectional: true, numLayers: 2 };
+    const step = traceStep(spec, policy, [6, 2, 5]);
+    expectCounted(step);
+    const site = step.sites.find(({ name }) => name === "lstm.l1.reverse")!;
+    expect([site.rows, site.padded]).toEqual([18, 5]);
+    for (const { layer, product, m } of step.products)
+      expect([layer, product, m]).toEqual([layer, product, product === "dh" ? 15 : 18]);
+  });
+
+  const TRANSLATOR: ModelSpec = {
+    input: { kind: "tokens", vocabulary: 7, embedding: 4 },
+    source: { kind: "tokens", vocabulary: 6, embedding: 3, length: 40 },
+    cell: "lstm",
+    hiddenSize: 8,
+    numLayers: 2,
+    bidirectional: true,
+    attention: "general",
+    output: { kind: "classes", size: 7, positions: "all" },
+  };
+  test.each([
+    ["lstm, general", "energy:0.8", {}],
+    ["natural zeros", "dense", {}],
+    ["gru, dot", "energy:0.8", { cell: "gru", attention: "dot", bidirectional: false }],
+    ["no attention", "stochastic:0.9", { attention: "none" }],
+  ] as const)("an encoder and a decoder: %s", (_name, policy, spec) => {
+    const step = traceStep({ ...TRANSLATOR, ...spec }, policy, [4, 1, 5], [2, 11, 3]);
+    expectCounted(step);
+    const decoder = `decoder.${"cell" in spec ? spec.cell : "lstm"}.l0`;
+    const encoder = decoder.replace("decoder", "encoder");
+    const of = (layer: string, product: string) =>
+      step.products.find((each) => each.layer === layer && each.product === product);
+    // As long as the longest source, and the longest target; the states' gradients are handed on at both ends.
+    expect(of(encoder, "hU")).toMatchObject({ m: 33, block: 3 });
+    expect(of(encoder, "dh")).toMatchObject({ m: 33, firstRow: 0, site: encoder });
+    expect(of(decoder, "dU")).toMatchObject({ m: 15, n: "cell" in spec ? 24 : 32, k: 8 });
+    const attends = !("attention" in spec && spec.attention === "none");
+    const scores = step.products.filter(({ layer }) => layer === "attention.scores");
+    expect(scores.map(({ product, form, site }) => `${product} ${form} ${site}`)).toEqual(
+      attends
+        ? [
+            "scores NT null",
+            "context NN null",
+            "dShares NT null",
+            "dMemory TN null",
+            "dx NN attention.scores",
+            "dW TN attention.scores",
+          ]
+        : [],
+    );
+    for (const product of scores) expect(product).toMatchObject({ m: 15, n: 11, k: 8 });
+    expect(step.pointwise.map(({ layer, rows, width }) => [layer, rows, width])).toEqual(
+      expect.arrayContaining([
+        [decoder, 15, 8],
+        ["head", 15, 7],
+        ...(attends ? [["attention.scores", 15, 11]] : []),
+        [encoder, 33, "bidirectional" in spec ? 8 : 4],
+      ]),
+    );
+  });
 });
 
 test("bits are counted", () => {

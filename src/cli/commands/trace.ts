@@ -5,7 +5,7 @@ import { formatBytes, UsageError } from "../../core/check.ts";
 import { writeFileAtomic } from "../../runs/files.ts";
 import { encodeNpz, traceArrays } from "../../runs/npz.ts";
 import { readTrace } from "../../runs/trace-file.ts";
-import { densityOf, type Trace } from "../../sparse/trace.ts";
+import type { Trace } from "../../sparse/trace.ts";
 import { metric, percent } from "../format.ts";
 import { jsonOption } from "../options.ts";
 import { paint, print, printJson, table } from "../print.ts";
@@ -63,7 +63,7 @@ function info(file: string, json: boolean): void {
   const rows = siteRows(trace).map((row) => [
     String(row.step),
     row.site,
-    `${row.rows} x ${row.cols}`,
+    `${row.rows} x ${row.cols}${row.padded > 0 ? ` (${row.padded} padding)` : ""}`,
     row.rule,
     percent(row.density),
     percent(row.naturalZeros),
@@ -83,7 +83,7 @@ function info(file: string, json: boolean): void {
 function siteRows({ steps }: Trace) {
   return steps.flatMap(({ step, sites }) =>
     sites.map((site) => {
-      const sum = (key: "total" | "naturalZeros" | "squares" | "keptSquares") =>
+      const sum = (key: "total" | "naturalZeros" | "kept" | "squares" | "keptSquares") =>
         site.groups.reduce((total, group) => total + group[key], 0);
       return {
         step,
@@ -91,7 +91,8 @@ function siteRows({ steps }: Trace) {
         rows: site.rows,
         cols: site.cols,
         rule: site.rule,
-        density: densityOf(site),
+        padded: site.padded,
+        density: sum("total") > 0 ? sum("kept") / sum("total") : 0,
         naturalZeros: sum("total") > 0 ? sum("naturalZeros") / sum("total") : 0,
         energy: sum("squares") > 0 ? sum("keptSquares") / sum("squares") : 1,
         groups: site.groups,

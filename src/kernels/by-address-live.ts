@@ -1,29 +1,51 @@
-/** Products of engine native over live columns: native/live.h. */
+/** Products over live columns, of both engines over the arena's bytes: native/live.h, assembly/live.ts. */
 import { at } from "./by-address.ts";
 import type { LiveKernels, Weight } from "./kernels.ts";
-import type { NativeCalls } from "./native-calls.ts";
 
-/**
- * Time of a product over live columns beside the dense one's, where all columns live: AVX-512, W2's and W4's shapes with
- * half of them live (`node lab/native/run.mjs avx512 --program live`), twice what was found.
- */
-const COST = { nn: 1.42, tn: 1.1 };
+/** Addresses, `rows` to each of `times`; a list of live columns and their counts. Products return multiply-accumulates. */
+export interface LiveCalls {
+  /** out (times * rows, N) += a b, b (K, N) in panels. */
+  liveProduct: LiveCall;
+  /** Live columns of out (times * rows, K) += g w, w (N, K) in the panels of liveProduct. */
+  liveProductNN: LiveCall;
+  /** out (N, K) += g^T x. */
+  liveProductTN: LiveCall;
+  maskRows(out: number, a: number, factors: number, times: number, rows: number, cols: number): void;
+}
 
-/**
- * `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt; `full`: share of nonzeros from
- * which the sparse products run dense.
- */
-export function nativeLive(
-  calls: () => NativeCalls,
+/** left: a or g; right: panels or x. */
+type LiveCall = (
+  times: number,
+  rows: number,
+  N: number,
+  K: number,
+  left: number,
+  right: number,
+  list: number,
+  counts: number,
+  out: number,
+) => number;
+
+/** Where a product over live columns beats the sparse one. */
+export interface LiveCosts {
+  /** Its time beside the dense one's where all columns live. */
+  readonly cost: Readonly<Record<"nn" | "tn", number>>;
+  /** Share of nonzeros from which the sparse product runs dense. */
+  full(product: "nn" | "tn", columns: number): number;
+}
+
+/** `calls`: once the arena is allocated; `panels`: address of a weight's panels for nt. */
+export function addressLive(
+  calls: () => LiveCalls,
   panels: (w: Weight) => number,
-  full: (product: "nn" | "tn", columns: number) => number,
+  { cost, full }: LiveCosts,
 ): LiveKernels {
   return {
     pays(product, density, { columns: { list, counts }, time, times }) {
       let count = 0;
       for (let t = time; t < time + times; t++) count += counts.data[t]!;
       const K = list.rowLength;
-      return (count / (times * K)) * COST[product] < Math.min(1, density / full(product, K));
+      return (count / (times * K)) * cost[product] < Math.min(1, density / full(product, K));
     },
     gemmNT(out, outRow, a, aRow, w, { columns: { list, counts }, time, times, rows }) {
       const [N, K] = w.tensor.shape as [number, number];
