@@ -12,7 +12,7 @@ import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, checkThreads, isFew, type PanelUse, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
 import { addressLive } from "./by-address-live.ts";
 import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
@@ -141,12 +141,10 @@ class NativeKernels extends AddressKernels implements Kernels {
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
     const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
-    const own = this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] });
     return {
       tensor,
       uses,
-      ...own,
-      seldom: own.nn && !own.room ? { fresh: false, read: false } : undefined,
+      ...this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] }),
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -176,40 +174,16 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, room, seldom, lookup } = weight as NativeWeight;
+    const { tensor, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
-    if (room) {
-      this.clearRoom(room, weight);
-      return;
-    }
-    const pairs = uses.nt === "bf16";
-    if (nt && pairs) this.#packPairs(tensor, nt, rows);
-    const floats = pairs ? undefined : nt;
-    const nn = seldom?.read === false ? undefined : (weight as NativeWeight).nn;
-    if (seldom) {
-      seldom.fresh = seldom.read;
-      seldom.read = false;
-    }
-    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
-    if (floats) this.packPanels(weight as NativeWeight, "nt");
-    if (nn) this.packPanels(weight as NativeWeight, "nn");
+    this.changed(weight as NativeWeight, rows);
   }
 
-  #packPairs(tensor: Tensor, nt: Tensor, rows: RowSet | undefined): void {
-    const [N, K] = tensor.shape as [number, number];
-    if (rows && isFew(rows, N)) this.#call.packPairRows(K, tensor.ptr, nt.ptr, rows.list.ptr, rows.count);
-    else this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
-  }
-
-  protected override panels(w: Weight, use: PanelUse): number {
-    const { seldom } = w as NativeWeight;
-    if (seldom && use === "nn") {
-      if (!seldom.fresh) this.packPanels(w as NativeWeight, use);
-      seldom.fresh = true;
-      seldom.read = true;
-    }
-    return super.panels(w, use);
+  protected override packRows(weight: NativeWeight, use: PanelUse, rows: RowSet): void {
+    const { tensor, uses, nt } = weight;
+    if (use !== "nt" || uses.nt !== "bf16") super.packRows(weight, use, rows);
+    else this.#call.packPairRows(tensor.rowLength, tensor.ptr, (nt as Tensor).ptr, rows.list.ptr, rows.count);
   }
 
   protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
