@@ -120,7 +120,7 @@ const Entry entries[] = {
     KERNEL(mingruBackwardLoop), KERNEL(relu),               KERNEL(reluGradient),        KERNEL(gelu),
     KERNEL(multiply),         KERNEL(tanhOf),               KERNEL(tanhGradient),        KERNEL(softmaxRows),
     KERNEL(softmaxGradientRows), KERNEL(layerNorm),         KERNEL(layerNormGradient),   KERNEL(attention),
-    KERNEL(attentionGradient),
+    KERNEL(attentionGradient), KERNEL(fewProduct),           KERNEL(fewProductTN),
 };
 #undef KERNEL
 

@@ -365,7 +365,14 @@ static void products(Team& team, Size rows, Size n, Size k, size_t most = sizeof
         for (const double executed : macs)
           expectTrue("sparse", full < 0 ? executed == dense || s.left == 0 : executed >= least && executed <= dense,
                      "impossible count of multiply-accumulates");
-        if (full == 2) expectTrue("sparse", macs[0] == least && macs[1] == least, "more work than nonzeros");
+        if (full != 2) continue;
+        expectTrue("sparse", macs[0] == least && macs[1] == least, "more work than nonzeros");
+        Floats fewK(startK), fewNK(startNK);
+        const double few = K.fewProduct(team, rows, n, k, s.counts, s.starts, s.values, s.offsets, w, fewK) +
+                           K.fewProductTN(team, rows, n, k, s.counts, s.starts, s.values, s.offsets, x, fewNK);
+        const bool same = memcmp(fewK.data, outK.data, static_cast<size_t>(outK.length) * 4) == 0 &&
+                          memcmp(fewNK.data, outNK.data, static_cast<size_t>(outNK.length) * 4) == 0;
+        expectTrue("few", same && few == 2 * least, "not the bits of the sparse products, or other work");
       }
     }
   }

@@ -44,6 +44,8 @@ namespace {
 
 #include "sparse.h"
 
+#include "few.h"
+
 #include "columns.h"
 
 #include "loop.h"
@@ -74,6 +76,8 @@ const Kernels ISA_TABLE = {
     isa::compress,
     isa::sparseProduct,
     isa::sparseProductTN,
+    isa::fewProduct,
+    isa::fewProductTN,
     isa::columnProduct,
     isa::columnProductTN,
     isa::lstmForward,

@@ -95,6 +95,10 @@ struct Kernels {
   double (*sparseProductTN)(Team&, Size rows, Size n, Size k, const float* g, const int32_t* rowCounts,
                             const uint32_t* starts, const float* values, const uint16_t* offsets, const float* x,
                             float* out, double full);
+  double (*fewProduct)(Team&, Size rows, Size n, Size k, const int32_t* rowCounts, const uint32_t* starts,
+                       const float* values, const uint16_t* offsets, const float* w, float* out);
+  double (*fewProductTN)(Team&, Size rows, Size n, Size k, const int32_t* rowCounts, const uint32_t* starts,
+                         const float* values, const uint16_t* offsets, const float* x, float* out);
   double (*columnProduct)(Team&, Size times, Size rows, Size n, Size k, const uint32_t* starts, const float* values,
                           const uint16_t* offsets, const float* panels, float* out);
   double (*columnProductTN)(Team&, Size times, Size rows, Size n, Size k, const uint32_t* starts, const float* values,

@@ -48,13 +48,13 @@ export type PanelUse = "nt" | "nn";
 export interface PackedWeight extends Weight {
   readonly nt: Tensor | undefined;
   readonly nn: Tensor | undefined;
-  /** Where nt and nn are one tensor. */
-  readonly room: PanelRoom | undefined;
+  /** Where its panels lie: one room for both uses, or one each; other weights may take turns there. */
+  readonly rooms: Readonly<Record<PanelUse, PanelRoom>>;
 }
 
-/** Panels that take turns in one room. */
+/** Room for panels. What it holds is made when a product wants it, so that nothing is packed that nobody reads. */
 export interface PanelRoom {
-  /** What it holds, and whose; undefined where that weight has changed since. */
+  /** What it holds, as its weight is now, and whose; undefined where that weight has changed since. */
   use: PanelUse | undefined;
   of: Weight | undefined;
 }
@@ -73,33 +73,42 @@ export abstract class AddressKernels {
     { name }: Tensor,
     uses: WeightUses,
     shapes: Readonly<Record<PanelUse, readonly number[]>>,
-  ): Pick<PackedWeight, "nt" | "nn" | "room"> {
+  ): Pick<PackedWeight, "nt" | "nn" | "rooms"> {
     const plan = (kind: string, shape: readonly number[]) => arena.tensor(`${name}.${kind}`, shape, "packed");
     if (!uses.nt || !uses.nn || uses.inTurns)
       return {
         nt: uses.nt ? plan("nt", shapes.nt) : undefined,
         nn: uses.nn ? plan("nn", shapes.nn) : undefined,
-        room: undefined,
+        rooms: { nt: emptyRoom(), nn: emptyRoom() },
       };
     const [nt, nn] = [shapes.nt, shapes.nn].map((shape) => shape.reduce((product, size) => product * size, 1));
     const group = uses.group && `panels of ${uses.group}`;
     const shared = arena.tensor(`${name}.panels`, [Math.max(nt!, nn!)], "packed", group);
-    const room = (group && this.#rooms.get(group)) || { use: undefined, of: undefined };
+    const room = (group && this.#rooms.get(group)) || emptyRoom();
     if (group) this.#rooms.set(group, room);
-    return { nt: shared, nn: shared, room };
+    return { nt: shared, nn: shared, rooms: { nt: room, nn: room } };
   }
 
-  /** Of a weight that has changed. */
-  protected clearRoom(room: PanelRoom, weight: Weight): void {
-    if (room.of === weight) room.use = undefined;
+  /** After the weight has changed, in all rows or in these alone: where they are few, its panels follow at once. */
+  protected changed(weight: PackedWeight, rows: RowSet | undefined): void {
+    const few = rows && isFew(rows, weight.tensor.shape[0] as number);
+    this.#changed(weight, "nt", few ? rows : undefined);
+    this.#changed(weight, "nn", few ? rows : undefined);
+  }
+
+  #changed(weight: PackedWeight, use: PanelUse, few: RowSet | undefined): void {
+    const room = weight.rooms[use];
+    if (room.of !== weight || room.use !== use) return;
+    if (few) this.packRows(weight, use, few);
+    else room.use = undefined;
   }
 
   /** Address of a weight's panels, which are up to date. */
   protected panels(w: Weight, use: PanelUse): number {
     const weight = w as PackedWeight;
     const { ptr } = planned(weight[use], w, use);
-    const { room } = weight;
-    if (room && (room.use !== use || room.of !== w)) {
+    const room = weight.rooms[use];
+    if (room.use !== use || room.of !== w) {
       this.packPanels(weight, use);
       room.use = use;
       room.of = w;
@@ -109,12 +118,11 @@ export abstract class AddressKernels {
 
   protected abstract packPanels(weight: PackedWeight, use: PanelUse): void;
 
-  /** Packs a weight's changed rows alone, where these are few; false where all are better packed. */
-  protected packFew(tensor: Tensor, nt: Tensor | undefined, nn: Tensor | undefined, rows: RowSet | undefined): boolean {
+  /** Packs rows of a weight alone. */
+  protected packRows({ tensor, nt, nn }: PackedWeight, use: PanelUse, { list, count }: RowSet): void {
     const [N, K] = tensor.shape as [number, number];
-    if (!rows || !isFew(rows, N)) return false;
-    this.calls.packRows(N, K, tensor.ptr, nt?.ptr ?? 0, nn?.ptr ?? 0, rows.list.ptr, rows.count);
-    return true;
+    const ptr = (use === "nt" ? nt : nn)!.ptr;
+    this.calls.packRows(N, K, tensor.ptr, use === "nt" ? ptr : 0, use === "nn" ? ptr : 0, list.ptr, count);
   }
 
   setBias(out: Tensor, outRow: number, rows: number, bias: Tensor, bias2?: Tensor): void {
@@ -243,7 +251,11 @@ export function planned<T>(packed: T | undefined, weight: Weight, use: keyof Wei
   return packed;
 }
 
+function emptyRoom(): PanelRoom {
+  return { use: undefined, of: undefined };
+}
+
 /** Whether packing the rows of a set one by one pays, of a weight with N rows. */
-export function isFew(rows: RowSet, N: number): boolean {
+function isFew(rows: RowSet, N: number): boolean {
   return rows.count <= FEW_ROWS * N;
 }

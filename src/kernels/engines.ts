@@ -5,7 +5,6 @@
 import { choose, UsageError } from "../core/check.ts";
 import { jsEngine } from "./js.ts";
 import type { Engine } from "./kernels.ts";
-import { loadWasmEngine } from "./wasm.ts";
 
 /** Throws where the engine does not load here, or does not run on so many threads. */
 export type EngineLoader = (threads: number) => Promise<Engine>;
@@ -13,7 +12,8 @@ export type EngineLoader = (threads: number) => Promise<Engine>;
 /** From slow to fast: `auto` tries from the end. */
 const loaders: Record<string, EngineLoader> = {
   js: oneThread("js", async () => jsEngine),
-  wasm: loadWasmEngine,
+  // Its module is 90 KB of text, which a process on another engine need not hold.
+  wasm: async (threads) => (await import("./wasm.ts")).loadWasmEngine(threads),
 };
 
 function oneThread(name: string, load: () => Promise<Engine>): EngineLoader {

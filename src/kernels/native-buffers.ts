@@ -16,11 +16,6 @@ export const COLUMN_FORM = 16;
 export interface NativeWeight extends PackedWeight {
   // nt: panels over N of w^T, [N / 64][K][64]; on bf16 operands of pairs of 4 bytes, [N / 64][K / 2][64]
   // nn: panels over K of w, [K / 64][N][64]
-  /**
-   * Of a weight that also meets live columns, whose products read `nt` alone, where nn has a tensor of its own: whether it
-   * is as the weight is, and was read since it last was packed. What nobody read is packed when somebody does.
-   */
-  readonly seldom: { fresh: boolean; read: boolean } | undefined;
   /** w^T (K, N), and what lookupGradient needs: sums (K, N) and touched (K), zero between calls. */
   readonly lookup: { columns: Tensor; sums: Tensor; touched: IntTensor } | undefined;
 }

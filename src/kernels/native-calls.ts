@@ -33,6 +33,8 @@ type KernelName =
   | "compress"
   | "sparseProduct"
   | "sparseProductTN"
+  | "fewProduct"
+  | "fewProductTN"
   | "columnProduct"
   | "columnProductTN"
   | "lstmForward"

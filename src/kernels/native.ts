@@ -7,12 +7,12 @@ import type { Arena, DoubleTensor, IntTensor, Tensor } from "../core/arena.ts";
 import { check } from "../core/check.ts";
 import type { RowSet } from "../core/row-set.ts";
 import { applyRule, recallDropped, rememberDropped } from "../sparse/apply.ts";
-import { type Pattern, planPattern } from "../sparse/pattern.ts";
+import { countRows, type Pattern, planPattern } from "../sparse/pattern.ts";
 import type { DropRule } from "../sparse/rule.ts";
 import type { Site } from "../sparse/site.ts";
 import type { SiteStatistics } from "../sparse/statistics.ts";
 import { checkBf16 } from "./bf16.ts";
-import { AddressKernels, at, checkThreads, isFew, type PanelUse, planned } from "./by-address.ts";
+import { AddressKernels, at, checkThreads, type PanelUse, planned } from "./by-address.ts";
 import { AddressLayers } from "./by-address-layers.ts";
 import { addressLive } from "./by-address-live.ts";
 import { chosenColumns, planChoice, THRESHOLD } from "./choice.ts";
@@ -56,6 +56,11 @@ const FULL: Readonly<Record<string, Full>> = {
   neon: { nn: 0.5, tn: 0.5, narrow: 0.4 },
 };
 const NARROW = 32; // columns
+/**
+ * Up to this share of nonzeros a product adds whole rows of the other factor from where they lie: tiles of panels would be
+ * fetched, and packed, for hardly anything. docs/kernels.md, "Where hardly anything is left".
+ */
+const FEW = 0.01;
 
 /**
  * Gates of up to so many units are not listed: the dense products over what the rule left take as long or less, as
@@ -136,12 +141,10 @@ class NativeKernels extends AddressKernels implements Kernels {
     const packed = (kind: string, shape: number[]) => arena.tensor(`${tensor.name}.${kind}`, shape, "packed");
     checkBf16(this.engine, uses, this.#bf16, "a processor with AVX512-BF16 (Zen 4, Cooper Lake and later)");
     const depth = uses.nt === "bf16" ? Math.ceil(K / 2) : K;
-    const own = this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] });
     return {
       tensor,
       uses,
-      ...own,
-      seldom: uses.live && own.nn && !own.room ? { fresh: false, read: false } : undefined,
+      ...this.planPanels(arena, tensor, uses, { nt: [panels(N), depth, PANEL], nn: [panels(K), N, PANEL] }),
       lookup: uses.lookup
         ? {
             columns: packed("columns", [K, N]),
@@ -171,40 +174,16 @@ class NativeKernels extends AddressKernels implements Kernels {
   planTN(): void {} // the threads' scratch memory serves any size
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, uses, nt, room, seldom, lookup } = weight as NativeWeight;
+    const { tensor, lookup } = weight as NativeWeight;
     const [N, K] = tensor.shape as [number, number];
     if (lookup) this.#call.transpose(N, K, tensor.ptr, lookup.columns.ptr);
-    if (room) {
-      this.clearRoom(room, weight);
-      return;
-    }
-    const pairs = uses.nt === "bf16";
-    if (nt && pairs) this.#packPairs(tensor, nt, rows);
-    const floats = pairs ? undefined : nt;
-    const nn = seldom?.read === false ? undefined : (weight as NativeWeight).nn;
-    if (seldom) {
-      seldom.fresh = seldom.read;
-      seldom.read = false;
-    }
-    if (!lookup && this.packFew(tensor, floats, nn, rows)) return;
-    if (floats) this.packPanels(weight as NativeWeight, "nt");
-    if (nn) this.packPanels(weight as NativeWeight, "nn");
+    this.changed(weight as NativeWeight, rows);
   }
 
-  #packPairs(tensor: Tensor, nt: Tensor, rows: RowSet | undefined): void {
-    const [N, K] = tensor.shape as [number, number];
-    if (rows && isFew(rows, N)) this.#call.packPairRows(K, tensor.ptr, nt.ptr, rows.list.ptr, rows.count);
-    else this.#call.packTransposedPairs(N, K, tensor.ptr, nt.ptr);
-  }
-
-  protected override panels(w: Weight, use: PanelUse): number {
-    const { seldom } = w as NativeWeight;
-    if (seldom && use === "nn") {
-      if (!seldom.fresh) this.packPanels(w as NativeWeight, use);
-      seldom.fresh = true;
-      seldom.read = true;
-    }
-    return super.panels(w, use);
+  protected override packRows(weight: NativeWeight, use: PanelUse, rows: RowSet): void {
+    const { tensor, uses, nt } = weight;
+    if (use !== "nt" || uses.nt !== "bf16") super.packRows(weight, use, rows);
+    else this.#call.packPairRows(tensor.rowLength, tensor.ptr, (nt as Tensor).ptr, rows.list.ptr, rows.count);
   }
 
   protected packPanels({ tensor, uses, nt, nn }: NativeWeight, use: PanelUse): void {
@@ -331,8 +310,20 @@ class NativeKernels extends AddressKernels implements Kernels {
   spmmNN(out: Tensor, outRow: number, pattern: Pattern, row: number, w: Weight, rows: number): number {
     const { dense, listFirst, rowCounts, starts, values, offsets, listing } = pattern as NativePattern;
     const [N, K] = w.tensor.shape as [number, number];
-    const ptr = this.panels(w, "nn");
     const block = listing.columnBlocks(pattern, row, rows);
+    if (block === 0 && this.#isFew(pattern, row, rows))
+      return this.#call.fewProduct(
+        rows,
+        N,
+        K,
+        at(rowCounts, row, 1),
+        at(starts, row - listFirst, starts.rowLength),
+        values.ptr,
+        offsets.ptr,
+        w.tensor.ptr,
+        at(out, outRow, K),
+      );
+    const ptr = this.panels(w, "nn");
     if (block > 0) {
       const first = at(starts, row - listFirst, starts.rowLength);
       const to = at(out, outRow, K);
@@ -362,6 +353,18 @@ class NativeKernels extends AddressKernels implements Kernels {
       const from = at(x, xRow, K);
       return this.#call.columnProductTN(rows / block, block, N, K, first, values.ptr, offsets.ptr, from, out.ptr);
     }
+    if (this.#isFew(pattern, row, rows))
+      return this.#call.fewProductTN(
+        rows,
+        N,
+        K,
+        at(rowCounts, row, 1),
+        at(starts, row - listFirst, starts.rowLength),
+        values.ptr,
+        offsets.ptr,
+        at(x, xRow, K),
+        out.ptr,
+      );
     return this.#call.sparseProductTN(
       rows,
       N,
@@ -375,6 +378,12 @@ class NativeKernels extends AddressKernels implements Kernels {
       out.ptr,
       listing.fullShare(pattern, row, rows, this.#fullOf("tn", K)),
     );
+  }
+
+  /** Whether hardly anything is left of rows that are listed. */
+  #isFew(pattern: Pattern, row: number, rows: number): boolean {
+    if (countRows(pattern, row, rows) > FEW * rows * pattern.site.cols) return false;
+    return (pattern as NativePattern).listing.fullShare(pattern, row, rows, 0) === 0;
   }
 
   /** The share of FULL for a product with so many columns in its result. */

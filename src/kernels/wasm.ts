@@ -188,17 +188,11 @@ class WasmKernels extends AddressKernels implements Kernels {
   }
 
   pack(weight: Weight, rows?: RowSet): void {
-    const { tensor, nt, nn, room, lookup } = weight as WasmWeight;
+    const { tensor, lookup } = weight as WasmWeight;
     const [N, K] = tensor.shape as [number, number];
     if (this.#place) this.#team?.serve(this.#place);
     if (lookup) this.#call.transpose(N, K, tensor.ptr, K * 4, lookup.columns.ptr, N * 4);
-    if (room) {
-      this.clearRoom(room, weight);
-      return;
-    }
-    if (!lookup && this.packFew(tensor, nt, nn, rows)) return;
-    if (nt) this.packPanels(weight as WasmWeight, "nt");
-    if (nn) this.packPanels(weight as WasmWeight, "nn");
+    this.changed(weight as WasmWeight, rows);
   }
 
   protected packPanels({ tensor, nt, nn }: WasmWeight, use: PanelUse): void {
