@@ -1,13 +1,14 @@
 /** gatesieve tasks, gatesieve policies: the tables of what there is. */
 import { Command } from "commander";
 import { formatNumber } from "../../core/check.ts";
+import { taskPolicies } from "../../runs/config.ts";
 import { BROWN } from "../../runs/data-brown.ts";
 import { builtinTexts, DEFAULT_TEXT } from "../../runs/text.ts";
 import { combinators } from "../../sparse/combinators.ts";
 import { OPTIONS, type OptionSpec } from "../../sparse/options.ts";
 import { DEFAULT_POLICY, policies } from "../../sparse/policies.ts";
 import type { PolicyEntry } from "../../sparse/policy.ts";
-import { tasks } from "../../tasks/tasks.ts";
+import { type TaskName, tasks } from "../../tasks/tasks.ts";
 import { words } from "../format.ts";
 import { jsonOption } from "../options.ts";
 import { indent, paint, print, printJson, table, widthOf, wrap } from "../print.ts";
@@ -30,7 +31,13 @@ Examples:
       const entries = Object.entries(tasks);
       if (json) {
         for (const [name, { create: _, onText, ...about }] of entries)
-          printJson({ name, ...about, texts: onText ? textsOf(name) : [], defaultText: onText ? DEFAULT_TEXT : null });
+          printJson({
+            name,
+            ...about,
+            ...taskPolicies(name as TaskName),
+            texts: onText ? textsOf(name) : [],
+            defaultText: onText ? DEFAULT_TEXT : null,
+          });
         return;
       }
       const rows = entries.flatMap(([name, { summary, metrics, config }]) => [
