@@ -2,6 +2,7 @@
 import { check, UsageError } from "../core/check.ts";
 import { writeFileAtomic } from "./files.ts";
 import { readJson } from "./store.ts";
+import type { Arm } from "./sweep-arms.ts";
 import type { Sweep } from "./sweep-grid.ts";
 import type { SweepRecord } from "./sweep-store.ts";
 
@@ -20,6 +21,8 @@ export interface TradeoffEntry {
   readonly macsSkippedAll: number;
   readonly secondsRelative: number;
   readonly headPolicy: string;
+  /** What was trained: "lstm 2 x 128". Of other nets than recurrent ones their name in place of the cell's. */
+  readonly net: string;
   readonly text: string | null;
   /** Members that failed: an arm with any is not lossless. */
   readonly failed: number;
@@ -30,7 +33,7 @@ export interface TradeoffEntry {
 }
 
 /** The confirmed arms; of a sweep of split test, all. */
-export function tradeoffOf({ name, split }: Sweep, { results }: SweepRecord): TradeoffEntry[] {
+export function tradeoffOf({ name, split, arms }: Sweep, { results }: SweepRecord): TradeoffEntry[] {
   const tested = split === "test" ? results?.choose : results?.confirm;
   check(tested, `sweep ${name} has not looked at its test split; confirm it first: gatesieve sweep ${name} --confirm`);
   const { reference, rows } = tested;
@@ -53,6 +56,7 @@ export function tradeoffOf({ name, split }: Sweep, { results }: SweepRecord): Tr
         macsSkippedAll,
         secondsRelative,
         headPolicy: row.headPolicy,
+        net: netOf(arms.find((arm) => arm.name === row.arm)!),
         text: row.text,
         failed: row.failed,
         verdict: row.verdict,
@@ -62,6 +66,10 @@ export function tradeoffOf({ name, split }: Sweep, { results }: SweepRecord): Tr
       },
     ];
   });
+}
+
+function netOf({ config: { model } }: Arm): string {
+  return `${model.net === "recurrent" ? model.cell : model.net} ${model.numLayers} x ${model.hiddenSize}`;
 }
 
 /** Entries of the same sweeps are replaced, all others stay. Returns the number of entries in the file. */
