@@ -4,11 +4,9 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { DEFINITION } from "./ours.mjs";
 import { machineName, tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
-
-/** Before a policy's name: its rules go through src/sparse/apply.ts. */
-export const DEFINITION = "definition of ";
 
 const POLICIES = [
   "columns:0.2,unbiased",

@@ -12,12 +12,14 @@ import { DEFAULT_POLICY, parsePolicy } from "../dist/sparse/policies.js";
 import { dropRule } from "../dist/sparse/rule.js";
 import { KEPT, SUM_COLUMNS, TOTAL } from "../dist/sparse/statistics.js";
 import { Trainer } from "../dist/train/trainer.js";
-import { DEFINITION } from "./columns.mjs";
 import { modelSpec } from "./workloads.mjs";
 
 export { DEFAULT_POLICY, loadEngine, parsePolicy };
 
 export const VERSION = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
+
+/** Before a policy's name: its rules go through src/sparse/apply.ts. */
+export const DEFINITION = "definition of ";
 
 /** The policy of the row that runs without the machinery: dense, and nothing is even counted. */
 export const NO_POLICY = "none";
