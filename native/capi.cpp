@@ -19,8 +19,8 @@ constexpr Size GATES = 4, PART_COLUMNS = 4;
 constexpr int MOST_THREADS = 64;
 
 /// Rows that backward goes over at once and that have room for lists, by the size of a weight's gradient. The measured
-/// constants of src/nn/recurrent.ts.
-constexpr Size NEAR_GRADIENT = Size{1} << 18, NEAR_ROWS = 256, FAR_ROWS = 1024;
+/// constants of src/nn/pieces.ts.
+constexpr Size NEAR_GRADIENT = Size{1} << 18, NEAR_ROWS = 256, FAR_ROWS = 1280;
 
 /// Shares of nonzeros above which products run dense: for dh and dx, for dW and dU, and up to NARROW columns. The
 /// measured constants of src/kernels/native.ts.

@@ -6,7 +6,7 @@
  */
 const NEAR_GRADIENT = 2 ** 18; // floats, 1 MB
 const NEAR_ROWS = 256;
-const FAR_ROWS = 1280;
+const FAR_ROWS = 1280; // W2, of 2,500 rows, in two; native/capi.cpp has the same
 
 /** Whole time steps of B lanes, `steps` of them at most; `widest` is the number of elements of the largest weight. */
 export function pieceSteps(widest: number, steps: number, B: number): number {
