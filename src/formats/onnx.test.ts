@@ -11,6 +11,7 @@ import { decodeOnnx, decodeOnnxTensor, encodeOnnx, type OnnxAttribute, type Onnx
 import { type OnnxExportOptions, onnxOfModel } from "./onnx-export.ts";
 import { numbersOf } from "./onnx-graph.ts";
 import { netOfOnnx } from "./onnx-import.ts";
+import { parameterOf } from "./onnx-node.ts";
 import { parametersOfOwn } from "./onnx-own.ts";
 import { type OnnxFeed, OnnxSession } from "./onnx-session.ts";
 import { arrayOf } from "./onnx-tensor.ts";
@@ -115,6 +116,23 @@ describe("a net of ours", () => {
       expect(Buffer.from(numbersOf(parameter).buffer)).toEqual(Buffer.from(Float32Array.from(value.data).buffer));
     }
   });
+
+  test.each(["FLOAT", "DOUBLE", "BFLOAT16"] as const)(
+    "numbers of type %s beyond one piece are where they belong",
+    (type) => {
+      const [start, block] = [3, 2 ** 18 + 5]; // of two gates, the second in the file's first place
+      const numbers = Float32Array.from({ length: start + 2 * block }, (_, i) => ((i * 7) % 251) - 125); // exact in 8 bits
+      const halves = () => new Uint16Array(new Uint32Array(numbers.buffer).map((bits) => bits >>> 16));
+      const stored = { FLOAT: () => numbers, DOUBLE: () => Float64Array.from(numbers), BFLOAT16: halves }[type]();
+      const bytes = new Uint8Array(stored.buffer.byteLength + 1); // lies at no multiple of 4, as in files
+      bytes.set(new Uint8Array(stored.buffer), 1);
+      const tensor = { name: "w", type, dims: [numbers.length], bytes: bytes.subarray(1) };
+      const wanted = [...numbers.subarray(start + block), ...numbers.subarray(start, start + block)];
+      const parameter = parameterOf(tensor, start, [2, block], [1, 0]);
+      expect([...parameter.pieces()].length).toBe(4);
+      expect(Buffer.from(numbersOf(parameter).buffer)).toEqual(Buffer.from(Float32Array.from(wanted).buffer));
+    },
+  );
 
   test("with normalisation and a forecast reads features as they are", () => {
     const output = { kind: "values", size: 4, positions: "last" } as const;

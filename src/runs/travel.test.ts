@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GatesieveError, UsageError } from "../core/check.ts";
+import { numbersOf } from "../formats/onnx-graph.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { parseRename } from "../formats/state-dict.ts";
 import { cells } from "../nn/cells.ts";
@@ -30,6 +31,17 @@ beforeAll(() => {
   writeFileSync(vocabulary, JSON.stringify(VOCABULARY));
   // Without "h", "g" and "f": the model's vocabulary is not the text's own.
   writeFileSync(text, Array.from({ length: 2000 }, (_, i) => VOCABULARY[2 + ((i + (i >> 3)) % 6)]).join(""));
+});
+
+test("numbers of a file are read in pieces, each where it belongs", () => {
+  const data = Float32Array.from({ length: 3 * 2 ** 18 + 5 }, (_, i) => i % 65_521);
+  const path = join(folder, "pieces.safetensors");
+  for (const made of [data, Float64Array.from(data)]) {
+    writeFileSync(path, writeSafetensors([{ name: "w", shape: [made.length], data: made }]));
+    const { pieces, shape } = openModelSource(path).parameters.get("w")!;
+    expect([...pieces()].length).toBeGreaterThan(1);
+    expect(Buffer.from(numbersOf({ shape, pieces }).buffer)).toEqual(Buffer.from(data.buffer));
+  }
 });
 
 let imports = 0;
