@@ -2,10 +2,8 @@
  * The page docs/results/bench-columns: steps under rules that choose (columns, blocks, rows, ranks, draws), in the engine's
  * kernels and, beside them in the same run, by the definition in JavaScript, as every engine ran them before it had kernels.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { DEFINITION } from "./ours.mjs";
-import { machineName, tableLine } from "./report.mjs";
+import { dataOfPage, machineName, tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
 const POLICIES = [
@@ -41,11 +39,8 @@ export async function columnRows(rowsOf, names, engines, { steps }) {
 
 /** Rows of this run, and of the page as it stands those of other workloads and engines. */
 export function withOthers(rows) {
-  const file = fileURLToPath(new URL("../docs/results/bench-columns.json", import.meta.url));
   const same = (a) => (b) => a.workload === b.workload && a.engine === b.engine;
-  const old = existsSync(file)
-    ? JSON.parse(readFileSync(file, "utf8")).rows.filter((row) => !rows.some(same(row)))
-    : [];
+  const old = (dataOfPage("bench-columns").rows ?? []).filter((row) => !rows.some(same(row)));
   const place = ({ workload, engine }) => COLUMN_WORKLOADS.indexOf(workload) * 2 + COLUMN_ENGINES.indexOf(engine);
   return [...old, ...rows].sort((a, b) => place(a) - place(b));
 }

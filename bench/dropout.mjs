@@ -3,10 +3,8 @@
  * share at the same places, dense and under a policy, all of a workload in one run: of untrained nets, and on engine native
  * late in a training with that dropout. An engine's part is made by a run of its own; the others stay as they were.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { LATE, latePolicies, trainedRun } from "./late.mjs";
-import { tableLine } from "./report.mjs";
+import { dataOfPage, tableLine } from "./report.mjs";
 import { describe, gflop, WORKLOADS } from "./workloads.mjs";
 
 const P = 0.5;
@@ -60,8 +58,7 @@ export async function lateDropoutRows(rowsOf, { engine, steps, runs, note }) {
 
 /** What the page has of other engines: { engine: { command, rows, late, notes } }. */
 export function otherParts(engine) {
-  const file = fileURLToPath(new URL("../docs/results/structured-dropout.json", import.meta.url));
-  const parts = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).parts : {};
+  const { parts = {} } = dataOfPage("structured-dropout");
   return Object.fromEntries(Object.entries(parts).filter(([other]) => other !== engine));
 }
 

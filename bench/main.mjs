@@ -381,9 +381,8 @@ function keepNote(notes) {
 
 /** Rows that an earlier run wrote to docs/results/NAME.json; none where there is no such file. */
 async function rowsOfPage(name) {
-  const { existsSync, readFileSync } = await import("node:fs");
-  const at = fileURLToPath(new URL(`../docs/results/${name}.json`, import.meta.url));
-  return existsSync(at) ? (JSON.parse(readFileSync(at, "utf8")).rows ?? []) : [];
+  const { dataOfPage } = await import("./report.mjs");
+  return dataOfPage(name).rows ?? [];
 }
 
 /** docs/results/NAME.json, .md and, with a chart, .svg. */

@@ -1,6 +1,7 @@
 /** Pages and charts: `step` and `heap` of a workload with each bar and its figure; `kernels` of an engine. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import { colourClass, dash, escapeMarkup, legend, px, svg, valueAxis } from "../dist/plots/svg.js";
@@ -261,6 +262,12 @@ function densityAxis(x, frame, densities) {
 }
 
 /** "AMD EPYC, family 26 (Zen 5), 2 cores". */
+/** What docs/results/NAME.json holds; nothing where there is no such file. */
+export function dataOfPage(name) {
+  const file = fileURLToPath(new URL(`../docs/results/${name}.json`, import.meta.url));
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+}
+
 export function machineName() {
   const family = familyOf();
   const zen = { 23: "Zen or Zen 2", 25: "Zen 3 or Zen 4", 26: "Zen 5" }[family];

@@ -3,6 +3,7 @@
  * counting and the policy's search weigh as much as the products that they spare.
  */
 import { sparseExecution } from "../dist/runs/small.js";
+import { median } from "./numbers.mjs";
 import { loadEngine, makeOurs } from "./ours.mjs";
 import { EXPLAINED, machineName, tableLine } from "./report.mjs";
 
@@ -53,7 +54,7 @@ export async function smallRows({ engineName, rounds, note }) {
         H,
         B,
         arm,
-        cpuMs: times.toSorted((a, b) => a - b)[times.length >> 1],
+        cpuMs: median(times),
         sparseExecution: sparseExecution(ours.model.sites),
         rounds,
       });

@@ -58,12 +58,14 @@ let compiling: Promise<WebAssembly.Module> | undefined;
 /** The module's bytes from its letters: scripts/build-wasm.mjs. */
 export function decodeLetters({ letters, order, text }: typeof wasmModule): Uint8Array<ArrayBuffer> {
   const n = letters.length - 2;
-  const byte = (rank: number) => Number.parseInt(order.slice(2 * rank, 2 * rank + 2), 16);
+  const byRank = Uint8Array.from(order.match(/../g)!, (hex) => Number.parseInt(hex, 16));
+  const places = new Uint8Array(128); // of a letter, by its code
+  for (let at = 0; at < letters.length; at++) places[letters.charCodeAt(at)] = at;
   const bytes = new Uint8Array(text.length);
   let length = 0;
   for (let i = 0; i < text.length; i++) {
-    const at = letters.indexOf(text[i] as string);
-    bytes[length++] = byte(at < n ? at : (at - n + 1) * n + letters.indexOf(text[++i] as string));
+    const at = places[text.charCodeAt(i)]!;
+    bytes[length++] = byRank[at < n ? at : (at - n + 1) * n + places[text.charCodeAt(++i)]!]!;
   }
   return bytes.slice(0, length);
 }

@@ -88,17 +88,21 @@ export function normalErrors(ahead: AheadForecasts, targets: number): NormalErro
   return { median, spread, scores: scores.sort() };
 }
 
-export function scoreRows(
-  ahead: AheadForecasts,
-  { median, spread }: Pick<NormalErrors, "median" | "spread">,
-): RowScores {
-  const targets = median.length;
+type Usual = Pick<NormalErrors, "median" | "spread">;
+
+/** Spreads between what was expected of target k and what came, at place `at` of the forecasts. */
+function distanceOf(ahead: AheadForecasts, at: number, { median, spread }: Usual, k: number): number {
+  return Math.abs(errorOf(ahead, at) - median[k]!) / spread[k]!;
+}
+
+export function scoreRows(ahead: AheadForecasts, usual: Usual): RowScores {
+  const targets = usual.median.length;
   const rows = ahead.actual.length / targets;
   const scores = new Float64Array(rows);
   const worst = new Uint32Array(rows);
   for (let row = 0; row < rows; row++)
     for (let k = 0; k < targets; k++) {
-      const score = Math.abs(errorOf(ahead, row * targets + k) - median[k]!) / spread[k]!;
+      const score = distanceOf(ahead, row * targets + k, usual, k);
       if (score <= scores[row]!) continue;
       scores[row] = score;
       worst[row] = k;
@@ -146,6 +150,7 @@ export async function repairAhead(
   const values = series.slice();
   const expected = [...found.expected];
   const repaired = new Uint8Array(rows);
+  const now: RepairedForecasts = { firstRow: found.firstRow, actual: found.actual, expected, repaired };
   const again = async (from: number): Promise<void> => {
     const to = Math.min(rows, from + reach);
     if (from >= to) return;
@@ -154,15 +159,12 @@ export async function repairAhead(
     const said = await forecast(forecastingTask({ name: "the series", encoding, series: part, allTest: true }));
     for (const [i, value] of said.expected.entries()) expected[from * targets.length + i] = value;
   };
-  const isFar = (row: number, k: number) => {
-    const at = row * targets.length + k;
-    const error = (found.actual[at] as number) - (expected[at] as number);
-    return Math.abs(error - normal.median[k]!) / normal.spread[k]! > limit;
-  };
   let streak = 0;
   for (let row = 0; row < rows; row++) {
     const at = (found.firstRow + row) * size;
-    const far = targets.flatMap((c, k) => (isFar(row, k) ? [{ c, k }] : []));
+    const far = targets.flatMap((c, k) =>
+      distanceOf(now, row * targets.length + k, normal, k) > limit ? [{ c, k }] : [],
+    );
     streak = far.length > 0 ? streak + 1 : 0;
     if (streak === 0 || most === 0 || streak > most + 1) continue;
     if (streak <= most) for (const { c, k } of far) values[at + c] = expected[row * targets.length + k] as number;
@@ -170,7 +172,7 @@ export async function repairAhead(
     repaired.fill(streak <= most ? 1 : 0, streak <= most ? row : row - most, row + 1);
     await again(row + 1);
   }
-  return { firstRow: found.firstRow, actual: found.actual, expected, repaired };
+  return now;
 }
 
 /** A row of a series beside what was expected of it one row before. */
